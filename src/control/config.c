@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/config.h"
+
+#include "base/assert.h"
+#include "control/config_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PARAMETER(field, name, type, minimum, maximum, default_value, help)                        \
+	{name, type, minimum, maximum, default_value, help, offsetof(struct config, field)},
+
+const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER)};
+
+#define PARAMETER_COUNT (sizeof(config_parameters) / sizeof(config_parameters[0]))
+
+const uint32_t config_parameter_count = PARAMETER_COUNT;
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+/* Largest first, which config_format_quantity() relies on. */
+static const struct unit size_units[] = {
+    {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
+static const struct unit duration_units[] = {
+    {"h", 3600000000}, {"min", 60000000}, {"s", 1000000}, {"ms", 1000}, {NULL, 0}};
+static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(enum config_type type)
+{
+	switch (type) {
+	case CONFIG_SIZE: return size_units;
+	case CONFIG_DURATION: return duration_units;
+	default: return count_units;
+	}
+}
+
+static const char *type_hint(enum config_type type)
+{
+	switch (type) {
+	case CONFIG_SIZE:
+		return "not a size: write a number of bytes, or one with KiB, MiB or GiB, such as "
+		       "64MiB";
+	case CONFIG_DURATION:
+		return "not a duration: write a number with ms, s, min or h, such as 10s";
+	default: return "not a whole number: write digits only";
+	}
+}
+
+void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
+                            uint64_t value)
+{
+	const struct unit *unit = units_of(type);
+
+	while (unit->suffix != NULL && (value == 0 || value % unit->factor != 0))
+		unit++;
+	if (unit->suffix == NULL)
+		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%llu", (unsigned long long)value);
+	else
+		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%llu%s",
+		         (unsigned long long)(value / unit->factor), unit->suffix);
+}
+
+bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char *text)
+{
+	const char *at = text;
+	uint64_t number = 0;
+
+	if (*at < '0' || *at > '9' || (at[0] == '0' && at[1] >= '0' && at[1] <= '9'))
+		return false;
+	for (; *at >= '0' && *at <= '9'; at++) {
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+			return false;
+	}
+	*ret_number = number;
+	*ret_end = at;
+	return true;
+}
+
+bool config_check_scalar(struct faults *faults, const struct node *node, const char *path)
+{
+	if (node->kind != NODE_SCALAR) {
+		faults_add(faults, node->key_line, path,
+		           "a list or mapping where one value belongs: write a single value");
+		return false;
+	}
+	if (node->text[0] == '\0') {
+		faults_add(faults, node->line, path, "no value given: give one or remove the line");
+		return false;
+	}
+	return true;
+}
+
+static bool parse_quantity(const char *text, enum config_type type, uint64_t *ret_value)
+{
+	uint64_t number;
+	const char *suffix;
+
+	if (!config_parse_number(&number, &suffix, text))
+		return false;
+	if (number == 0 && *suffix == '\0') {
+		*ret_value = 0;
+		return true;
+	}
+	for (const struct unit *unit = units_of(type); unit->suffix != NULL; unit++) {
+		if (strcmp(unit->suffix, suffix) == 0)
+			return !__builtin_mul_overflow(number, unit->factor, ret_value);
+	}
+	return false;
+}
+
+static bool check_quantity(struct faults *faults, const struct node *node, const char *path,
+                           enum config_type type, uint64_t minimum, uint64_t maximum,
+                           uint64_t *ret_value)
+{
+	char quoted[FAULTS_QUOTE_BYTES];
+	char from[CONFIG_QUANTITY_BYTES], to[CONFIG_QUANTITY_BYTES];
+	uint64_t value;
+
+	if (!config_check_scalar(faults, node, path))
+		return false;
+	faults_quote(quoted, node->text);
+	if (!parse_quantity(node->text, type, &value)) {
+		faults_add(faults, node->line, path, "\"%s\" is %s", quoted, type_hint(type));
+		return false;
+	}
+	if (value < minimum || value > maximum) {
+		config_format_quantity(from, type, minimum);
+		config_format_quantity(to, type, maximum);
+		faults_add(faults, node->line, path,
+		           "%s is out of range: choose a value from %s to %s", quoted, from, to);
+		return false;
+	}
+	*ret_value = value;
+	return true;
+}
+
+bool config_check_count(struct faults *faults, const struct node *node, const char *path,
+                        uint64_t minimum, uint64_t maximum, uint64_t *ret_number)
+{
+	return check_quantity(faults, node, path, CONFIG_COUNT, minimum, maximum, ret_number);
+}
+
+/* Whether the cores exist and are ours is for whoever starts the workers to find out. */
+static void check_cores(struct config *config, const struct node *list, struct faults *faults)
+{
+	uint32_t count = 0;
+
+	for (const struct node *node = list->first; node != NULL; node = node->next) {
+		uint64_t core;
+
+		if (count == CONFIG_WORKER_COUNT_MAX) {
+			faults_add(faults, node->line, "workers", "more than %d cores: list fewer",
+			           CONFIG_WORKER_COUNT_MAX);
+			return;
+		}
+		if (!config_check_count(faults, node, "workers", 0, CONFIG_CORE_MAX, &core))
+			continue;
+		for (uint32_t i = 0; i < count; i++) {
+			if (config->cores[i] == core)
+				faults_add(faults, node->line, "workers",
+				           "core %u is listed twice: one worker a core, remove one",
+				           (unsigned)core);
+		}
+		config->cores[count++] = (uint16_t)core;
+	}
+	if (list->first == NULL)
+		faults_add(faults, list->line, "workers",
+		           "an empty list: give cores such as [2, 3], or a count");
+	config->worker_count = count;
+	config->cores_given = true;
+}
+
+static void check_parameter(struct config *config, const struct config_parameter *parameter,
+                            const struct node *node, struct faults *faults)
+{
+	enum config_type type = parameter->type == CONFIG_WORKERS ? CONFIG_COUNT : parameter->type;
+
+	if (parameter->type == CONFIG_WORKERS && node->kind == NODE_SEQUENCE)
+		check_cores(config, node, faults);
+	else
+		check_quantity(faults, node, parameter->name, type, parameter->minimum,
+		               parameter->maximum,
+		               (uint64_t *)((char *)config + parameter->offset));
+}
+
+static const struct node *node_child(const struct node *mapping, const char *key)
+{
+	const struct node *node = mapping->first;
+
+	while (node != NULL && strcmp(node->key, key) != 0)
+		node = node->next;
+	return node;
+}
+
+/* A segment store needs more than one value's room, and each worker has its share only. */
+static void check_item_fits(const struct config *config, const struct node *root,
+                            struct faults *faults)
+{
+	char item[CONFIG_QUANTITY_BYTES], room[CONFIG_QUANTITY_BYTES];
+	uint64_t room_bytes = config->memory_bytes / config->worker_count / 2;
+	const struct node *node = node_child(root, "item_size_max");
+
+	if (config->item_bytes_max <= room_bytes)
+		return;
+	if (node == NULL)
+		node = node_child(root, "memory");
+	if (node == NULL)
+		node = node_child(root, "workers");
+	config_format_quantity(item, CONFIG_SIZE, config->item_bytes_max);
+	config_format_quantity(room, CONFIG_SIZE, room_bytes);
+	faults_add(faults, node->key_line, node->key,
+	           "a value may have %s (item_size_max), but half of a worker's share of memory is "
+	           "%s: give more memory or lower item_size_max",
+	           item, room);
+}
+
+/* Each worker has its share of the connections, which must not be none. */
+static void check_connections(const struct config *config, const struct node *root,
+                              struct faults *faults)
+{
+	const struct node *node = node_child(root, "max_connections");
+
+	if (node != NULL && config->connection_count_max < config->worker_count)
+		faults_add(faults, node->line, node->key,
+		           "fewer than workers (%u): give each worker at least one",
+		           (unsigned)config->worker_count);
+}
+
+static void check_unknown(const struct node *node, struct faults *faults)
+{
+	char quoted[FAULTS_QUOTE_BYTES], known[256];
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < config_parameter_count; i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s, ",
+		                         config_parameters[i].name);
+	ASSERT(used < sizeof(known));
+	faults_quote(quoted, node->key);
+	faults_add(faults, node->key_line, quoted, "no such parameter: there are %sports", known);
+}
+
+static void check_root(struct config *config, const struct node *root, struct faults *faults)
+{
+	if (root == NULL || (root->kind == NODE_SCALAR && root->text[0] == '\0')) {
+		faults_add(faults, 1, "", "the file is empty: at least `ports:` is needed");
+		return;
+	}
+	if (root->kind != NODE_MAPPING) {
+		faults_add(faults, root->line, "",
+		           "not a list of parameters: write lines such as `memory: 64MiB`");
+		return;
+	}
+	for (const struct node *node = root->first; node != NULL; node = node->next) {
+		uint32_t i = 0;
+
+		if (strcmp(node->key, "ports") == 0) {
+			config_check_ports(config, node, faults);
+			continue;
+		}
+		while (i < config_parameter_count &&
+		       strcmp(config_parameters[i].name, node->key) != 0)
+			i++;
+		if (i < config_parameter_count)
+			check_parameter(config, &config_parameters[i], node, faults);
+		else
+			check_unknown(node, faults);
+	}
+	if (node_child(root, "ports") == NULL)
+		faults_add(faults, root->line, "ports",
+		           "missing: say where clients come in, such as "
+		           "`ports: [{kind: socket, listen: \"127.0.0.1:11211\"}]`");
+	if (faults->count == 0) {
+		check_item_fits(config, root, faults);
+		check_connections(config, root, faults);
+	}
+}
+
+static int parse_into(struct config **ret_config, const char *text, size_t length,
+                      struct faults *faults)
+{
+	struct document *document = NULL;
+	struct config *config;
+	int r = -ENOMEM;
+
+	config = calloc(1, sizeof(*config));
+	if (config == NULL)
+		goto fail;
+	for (uint32_t i = 0; i < config_parameter_count; i++)
+		*(uint64_t *)((char *)config + config_parameters[i].offset) =
+		    config_parameters[i].default_value;
+	r = document_parse(&document, text, length, faults);
+	if (r < 0)
+		goto fail;
+	check_root(config, document->root, faults);
+	if (faults->count > 0) {
+		r = -EINVAL;
+		goto fail;
+	}
+	document_destroy(document);
+	*ret_config = config;
+	return 0;
+fail:
+	if (r == -ENOMEM)
+		faults_add(faults, 0, "", "not enough memory to read it");
+	document_destroy(document);
+	config_destroy(config);
+	return r;
+}
+
+int config_parse(struct config **ret_config, const char *name, const char *text, size_t length,
+                 char *error, size_t error_bytes)
+{
+	struct faults faults;
+	int r;
+
+	faults_create(&faults, name, error, error_bytes);
+	r = parse_into(ret_config, text, length, &faults);
+	faults_finish(&faults);
+	return r;
+}
+
+static const char *errno_hint(int error_number)
+{
+	switch (error_number) {
+	case ENOENT: return "there is no such file: check the path";
+	case EACCES:
+	case EPERM: return "no permission to read it: check its owner and mode";
+	case EISDIR: return "a directory: give the path of a file";
+	case EFBIG: return "larger than 1 MiB: this is no config of ours";
+	case ENXIO: return "not a regular file: give the path of one";
+	default: return strerror(error_number);
+	}
+}
+
+/* Room for one byte more than is allowed shows a file that grew after fstat(). */
+static int read_whole(const char *path, char **ret_text, size_t *ret_length)
+{
+	char *text = NULL;
+	struct stat status;
+	size_t length = 0;
+	ssize_t n = 1;
+	int r = 0;
+	int fd;
+
+	/* O_NONBLOCK: a FIFO without a writer must not hang the start. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) < 0)
+		r = -errno;
+	else if (S_ISDIR(status.st_mode))
+		r = -EISDIR;
+	else if (!S_ISREG(status.st_mode))
+		r = -ENXIO;
+	else if (status.st_size > CONFIG_FILE_BYTES_MAX)
+		r = -EFBIG;
+	if (r < 0)
+		goto fail;
+	text = malloc(CONFIG_FILE_BYTES_MAX + 1);
+	if (text == NULL) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	while (n > 0 && length <= CONFIG_FILE_BYTES_MAX) {
+		n = read(fd, text + length, CONFIG_FILE_BYTES_MAX + 1 - length);
+		if (n > 0)
+			length += (size_t)n;
+	}
+	if (n < 0)
+		r = -errno;
+	else if (length > CONFIG_FILE_BYTES_MAX)
+		r = -EFBIG;
+	if (r < 0)
+		goto fail;
+	close(fd);
+	*ret_text = text;
+	*ret_length = length;
+	return 0;
+fail:
+	free(text);
+	close(fd);
+	return r;
+}
+
+int config_load(struct config **ret_config, const char *path, char *error, size_t error_bytes)
+{
+	char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	r = read_whole(path, &text, &length);
+	if (r < 0) {
+		struct faults faults;
+
+		faults_create(&faults, path, error, error_bytes);
+		faults_add(&faults, 0, "", "%s", errno_hint(-r));
+		return r;
+	}
+	r = config_parse(ret_config, path, text, length, error, error_bytes);
+	free(text);
+	return r;
+}
+
+void config_destroy(struct config *config)
+{
+	free(config);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of one kanted: read from a YAML file, whole or not at all.
+ *
+ * Every parameter is declared once, here: struct, reading, range, default, help and manual come
+ * from these tables. Owner: whoever loaded it; plain data, not changed afterwards. */
+#pragma once
+
+#include "net/port.h"
+
+#define CONFIG_WORKER_COUNT_MAX 128
+#define CONFIG_CORE_MAX         1023
+#define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
+#define CONFIG_ERROR_BYTES      4096 /* holds the faults of all but the worst files */
+
+#define CONFIG_KIB 1024ull
+#define CONFIG_MIB (1024 * CONFIG_KIB)
+#define CONFIG_GIB (1024 * CONFIG_MIB)
+
+/* Written with a unit in the file, held in the unit that the field's name ends with. */
+enum config_type {
+	CONFIG_COUNT,
+	CONFIG_SIZE,     /* bytes; KiB, MiB, GiB */
+	CONFIG_DURATION, /* microseconds; ms, s, min, h; 0 needs no unit */
+	CONFIG_WORKERS,  /* a count, or a list of cores */
+};
+
+/* field, name in the file, type, minimum, maximum, default, help */
+#define CONFIG_PARAMETERS(X)                                                                       \
+	X(worker_count, "workers", CONFIG_WORKERS, 1, CONFIG_WORKER_COUNT_MAX, 1,                  \
+	  "How many workers, or the list of cores they are pinned to")                             \
+	X(memory_bytes, "memory", CONFIG_SIZE, 4 * CONFIG_MIB, 4096 * CONFIG_GIB, 64 * CONFIG_MIB, \
+	  "Memory for items and their index, of all workers together")                             \
+	X(item_bytes_max, "item_size_max", CONFIG_SIZE, CONFIG_KIB, CONFIG_GIB, CONFIG_MIB,        \
+	  "The largest value; at most half of a worker's share of memory")                         \
+	X(connection_count_max, "max_connections", CONFIG_COUNT, 1, 1000000, 1024,                 \
+	  "Connections of all workers together; one more is refused")                              \
+	X(request_timeout_us, "request_timeout", CONFIG_DURATION, 100000, 3600000000, 10000000,    \
+	  "A request that is not whole after this long closes its connection")                     \
+	X(idle_timeout_us, "idle_timeout", CONFIG_DURATION, 0, 604800000000, 0,                    \
+	  "A connection without a request for this long is closed; 0: never")                      \
+	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \
+	  "Bytes of a reply by UDP, at most")                                                      \
+	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \
+	  "A reply by UDP is at most this many times its request, save to sources that `allow` "   \
+	  "lists")
+
+#define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, help) uint64_t field;
+
+struct config {
+	CONFIG_PARAMETERS(CONFIG_FIELD)
+	bool cores_given; /* `workers` was a list */
+	uint16_t cores[CONFIG_WORKER_COUNT_MAX];
+	struct port_options ports[PORT_COUNT_MAX];
+	uint32_t port_count; /* at least 1 */
+};
+
+struct config_parameter {
+	const char *name;
+	enum config_type type;
+	uint64_t minimum;
+	uint64_t maximum;
+	uint64_t default_value;
+	const char *help;
+	size_t offset; /* of its uint64_t in struct config */
+};
+
+extern const struct config_parameter config_parameters[];
+extern const uint32_t config_parameter_count;
+
+/* What may stand in an entry of `ports:`. */
+struct config_port_field {
+	const char *name;
+	uint32_t kinds;          /* bits 1 << enum port_kind that take it */
+	uint32_t required_kinds; /* of those, the ones that cannot be without */
+	const char *help;
+};
+
+extern const struct config_port_field config_port_fields[];
+extern const uint32_t config_port_field_count;
+
+/* Reads and checks a file. 0; a negative errno with `error` filled in: one line a fault,
+ * "kante.yaml:4: ports[0].allow: what is wrong: what to do". -EINVAL: it is read, but wrong. */
+int config_load(struct config **ret_config, const char *path, char *error, size_t error_bytes);
+
+/* The same for text that is already there; `name` stands for the file in the faults. */
+int config_parse(struct config **ret_config, const char *name, const char *text, size_t length,
+                 char *error, size_t error_bytes);
+
+void config_destroy(struct config *config); /* takes NULL */
+
+#define CONFIG_QUANTITY_BYTES 32
+
+/* A value of a parameter as it is written in the file: "64MiB", "10s". */
+void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
+                            uint64_t value);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What config.c and config_port.c share. Nobody else includes this. */
+#pragma once
+
+#include "control/config.h"
+#include "control/document.h"
+
+#define CONFIG_PATH_BYTES 96
+
+/* A number without sign, blanks or leading zeros, whole and followed by nothing but a unit.
+ * Sets *ret_end to what follows the digits. False: it is none, or is above 2^64 - 1. */
+bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char *text);
+
+/* A whole number from minimum to maximum, or a fault. */
+bool config_check_count(struct faults *faults, const struct node *node, const char *path,
+                        uint64_t minimum, uint64_t maximum, uint64_t *ret_number);
+
+/* A scalar with something in it, or a fault. */
+bool config_check_scalar(struct faults *faults, const struct node *node, const char *path);
+
+/* The value of `ports:`: fills config->ports and adds faults. */
+void config_check_ports(struct config *config, const struct node *ports, struct faults *faults);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A YAML document as a small tree that knows its lines, read with libyaml.
+ *
+ * Bounds: DOCUMENT_DEPTH_MAX, DOCUMENT_NODE_COUNT_MAX, DOCUMENT_SCALAR_BYTES_MAX. Anchors, aliases,
+ * tags, several documents and keys given twice are refused: what a line says is what it means.
+ * Owner: whoever parsed it. */
+#pragma once
+
+#include "control/faults.h"
+
+#define DOCUMENT_DEPTH_MAX        8
+#define DOCUMENT_NODE_COUNT_MAX   4096
+#define DOCUMENT_SCALAR_BYTES_MAX 255
+
+enum node_kind {
+	NODE_SCALAR,
+	NODE_SEQUENCE,
+	NODE_MAPPING,
+};
+
+struct node {
+	enum node_kind kind;
+	uint32_t line;      /* where the value starts, from 1 */
+	uint32_t key_line;  /* where the key stands, or as line */
+	char *key;          /* of a mapping's child, else NULL */
+	char *text;         /* of a scalar, else NULL; has no NUL inside */
+	struct node *first; /* child of a sequence or a mapping, in the file's order */
+	struct node *last;
+	struct node *next; /* sibling */
+};
+
+struct document {
+	struct node *root; /* NULL: there is nothing in it */
+	uint32_t node_count;
+	struct node nodes[DOCUMENT_NODE_COUNT_MAX];
+};
+
+/* 0; -EINVAL with a fault added; -ENOMEM. */
+int document_parse(struct document **ret_document, const char *text, size_t length,
+                   struct faults *faults);
+void document_destroy(struct document *document);

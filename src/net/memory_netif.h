@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A netif without a device: what is sent goes to a callback, what is injected is received. For
+ * tests and simulation; it can run out of packet memory on request.
+ * Owner: the test. */
+#pragma once
+
+#include "base/memory.h"
+#include "net/netif.h"
+
+#define MEMORY_NETIF_FRAME_MAX 2048 /* bytes */
+
+struct memory_netif {
+	struct netif netif;
+	uint8_t (*frames)[MEMORY_NETIF_FRAME_MAX];
+	uint32_t *free;
+	uint32_t frame_count;
+	uint32_t free_count;
+	uint32_t withheld_count; /* of the free frames: not to be had now */
+	struct packet received[NETIF_BURST_MAX];
+	uint32_t received_count;
+	void (*sent)(void *context, const uint8_t *frame, uint16_t length);
+	void *context;
+};
+
+size_t memory_netif_bytes(uint32_t frame_count);
+
+void memory_netif_create(struct memory_netif *memory_netif, uint32_t frame_count,
+                         struct memory *memory, const uint8_t mac[6], uint16_t mtu,
+                         void (*sent)(void *context, const uint8_t *frame, uint16_t length),
+                         void *context);
+
+/* Puts a frame where the next receive() finds it. False: no memory, or a whole burst waits. */
+bool memory_netif_inject(struct memory_netif *memory_netif, const uint8_t *frame, uint16_t length);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/net.h"
+
+#include "net/net_internal.h"
+
+#define IP_TTL               64
+#define PROBE_INTERVAL_US    100000   /* shorter than RFC 5227's: a server should start soon */
+#define ANNOUNCE_INTERVAL_US 2000000  /* RFC 5227 ANNOUNCE_INTERVAL */
+#define DEFEND_INTERVAL_US   10000000 /* RFC 5227 DEFEND_INTERVAL */
+
+void net_create(struct net *net, struct netif *netif, const struct net_options *options,
+                const struct net_user *user, uint64_t now_us)
+{
+	*net = (struct net){
+	    .netif = netif,
+	    .user = *user,
+	    .port = options->port,
+	    .random = random_seeded(options->random_seed),
+	    .address_count = options->port->address_count,
+	    .kernel_answers = options->port->kind == PORT_XDP,
+	    .next_us = UINT64_MAX,
+	    .icmp_tokens = ICMP_BURST,
+	    .icmp_refill_us = now_us,
+	};
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		struct net_address *address = &net->addresses[i];
+
+		address->address = options->port->addresses[i].address;
+		address->next_us = UINT64_MAX;
+		address->state = NET_ADDRESS_READY;
+		if (!options->probe || net->kernel_answers)
+			continue;
+		address->state = NET_ADDRESS_PROBING;
+		address->next_us = now_us;
+		net->next_us = now_us;
+	}
+}
+
+struct net_address *net_address_find(struct net *net, const struct ip_address *address)
+{
+	for (uint32_t i = 0; i < net->address_count; i++)
+		if (ip_address_equal(&net->addresses[i].address, address))
+			return &net->addresses[i];
+	return NULL;
+}
+
+void net_address_conflict(struct net *net, struct net_address *address, uint64_t now_us)
+{
+	counter_add(&net->counters.address_conflicts, 1);
+	if (address->state == NET_ADDRESS_PROBING) {
+		address->state = NET_ADDRESS_DUPLICATE;
+		address->next_us = UINT64_MAX;
+		return;
+	}
+	if (address->state != NET_ADDRESS_READY ||
+	    (address->defended_us != 0 && now_us - address->defended_us < DEFEND_INTERVAL_US))
+		return;
+	address->defended_us = now_us;
+	address->sent_count = ANNOUNCE_COUNT - 1;
+	address->next_us = now_us;
+	net->next_us = now_us;
+}
+
+static void address_advance(struct net *net, struct net_address *address, uint64_t now_us)
+{
+	bool ip4 = ip_address_is_ip4(&address->address);
+	uint32_t probe_count = ip4 ? ARP_PROBE_COUNT : ND_PROBE_COUNT;
+
+	if (address->state == NET_ADDRESS_PROBING && address->sent_count < probe_count) {
+		if (ip4)
+			arp_send_probe(net, &address->address);
+		else
+			nd_send_probe(net, &address->address);
+		address->sent_count++;
+		address->next_us = now_us + PROBE_INTERVAL_US * (ip4 ? 1 : ARP_PROBE_COUNT);
+		return;
+	}
+	if (address->state == NET_ADDRESS_PROBING) {
+		address->state = NET_ADDRESS_READY;
+		address->sent_count = 0;
+	}
+	if (ip4)
+		arp_send_announcement(net, &address->address);
+	else
+		nd_send_announcement(net, &address->address);
+	address->sent_count++;
+	address->next_us =
+	    address->sent_count < ANNOUNCE_COUNT ? now_us + ANNOUNCE_INTERVAL_US : UINT64_MAX;
+}
+
+void net_advance(struct net *net, uint64_t now_us)
+{
+	if (now_us < net->next_us)
+		return;
+	net->next_us = UINT64_MAX;
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		struct net_address *address = &net->addresses[i];
+
+		if (now_us >= address->next_us)
+			address_advance(net, address, now_us);
+		net->next_us = min_u64(net->next_us, address->next_us);
+	}
+	net->netif->ops->flush(net->netif);
+}
+
+static void frame_input(struct net *net, const struct packet *packet, uint64_t now_us)
+{
+	const uint8_t *eth = packet->data;
+	struct net_frame frame = {.vlan = NET_NO_VLAN, .flags = packet->flags};
+	uint32_t header_bytes = ETH_HEADER_BYTES;
+	uint16_t type;
+
+	if (packet->length < ETH_HEADER_BYTES + 4) {
+		counter_add(&net->counters.eth_short, 1);
+		return;
+	}
+	frame.multicast = (eth[0] & 1) != 0;
+	if (!frame.multicast && memcmp(eth, net->netif->mac, 6) != 0) {
+		counter_add(&net->counters.eth_not_ours, 1);
+		return;
+	}
+	type = load_be16(eth + 12);
+	if (type == ETH_TYPE_VLAN) {
+		frame.vlan = load_be16(eth + 14) & 0x0fff;
+		type = load_be16(eth + 16);
+		header_bytes += 4;
+	}
+	frame.l3 = eth + header_bytes;
+	frame.l3_length = packet->length - header_bytes;
+	frame.source_mac = eth + 6;
+	if (type == ETH_TYPE_IP4)
+		ip4_input(net, &frame, now_us);
+	else if (type == ETH_TYPE_IP6)
+		ip6_input(net, &frame, now_us);
+	else if (type == ETH_TYPE_ARP && !net->kernel_answers)
+		arp_input(net, &frame, now_us);
+	else
+		counter_add(&net->counters.eth_unknown_type, 1);
+}
+
+uint32_t net_poll(struct net *net, uint64_t now_us)
+{
+	struct packet burst[NETIF_BURST_MAX];
+	uint32_t count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
+
+	if (count == 0)
+		return 0;
+	counter_add(&net->counters.frames_received, count);
+	for (uint32_t i = 0; i < count; i++)
+		frame_input(net, &burst[i], now_us);
+	net->netif->ops->release(net->netif, burst, count);
+	return count;
+}
+
+void net_deliver(struct net *net, const struct net_input *input, uint8_t protocol,
+                 struct slice packet, uint64_t now_us)
+{
+	switch (protocol) {
+	case IP_PROTOCOL_TCP: net->user.segment(net->user.context, input, now_us); return;
+	case IP_PROTOCOL_UDP: udp_input(net, input, packet, now_us); return;
+	default:
+		counter_add(&net->counters.ip_unknown_protocol, 1);
+		icmp_send_unreachable(net, &input->path, packet, true, now_us);
+	}
+}
+
+bool net_allows(const struct net *net, const struct ip_address *source)
+{
+	const struct port_options *port = net->port;
+
+	if (port->allow_any)
+		return true;
+	for (uint32_t i = 0; i < port->allow_count; i++)
+		if (ip_prefix_contains(&port->allow[i], source))
+			return true;
+	return false;
+}
+
+uint16_t net_path_l4_max(const struct net_path *path)
+{
+	return path->net->netif->mtu - (ip_address_is_ip4(&path->local) ? 20 : 40);
+}
+
+uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct packet *ret_packet)
+{
+	struct net *net = path->net;
+	bool ip4 = ip_address_is_ip4(&path->local);
+	uint8_t *at;
+
+	if (!net->netif->ops->allocate(net->netif, ret_packet)) {
+		counter_add(&net->counters.no_packet_memory, 1);
+		return NULL;
+	}
+	at = ret_packet->data;
+	memcpy(at, path->peer_mac, 6);
+	memcpy(at + 6, net->netif->mac, 6);
+	at += 12;
+	if (path->vlan != NET_NO_VLAN) {
+		store_be16(at, ETH_TYPE_VLAN);
+		store_be16(at + 2, path->vlan);
+		at += 4;
+	}
+	store_be16(at, ip4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	at += 2;
+	ret_packet->l2_length = (uint8_t)(at - ret_packet->data);
+	ret_packet->l3_length = ip4 ? 20 : 40;
+	ret_packet->flags = 0;
+	if (ip4) {
+		/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1) */
+		static const uint8_t head[10] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, IP_TTL, 0};
+
+		memcpy(at, head, sizeof(head));
+		at[9] = protocol;
+		store_be16(at + 10, 0);
+		memcpy(at + 12, path->local.bytes + 12, 4);
+		memcpy(at + 16, path->remote.bytes + 12, 4);
+		return at + 20;
+	}
+	store_be32(at, 0x60000000); /* RFC 8200: version 6, no class, no flow label */
+	at[6] = protocol;
+	at[7] = IP_TTL;
+	memcpy(at + 8, path->local.bytes, 16);
+	memcpy(at + 24, path->remote.bytes, 16);
+	return at + 40;
+}
+
+void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,
+                       uint16_t l4_length, uint16_t checksum_offset)
+{
+	struct net *net = path->net;
+	uint8_t *l3 = packet->data + packet->l2_length;
+	uint8_t *l4 = l3 + packet->l3_length;
+	uint64_t sum = 0;
+
+	if (packet->l3_length == 20) {
+		store_be16(l3 + 2, 20 + l4_length);
+		if (net->netif->offloads & NETIF_TX_IP4_CHECKSUM)
+			packet->flags |= PACKET_SUM_IP4;
+		else
+			checksum_store(l3 + 10, (uint16_t)~checksum_fold(checksum_add(0, l3, 20)));
+	} else {
+		store_be16(l3 + 4, l4_length);
+	}
+	if (protocol != IP_PROTOCOL_ICMP)
+		sum = checksum_pseudo_header(&path->local, &path->remote, protocol, l4_length);
+	store_be16(l4 + checksum_offset, 0);
+	if ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
+	    (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP)) {
+		packet->flags |= protocol == IP_PROTOCOL_TCP ? PACKET_SUM_TCP : PACKET_SUM_UDP;
+		checksum_store(l4 + checksum_offset, checksum_fold(sum));
+	} else {
+		uint16_t folded = (uint16_t)~checksum_fold(checksum_add(sum, l4, l4_length));
+
+		/* RFC 768: zero means "none", so a computed zero is sent as its other form */
+		if (folded == 0 && protocol == IP_PROTOCOL_UDP)
+			folded = 0xffff;
+		checksum_store(l4 + checksum_offset, folded);
+	}
+	packet->length = packet->l2_length + packet->l3_length + l4_length;
+	counter_add(&net->counters.frames_sent, 1);
+	net->netif->ops->transmit(net->netif, packet);
+}
+
+bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol)
+{
+	uint64_t sum = 0;
+
+	if (input->checksum_known)
+		return true;
+	if (protocol != IP_PROTOCOL_ICMP)
+		sum = checksum_pseudo_header(&input->path.remote, &input->path.local, protocol,
+		                             input->l4_length);
+	return checksum_fold(checksum_add(sum, input->l4, input->l4_length)) == 0xffff;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One receive and one transmit queue of a port, as one worker uses them: frames in, frames out.
+ *
+ * Implementations: dpdk.c (pci, xdp, tap, memif), memory.c (tests, simulation).
+ * Owner: the worker; nobody else calls. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NETIF_BURST_MAX 32 /* frames a receive() returns at most */
+
+/* What the device does for us. */
+#define NETIF_RX_CHECKSUM     0x01u /* wrong IPv4, TCP and UDP checksums are flagged */
+#define NETIF_TX_IP4_CHECKSUM 0x02u
+#define NETIF_TX_L4_CHECKSUM  0x04u /* the core fills in the pseudo-header's sum */
+
+/* Of a received packet: */
+#define PACKET_CHECKSUM_GOOD 0x01u /* the device has verified IP and transport checksums */
+#define PACKET_CHECKSUM_BAD  0x02u /* the device found one wrong */
+/* Of a packet to send: */
+#define PACKET_SUM_IP4 0x04u /* device: fill in the IPv4 header's checksum */
+#define PACKET_SUM_TCP 0x08u /* device: finish the TCP checksum */
+#define PACKET_SUM_UDP 0x10u /* device: finish the UDP checksum */
+
+/* A frame in memory of the netif. A value: it is copied about, its memory is not. */
+struct packet {
+	uint8_t *data;     /* the Ethernet header */
+	uint16_t length;   /* bytes of the frame, without FCS */
+	uint16_t capacity; /* bytes that may be written from data on */
+	uint16_t flags;    /* PACKET_… */
+	uint8_t l2_length; /* to send with PACKET_SUM_…: bytes of the Ethernet header and tag */
+	uint8_t l3_length; /* likewise: bytes of the IP header */
+	void *handle;      /* the netif's own */
+};
+
+struct netif;
+
+struct netif_ops {
+	/* Takes what has arrived, up to count_max (at most NETIF_BURST_MAX) frames. */
+	uint32_t (*receive)(struct netif *netif, struct packet *ret_burst, uint32_t count_max);
+	/* Gives received frames, or allocated ones that will not be sent, back. */
+	void (*release)(struct netif *netif, struct packet *burst, uint32_t count);
+	/* Memory for one frame of up to mtu + 18 bytes. False: there is none now. */
+	bool (*allocate)(struct netif *netif, struct packet *ret_packet);
+	/* Queues a frame; its memory is the netif's again. What the device does not take is dropped
+	 * and counted. */
+	void (*transmit)(struct netif *netif, struct packet *packet);
+	/* Rings the doorbell for all that transmit() has queued. */
+	void (*flush)(struct netif *netif);
+};
+
+/* Implementations embed this as their first field. */
+struct netif {
+	const struct netif_ops *ops;
+	uint16_t mtu;      /* bytes of an IP packet */
+	uint16_t offloads; /* NETIF_… */
+	uint8_t mac[6];
+	uint64_t transmit_drops; /* frames that the device did not take; the worker is the writer */
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator says about one port: plain data, filled by the config and read by whoever brings
+ * the port up. */
+#pragma once
+
+#include "net/address.h"
+
+#define PORT_COUNT_MAX         8
+#define PORT_ADDRESS_COUNT_MAX 8
+#define PORT_ALLOW_COUNT_MAX   64
+#define PORT_NAME_BYTES        108 /* as sun_path, with the final NUL */
+
+enum port_kind {
+	PORT_PCI,
+	PORT_XDP,
+	PORT_TAP,
+	PORT_MEMIF,
+	PORT_SOCKET,
+};
+
+struct port_options {
+	enum port_kind kind;
+	/* pci: device ("0000:03:00.0"); xdp: interface; tap: name of the interface to make;
+	 * memif: path of its Unix socket; socket: unused, see listen_… */
+	char name[PORT_NAME_BYTES];
+	/* pci, tap, memif: ours, each with its network's length. xdp: filled from the interface.
+	 * socket: the one address to listen on (length 128). */
+	struct ip_prefix addresses[PORT_ADDRESS_COUNT_MAX];
+	uint32_t address_count;
+	uint16_t tcp_port; /* 0: none */
+	uint16_t udp_port; /* 0: none */
+	bool allow_any;    /* `allow: any` */
+	struct ip_prefix allow[PORT_ALLOW_COUNT_MAX];
+	uint32_t allow_count;
+};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/number.h"
+
+static bool parse_digits(const uint8_t *digits, size_t length, uint64_t max, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	if (length == 0)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		uint32_t digit = (uint32_t)digits[i] - '0';
+
+		if (digit > 9 || __builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, digit, &number))
+			return false;
+	}
+	if (number > max)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+bool number_parse_u64(struct slice text, uint64_t max, uint64_t *ret_number)
+{
+	size_t sign = text.length > 0 && text.data[0] == '+' ? 1 : 0;
+
+	return parse_digits(text.data + sign, text.length - sign, max, ret_number);
+}
+
+bool number_parse_i64(struct slice text, int64_t *ret_number)
+{
+	uint64_t magnitude;
+
+	if (text.length > 0 && text.data[0] == '-') {
+		if (!parse_digits(text.data + 1, text.length - 1, INT64_MAX, &magnitude))
+			return false;
+		*ret_number = -(int64_t)magnitude;
+		return true;
+	}
+	if (!number_parse_u64(text, INT64_MAX, &magnitude))
+		return false;
+	*ret_number = (int64_t)magnitude;
+	return true;
+}
+
+uint8_t *number_write(uint8_t *to, uint64_t number)
+{
+	uint8_t digits[NUMBER_TEXT_MAX];
+	uint8_t *first = digits + sizeof(digits);
+	size_t length;
+
+	do {
+		*--first = (uint8_t)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	length = (size_t)(digits + sizeof(digits) - first);
+	memcpy(to, first, length);
+	return to + length;
+}

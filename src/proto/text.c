@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/text.h"
+
+#include "proto/number.h"
+
+/* A get line may begin with this many spaces and still have the cap of its own (as memcached). */
+#define LEADING_SPACES_MAX 100
+
+/* cas, the longest command but get, has 7 words; what is over is only counted. */
+#define WORD_COUNT_MAX 8
+
+struct line {
+	struct slice rest; /* after the command's name */
+	bool has_control;  /* somewhere in the line; then keys are looked at one by one */
+};
+
+struct words {
+	struct slice word[WORD_COUNT_MAX]; /* the command's name not counted */
+	uint32_t count;
+	bool noreply; /* the last one is "noreply" */
+};
+
+static uint8_t byte_at(struct slice held, struct slice fresh, size_t index)
+{
+	return index < held.length ? held.data[index] : fresh.data[index - held.length];
+}
+
+/* True when a line of more than TEXT_LINE_BYTES_MAX bytes begins as a get. */
+static bool line_is_get(struct slice held, struct slice fresh)
+{
+	size_t start = 0;
+
+	while (start <= LEADING_SPACES_MAX && byte_at(held, fresh, start) == ' ')
+		start++;
+	if (start > LEADING_SPACES_MAX)
+		return false;
+	for (size_t i = 0; i < 3; i++)
+		if (byte_at(held, fresh, start + i) != (uint8_t) "get"[i])
+			return false;
+	if (byte_at(held, fresh, start + 3) == 's')
+		start++;
+	return byte_at(held, fresh, start + 3) == ' ';
+}
+
+enum parse_verdict text_find_line(struct slice held, struct slice fresh, uint32_t *ret_fresh_bytes)
+{
+	/* What was held beyond the common cap has been seen to be a get. */
+	size_t line_max =
+	    held.length > TEXT_LINE_BYTES_MAX ? TEXT_GET_LINE_BYTES_MAX : TEXT_LINE_BYTES_MAX;
+	size_t total = held.length + fresh.length;
+	size_t searched = min_u64(fresh.length, line_max + 1 - held.length);
+	const uint8_t *feed = memchr(fresh.data, '\n', searched);
+
+	if (feed == NULL && total > line_max && line_max == TEXT_LINE_BYTES_MAX &&
+	    line_is_get(held, fresh)) {
+		line_max = TEXT_GET_LINE_BYTES_MAX;
+		feed = memchr(fresh.data + searched, '\n',
+		              min_u64(fresh.length, line_max + 1 - held.length) - searched);
+	}
+	if (feed == NULL)
+		return total > line_max ? PARSE_CLOSE : PARSE_MORE;
+	*ret_fresh_bytes = (uint32_t)(feed - fresh.data) + 1;
+	return PARSE_DONE;
+}
+
+struct slice text_next_word(struct slice *rest)
+{
+	const uint8_t *at = rest->data;
+	const uint8_t *end = rest->data + rest->length;
+	const uint8_t *space;
+	struct slice word;
+
+	while (at < end && *at == ' ')
+		at++;
+	word.data = at;
+	space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
+	at = space == NULL ? end : space;
+	word.length = (size_t)(at - word.data);
+	rest->data = at;
+	rest->length = (size_t)(end - at);
+	return word;
+}
+
+static bool is_control(uint8_t byte)
+{
+	return byte < 0x20 || byte == 0x7f;
+}
+
+static bool slice_has_control(struct slice slice)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	size_t i = 0;
+
+	for (; i + 8 <= slice.length; i += 8) {
+		uint64_t v, deletes;
+
+		memcpy(&v, slice.data + i, 8);
+		deletes = v ^ (ones * 0x7f);
+		/* A high bit comes up for every byte below 0x20, and for every 0x7f. */
+		if ((((v - ones * 0x20) & ~v) | ((deletes - ones) & ~deletes)) & (ones * 0x80))
+			return true;
+	}
+	for (; i < slice.length; i++)
+		if (is_control(slice.data[i]))
+			return true;
+	return false;
+}
+
+static bool key_is_good(const struct line *line, struct slice key)
+{
+	return key.length <= KEY_BYTES_MAX && !(line->has_control && slice_has_control(key));
+}
+
+static void split(struct slice rest, struct words *words)
+{
+	struct slice last = {0};
+
+	words->count = 0;
+	for (;;) {
+		struct slice word = text_next_word(&rest);
+
+		if (word.length == 0)
+			break;
+		last = word;
+		if (words->count < WORD_COUNT_MAX)
+			words->word[words->count++] = word;
+	}
+	words->noreply = slice_equal(last, SLICE_LITERAL("noreply"));
+}
+
+static enum parse_verdict refuse(struct refusal *refusal, enum refusal_reason reason, bool noreply)
+{
+	*refusal = (struct refusal){.reason = reason, .noreply = noreply};
+	return PARSE_BAD;
+}
+
+/* All the keys in `rest`, of which there must be one unless the request may do without. */
+static enum parse_verdict parse_keys(const struct line *line, struct slice rest,
+                                     struct request *request, struct refusal *refusal)
+{
+	struct slice key;
+
+	request->key = text_next_word(&rest);
+	request->more_keys = rest;
+	if (request->key.length == 0 && request->op == REQUEST_GET)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	for (key = request->key; key.length > 0; key = text_next_word(&rest))
+		if (!key_is_good(line, key))
+			return refuse(refusal, REFUSAL_BAD_FORMAT, false);
+	return PARSE_DONE;
+}
+
+static enum parse_verdict parse_get(const struct line *line, struct request *request,
+                                    struct refusal *refusal)
+{
+	return parse_keys(line, line->rest, request, refusal);
+}
+
+/* gat <exptime> <key>*: memcached answers END when there is no key. */
+static enum parse_verdict parse_gat(const struct line *line, struct request *request,
+                                    struct refusal *refusal)
+{
+	struct slice rest = line->rest;
+	struct slice exptime = text_next_word(&rest);
+
+	if (exptime.length == 0)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	if (!number_parse_i64(exptime, &request->exptime))
+		return refuse(refusal, REFUSAL_BAD_EXPTIME, false);
+	return parse_keys(line, rest, request, refusal);
+}
+
+/* <key> <flags> <exptime> <bytes> [<cas unique>] [noreply]. When the line is bad but its length is
+ * good, the value is swallowed with it. */
+static enum parse_verdict parse_storage(const struct line *line, struct request *request,
+                                        struct refusal *refusal)
+{
+	uint32_t wanted = request->op == REQUEST_CAS ? 5 : 4;
+	uint64_t client_flags;
+	bool length_is_good;
+	struct words words;
+
+	split(line->rest, &words);
+	length_is_good = words.count >= 4 && number_parse_u64(words.word[3], TEXT_VALUE_BYTES_MAX,
+	                                                      &request->value_bytes);
+	if (words.count != wanted && words.count != wanted + 1) {
+		refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		goto bad;
+	}
+	request->noreply = words.noreply;
+	request->key = words.word[0];
+	if (!length_is_good || !key_is_good(line, request->key) ||
+	    !number_parse_u64(words.word[1], UINT32_MAX, &client_flags) ||
+	    !number_parse_i64(words.word[2], &request->exptime) ||
+	    (request->op == REQUEST_CAS &&
+	     !number_parse_u64(words.word[4], UINT64_MAX, &request->cas_unique))) {
+		refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+		goto bad;
+	}
+	request->client_flags = (uint32_t)client_flags;
+	return PARSE_DONE;
+bad:
+	if (length_is_good)
+		refusal->swallow_bytes = request->value_bytes + 2;
+	return PARSE_BAD;
+}
+
+/* <key> <delta> [noreply] */
+static enum parse_verdict parse_delta(const struct line *line, struct request *request,
+                                      struct refusal *refusal)
+{
+	struct words words;
+
+	split(line->rest, &words);
+	if (words.count != 2 && words.count != 3)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	request->noreply = words.noreply;
+	request->key = words.word[0];
+	if (!key_is_good(line, request->key))
+		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+	if (!number_parse_u64(words.word[1], UINT64_MAX, &request->delta))
+		return refuse(refusal, REFUSAL_BAD_DELTA, words.noreply);
+	return PARSE_DONE;
+}
+
+/* <key> [0] [noreply]: the 0 is from when delete took a time. */
+static enum parse_verdict parse_delete(const struct line *line, struct request *request,
+                                       struct refusal *refusal)
+{
+	struct words words;
+	bool zero;
+
+	split(line->rest, &words);
+	if (words.count < 1 || words.count > 3)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	request->key = words.word[0];
+	if (words.count > 1) {
+		request->noreply = words.noreply;
+		zero = slice_equal(words.word[1], SLICE_LITERAL("0"));
+		if (words.count == 2 ? !(zero || words.noreply) : !(zero && words.noreply))
+			return refuse(refusal, REFUSAL_BAD_DELETE, words.noreply);
+	}
+	if (!key_is_good(line, request->key))
+		return refuse(refusal, REFUSAL_BAD_FORMAT, request->noreply);
+	return PARSE_DONE;
+}
+
+/* <key> <exptime> [noreply] */
+static enum parse_verdict parse_touch(const struct line *line, struct request *request,
+                                      struct refusal *refusal)
+{
+	struct words words;
+
+	split(line->rest, &words);
+	if (words.count != 2 && words.count != 3)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	request->noreply = words.noreply;
+	request->key = words.word[0];
+	if (!key_is_good(line, request->key))
+		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+	if (!number_parse_i64(words.word[1], &request->exptime))
+		return refuse(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
+	return PARSE_DONE;
+}
+
+/* [<delay>] [noreply] */
+static enum parse_verdict parse_flush_all(const struct line *line, struct request *request,
+                                          struct refusal *refusal)
+{
+	struct words words;
+
+	split(line->rest, &words);
+	if (words.count > 2)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	request->noreply = words.noreply;
+	if (words.count == (words.noreply ? 1u : 0u))
+		return PARSE_DONE;
+	if (!number_parse_i64(words.word[0], &request->exptime))
+		return refuse(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
+	if (request->exptime < 0)
+		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+	return PARSE_DONE;
+}
+
+/* <level> [noreply] */
+static enum parse_verdict parse_verbosity(const struct line *line, struct request *request,
+                                          struct refusal *refusal)
+{
+	struct words words;
+	uint64_t level;
+
+	split(line->rest, &words);
+	if (words.count != 1 && words.count != 2)
+		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	request->noreply = words.noreply;
+	if (!number_parse_u64(words.word[0], UINT32_MAX, &level))
+		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+	return PARSE_DONE;
+}
+
+/* version, quit, stats: whatever follows. */
+static enum parse_verdict parse_plain(const struct line *line, struct request *request,
+                                      struct refusal *refusal)
+{
+	request->argument = line->rest;
+	return PARSE_DONE;
+}
+
+struct command {
+	char name[10];
+	uint8_t name_bytes;
+	uint8_t op; /* enum request_op */
+	bool with_cas;
+	enum parse_verdict (*parse)(const struct line *line, struct request *request,
+	                            struct refusal *refusal);
+};
+
+#define COMMAND(name, op, with_cas, parse)                                                         \
+	{                                                                                          \
+		name, sizeof(name) - 1, op, with_cas, parse                                        \
+	}
+
+/* The often used first. */
+static const struct command commands[] = {
+    COMMAND("get", REQUEST_GET, false, parse_get),
+    COMMAND("set", REQUEST_SET, false, parse_storage),
+    COMMAND("gets", REQUEST_GET, true, parse_get),
+    COMMAND("delete", REQUEST_DELETE, false, parse_delete),
+    COMMAND("incr", REQUEST_INCR, false, parse_delta),
+    COMMAND("decr", REQUEST_DECR, false, parse_delta),
+    COMMAND("add", REQUEST_ADD, false, parse_storage),
+    COMMAND("cas", REQUEST_CAS, false, parse_storage),
+    COMMAND("gat", REQUEST_GAT, false, parse_gat),
+    COMMAND("gats", REQUEST_GAT, true, parse_gat),
+    COMMAND("touch", REQUEST_TOUCH, false, parse_touch),
+    COMMAND("replace", REQUEST_REPLACE, false, parse_storage),
+    COMMAND("append", REQUEST_APPEND, false, parse_storage),
+    COMMAND("prepend", REQUEST_PREPEND, false, parse_storage),
+    COMMAND("flush_all", REQUEST_FLUSH_ALL, false, parse_flush_all),
+    COMMAND("version", REQUEST_VERSION, false, parse_plain),
+    COMMAND("stats", REQUEST_STATS, false, parse_plain),
+    COMMAND("verbosity", REQUEST_VERBOSITY, false, parse_verbosity),
+    COMMAND("quit", REQUEST_QUIT, false, parse_plain),
+};
+
+static const struct command *find_command(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const struct command *command = &commands[i];
+
+		if (command->name_bytes == name.length && command->name[0] == (char)name.data[0] &&
+		    memcmp(command->name, name.data, name.length) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+/* A browser, or a page that makes one talk to us: its last word is "HTTP/1.1". */
+static bool is_http(struct slice name, struct slice rest)
+{
+	struct slice last = name;
+
+	for (;;) {
+		struct slice word = text_next_word(&rest);
+
+		if (word.length == 0)
+			break;
+		last = word;
+	}
+	return last.length >= 5 && memcmp(last.data, "HTTP/", 5) == 0;
+}
+
+enum parse_verdict text_parse_line(struct slice line, struct request *request,
+                                   struct refusal *refusal)
+{
+	const struct command *command = NULL;
+	struct line rest;
+	struct slice name;
+
+	if (line.length > 0 && line.data[line.length - 1] == '\r')
+		line.length--;
+	rest.rest = line;
+	name = text_next_word(&rest.rest);
+	if (name.length > 0)
+		command = find_command(name);
+	if (command == NULL) {
+		refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		if (!is_http(name, rest.rest))
+			return PARSE_BAD;
+		refusal->reason = REFUSAL_HTTP;
+		return PARSE_CLOSE;
+	}
+	rest.has_control = slice_has_control(rest.rest);
+	*request = (struct request){.op = command->op, .with_cas = command->with_cas};
+	return command->parse(&rest, request, refusal);
+}
+
+#define REFUSAL_TEXT(reason, counter, text, help)                                                  \
+	[reason] = {(const uint8_t *)(text), sizeof(text) - 1},
+
+struct slice text_refusal(enum refusal_reason reason)
+{
+	static const struct slice texts[] = {REFUSALS(REFUSAL_TEXT)};
+
+	return texts[reason];
+}
+
+#define STATUS_TEXT(text)                                                                          \
+	{                                                                                          \
+		(const uint8_t *)(text "\r\n"), sizeof(text "\r\n") - 1                            \
+	}
+
+struct slice text_status(enum reply_status status)
+{
+	static const struct slice texts[] = {
+	    [REPLY_STORED] = STATUS_TEXT("STORED"),
+	    [REPLY_NOT_STORED] = STATUS_TEXT("NOT_STORED"),
+	    [REPLY_EXISTS] = STATUS_TEXT("EXISTS"),
+	    [REPLY_NOT_FOUND] = STATUS_TEXT("NOT_FOUND"),
+	    [REPLY_DELETED] = STATUS_TEXT("DELETED"),
+	    [REPLY_TOUCHED] = STATUS_TEXT("TOUCHED"),
+	    [REPLY_NOT_NUMERIC] =
+	        STATUS_TEXT("CLIENT_ERROR cannot increment or decrement non-numeric value"),
+	    [REPLY_TOO_LARGE] = STATUS_TEXT("SERVER_ERROR object too large for cache"),
+	    [REPLY_NO_MEMORY] = STATUS_TEXT("SERVER_ERROR out of memory storing object"),
+	    [REPLY_OK] = STATUS_TEXT("OK"),
+	};
+
+	ASSERT(texts[status].length > 0);
+	return texts[status];
+}
+
+static uint8_t *write_bytes(uint8_t *to, const void *bytes, size_t length)
+{
+	memcpy(to, bytes, length);
+	return to + length;
+}
+
+uint8_t *text_write_value_head(uint8_t *to, struct slice key, const struct reply *reply,
+                               bool with_cas)
+{
+	to = write_bytes(to, "VALUE ", 6);
+	to = write_bytes(to, key.data, key.length);
+	*to++ = ' ';
+	to = number_write(to, reply->client_flags);
+	*to++ = ' ';
+	to = number_write(to, reply->value_bytes);
+	if (with_cas) {
+		*to++ = ' ';
+		to = number_write(to, reply->cas_unique);
+	}
+	return write_bytes(to, "\r\n", 2);
+}
+
+bool text_append_value_head(struct chain *out, struct slice key, const struct reply *reply,
+                            bool with_cas)
+{
+	uint8_t *to = chain_reserve(out, TEXT_VALUE_HEAD_BYTES_MAX);
+
+	if (to == NULL)
+		return false;
+	chain_extend(out, (uint32_t)(text_write_value_head(to, key, reply, with_cas) - to));
+	return true;
+}
+
+bool text_append_number(struct chain *out, uint64_t number)
+{
+	uint8_t *to = chain_reserve(out, NUMBER_TEXT_MAX + 2);
+	uint8_t *end;
+
+	if (to == NULL)
+		return false;
+	end = write_bytes(number_write(to, number), "\r\n", 2);
+	chain_extend(out, (uint32_t)(end - to));
+	return true;
+}

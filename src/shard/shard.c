@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/shard.h"
+
+#include "shard/internal.h"
+
+#include <errno.h>
+
+#define ITEM_LIMIT_BYTES_MIN 1024u
+#define ITEM_LIMIT_BYTES_MAX (1u << 30)
+
+/* Longer exptimes are points in time (memcached's protocol.txt). */
+#define RELATIVE_EXPTIME_MAX_S (60 * 60 * 24 * 30)
+
+uint64_t shard_memory_bytes_min(uint32_t value_bytes_max)
+{
+	return memory_rounded(sizeof(struct shard)) + store_memory_bytes_min(value_bytes_max);
+}
+
+int shard_create(struct shard **ret_shard, const struct shard_options *options,
+                 struct memory *memory)
+{
+	struct store_options store_options = {
+	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)),
+	    .value_bytes_max = options->value_bytes_max,
+	    .hash_seed = options->hash_seed,
+	};
+	struct shard *shard;
+	struct store *store;
+	int r;
+
+	if (options->value_bytes_max < ITEM_LIMIT_BYTES_MIN ||
+	    options->value_bytes_max > ITEM_LIMIT_BYTES_MAX ||
+	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max))
+		return -EINVAL;
+	r = store_create(&store, &store_options, memory);
+	if (r < 0)
+		return r;
+	shard = memory_take(memory, sizeof(*shard));
+	*shard = (struct shard){
+	    .magic = SHARD_MAGIC,
+	    .store = store,
+	    .unix_time_at_start_s = options->unix_time_at_start_s,
+	    .value_bytes_max = options->value_bytes_max,
+	};
+	*ret_shard = shard;
+	return 0;
+}
+
+uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s)
+{
+	uint64_t expiry_s;
+
+	if (exptime == 0)
+		return 0;
+	if (exptime < 0)
+		return 1; /* not after any second there is */
+	if (exptime <= RELATIVE_EXPTIME_MAX_S)
+		expiry_s = (uint64_t)now_s + (uint64_t)exptime;
+	else if ((uint64_t)exptime <= shard->unix_time_at_start_s)
+		return 1;
+	else
+		expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s;
+	/* A hundred and thirty-six years on: never, but for the store's own "never". */
+	return (uint32_t)min_u64(expiry_s, UINT32_MAX - 1);
+}
+
+bool shard_find(struct shard *shard, uint64_t hash, struct slice key, struct store_place *ret_place)
+{
+	struct store_place place;
+
+	switch (store_find(shard->store, hash, key, &place)) {
+	case STORE_LIVE: *ret_place = place; return true;
+	case STORE_MISSING: return false;
+	case STORE_EXPIRED: counter_add(&shard->counters.get_expired, 1); break;
+	case STORE_FLUSHED: counter_add(&shard->counters.get_flushed, 1); break;
+	}
+	store_remove(shard->store, &place);
+	return false;
+}
+
+static void reply_hit(const struct store_place *place, struct reply *ret_reply)
+{
+	store_mark_read(place);
+	*ret_reply = (struct reply){
+	    .status = REPLY_HIT,
+	    .client_flags = place->item->client_flags,
+	    .value_bytes = place->item->value_bytes,
+	    .cas_unique = place->item->cas_unique,
+	    .item = place->item,
+	};
+}
+
+static void execute_get(struct shard *shard, const struct request *request, struct reply *ret_reply)
+{
+	uint64_t hash = store_hash(shard->store, request->key);
+	struct store_place place;
+
+	counter_add(&shard->counters.cmd_get, 1);
+	if (!shard_find(shard, hash, request->key, &place)) {
+		counter_add(&shard->counters.get_misses, 1);
+		ret_reply->status = REPLY_MISS;
+		return;
+	}
+	counter_add(&shard->counters.get_hits, 1);
+	reply_hit(&place, ret_reply);
+}
+
+/* TOUCH and GAT; memcached counts the latter as no get. */
+static void execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
+                          struct reply *ret_reply)
+{
+	uint64_t hash = store_hash(shard->store, request->key);
+	bool is_gat = request->op == REQUEST_GAT;
+	struct store_place place;
+
+	counter_add(&shard->counters.cmd_touch, 1);
+	if (!shard_find(shard, hash, request->key, &place)) {
+		counter_add(&shard->counters.touch_misses, 1);
+		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
+		return;
+	}
+	counter_add(&shard->counters.touch_hits, 1);
+	store_set_expiry(shard->store, place.item, shard_expiry_s(shard, request->exptime, now_s));
+	reply_hit(&place, ret_reply);
+	if (!is_gat)
+		ret_reply->status = REPLY_TOUCHED;
+}
+
+static void execute_delete(struct shard *shard, const struct request *request,
+                           struct reply *ret_reply)
+{
+	uint64_t hash = store_hash(shard->store, request->key);
+	struct store_place place;
+
+	if (!shard_find(shard, hash, request->key, &place)) {
+		counter_add(&shard->counters.delete_misses, 1);
+		ret_reply->status = REPLY_NOT_FOUND;
+		return;
+	}
+	counter_add(&shard->counters.delete_hits, 1);
+	store_remove(shard->store, &place);
+	ret_reply->status = REPLY_DELETED;
+}
+
+static void execute_flush(struct shard *shard, const struct request *request, uint32_t now_s,
+                          struct reply *ret_reply)
+{
+	counter_add(&shard->counters.cmd_flush, 1);
+	/* "Never" is "now" here, and so is the past. */
+	store_flush(shard->store, shard_expiry_s(shard, request->exptime, now_s));
+	ret_reply->status = REPLY_OK;
+}
+
+void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
+                   struct reply *ret_reply)
+{
+	store_tick(shard->store, now_s);
+	switch (request->op) {
+	case REQUEST_GET: execute_get(shard, request, ret_reply); return;
+	case REQUEST_GAT:
+	case REQUEST_TOUCH: execute_touch(shard, request, now_s, ret_reply); return;
+	case REQUEST_INCR:
+	case REQUEST_DECR: shard_execute_delta(shard, request, ret_reply); return;
+	case REQUEST_DELETE: execute_delete(shard, request, ret_reply); return;
+	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
+	default: ASSERT(!"a request for shard_execute()");
+	}
+}
+
+bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out)
+{
+	const struct item *item = reply->item;
+	struct store_piece piece = store_value(shard->store, item);
+
+	/* Below this a copy costs less than a block with a reference would, and a small value
+	 * does not hold up a segment. Such an item is never large: it is all in one piece. */
+	if (item->value_bytes <= BLOCK_CAPACITY)
+		return chain_append(out, piece.data, piece.length);
+	do {
+		struct segment *pinned = store_pin(shard->store, item);
+
+		if (!chain_append_reference(out, piece.data, piece.length, pinned)) {
+			store_unpin(shard->store, pinned);
+			return false;
+		}
+	} while (store_value_next(shard->store, &piece));
+	return true;
+}
+
+void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to)
+{
+	struct store_piece piece = store_value(shard->store, reply->item);
+
+	do {
+		memcpy(to, piece.data, piece.length);
+		to += piece.length;
+	} while (store_value_next(shard->store, &piece));
+}
+
+void shard_release(void *context, void *reference)
+{
+	struct shard *shard = context;
+
+	ASSERT_SLOW(shard->magic == SHARD_MAGIC);
+	store_unpin(shard->store, reference);
+}
+
+const struct shard_counters *shard_counters(const struct shard *shard)
+{
+	return &shard->counters;
+}
+
+const struct store_counters *shard_store_counters(const struct shard *shard)
+{
+	return store_counters(shard->store);
+}
+
+void shard_check(const struct shard *shard)
+{
+	ASSERT(shard->magic == SHARD_MAGIC);
+	store_check(shard->store);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command semantics over one store: memcached's rules for every request.
+ * Owner: one worker, its only caller for now. Time comes in as seconds: `now_s` on the monotonic
+ * clock since start (1 at start, so that 0 is never "now"). */
+#pragma once
+
+#include "base/chain.h"
+#include "base/counter.h"
+#include "proto/request.h"
+#include "store/counters.h"
+
+struct shard;
+
+/* name, unit, kind, help. The names are memcached's where memcached has the counter. */
+#define SHARD_COUNTERS(X)                                                                          \
+	X(cmd_get, "requests", COUNTER_TOTAL, "Keys asked for by the get family")                  \
+	X(cmd_set, "requests", COUNTER_TOTAL, "Storage commands that brought a whole value")       \
+	X(cmd_flush, "requests", COUNTER_TOTAL, "flush_all commands")                              \
+	X(cmd_touch, "requests", COUNTER_TOTAL, "touch and gat commands, one a key")               \
+	X(get_hits, "requests", COUNTER_TOTAL, "Keys asked for and found")                         \
+	X(get_misses, "requests", COUNTER_TOTAL, "Keys asked for and not found")                   \
+	X(get_expired, "requests", COUNTER_TOTAL, "Keys asked for and found expired")              \
+	X(get_flushed, "requests", COUNTER_TOTAL, "Keys asked for and found flushed")              \
+	X(delete_hits, "requests", COUNTER_TOTAL, "Keys deleted")                                  \
+	X(delete_misses, "requests", COUNTER_TOTAL, "Keys to be deleted that were not there")      \
+	X(incr_hits, "requests", COUNTER_TOTAL, "Keys incremented")                                \
+	X(incr_misses, "requests", COUNTER_TOTAL, "Keys to be incremented that were not there")    \
+	X(decr_hits, "requests", COUNTER_TOTAL, "Keys decremented")                                \
+	X(decr_misses, "requests", COUNTER_TOTAL, "Keys to be decremented that were not there")    \
+	X(cas_hits, "requests", COUNTER_TOTAL, "cas commands that stored")                         \
+	X(cas_misses, "requests", COUNTER_TOTAL, "cas commands for keys that were not there")      \
+	X(cas_badval, "requests", COUNTER_TOTAL, "cas commands whose cas unique was outdated")     \
+	X(touch_hits, "requests", COUNTER_TOTAL, "Keys given a new expiry")                        \
+	X(touch_misses, "requests", COUNTER_TOTAL, "Keys to be touched that were not there")       \
+	X(store_too_large, "requests", COUNTER_TOTAL, "Values refused for their size")             \
+	X(store_no_memory, "requests", COUNTER_TOTAL, "Values refused for want of memory")
+
+struct shard_counters {
+	SHARD_COUNTERS(COUNTER_FIELD)
+};
+
+struct shard_options {
+	uint64_t memory_bytes;    /* all that items, index and book-keeping may take */
+	uint32_t value_bytes_max; /* the item limit, 1 KiB … 1 GiB */
+	uint64_t hash_seed;       /* from a random source; keys cannot be aimed at one bucket */
+	uint64_t unix_time_at_start_s; /* wall clock when now_s was 0: for absolute exptimes */
+};
+
+/* The smallest memory_bytes that works with the given item limit. */
+uint64_t shard_memory_bytes_min(uint32_t value_bytes_max);
+
+/* Takes all its memory (memory_bytes and not more, the struct shard included) from `memory`.
+ * -EINVAL: memory_bytes is too small. */
+int shard_create(struct shard **ret_shard, const struct shard_options *options,
+                 struct memory *memory);
+
+/* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
+ * more_keys), INCR, DECR, DELETE, TOUCH, FLUSH_ALL. A reply's `item` is valid until the next call
+ * on this shard. */
+void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
+                   struct reply *ret_reply);
+
+/* Appends the value of a HIT to `out`: copied when small, by reference when large (the memory it
+ * lies in is not reused before shard_release()). False: `out` has no blocks left, and nothing that
+ * was appended may be sent: the session ends the stream. */
+bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out);
+
+/* Copies the value of a HIT (ret_reply->value_bytes of it) to `to`: for datagrams. */
+void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to);
+
+/* The release function for the block pool of chains that values are appended to.
+ * context: the shard; reference: as shard_append_value() gave it. */
+void shard_release(void *context, void *reference);
+
+/* A value on its way in. Owner: the session; the contents are the shard's. */
+struct shard_write {
+	uint64_t left_bytes; /* that the value still wants */
+	void *state[15];
+};
+
+/* Begins a request with a value. REPLY_STORED: go on with shard_write_bytes(); any other status
+ * (REPLY_TOO_LARGE, REPLY_NO_MEMORY) is the reply: the session swallows the value's bytes.
+ * request->key is copied; the request need not outlive the call. As with memcached a set that is
+ * refused for its size removes the old value. */
+enum reply_status shard_write_begin(struct shard *shard, struct shard_write *write,
+                                    const struct request *request, uint32_t now_s);
+
+/* The next bytes of the value, at most write->left_bytes. Memory is taken as the bytes come, not as
+ * they are announced. False: memory ran out; the write is abandoned, REPLY_NO_MEMORY is the reply,
+ * the session swallows the rest. */
+bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uint8_t *bytes,
+                       uint64_t length);
+
+/* All bytes are there: decides (add, replace, cas, append …) and publishes, whole or not at all. */
+void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t now_s,
+                        struct reply *ret_reply);
+
+/* The bytes were bad or the client went away: nothing happened. */
+void shard_write_abandon(struct shard *shard, struct shard_write *write);
+
+const struct shard_counters *shard_counters(const struct shard *shard);
+
+/* What the store behind it holds and has evicted; limit_maxbytes, bytes, curr_items … */
+const struct store_counters *shard_store_counters(const struct shard *shard);
+
+/* Asserts what must hold between any two calls. Walks all memory: for tests and simulation. */
+void shard_check(const struct shard *shard);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants of the whole store, asserted one by one so that a failure names itself. */
+#include "store/internal.h"
+
+struct totals {
+	uint64_t items;
+	uint64_t item_bytes;
+	uint64_t open_count;
+	uint64_t pin_count;
+	uint32_t segments; /* accounted for: free, in the log, or a part of a large value */
+};
+
+/* Every slot points at a live item whose key belongs there, and at no other slot's. */
+static void check_index(const struct store *store, uint64_t *ret_slot_count)
+{
+	const struct index *index = &store->index;
+	uint64_t slot_count = 0;
+
+	for (uint64_t i = 0; i < (uint64_t)index->bucket_count * BUCKET_SLOTS; i++) {
+		struct bucket *bucket = &index->buckets[i / BUCKET_SLOTS];
+		_Atomic uint64_t *slot = &bucket->slots[i % BUCKET_SLOTS];
+		uint64_t value = slot_load(slot);
+		struct segment *segment;
+		struct item *item;
+		uint64_t hash;
+
+		if (value == 0)
+			continue;
+		slot_count++;
+		item = index_item(index, value);
+		ASSERT((uint8_t *)item >= store->segments.arena);
+		ASSERT(segment_index_of(&store->segments, item) < store->segments.count);
+		segment = store_segment_of(store, item);
+		ASSERT(segment->state == SEGMENT_ACTIVE || segment->state == SEGMENT_SEALED);
+		ASSERT(item->state == ITEM_LIVE);
+		hash = store_hash(store, item_key(item));
+		ASSERT(value >> 48 == hash >> 48);
+		ASSERT(bucket == index_first(index, hash) || bucket == index_second(index, hash));
+		ASSERT(index_find(index, hash, item_key(item)) == slot);
+	}
+	*ret_slot_count = slot_count;
+}
+
+/* The parts of a large value are chained, and as many as its length wants. While it is being
+ * written there may be fewer. */
+static uint32_t check_extents(const struct store *store, uint32_t first, const struct item *item,
+                              bool whole)
+{
+	uint64_t head_bytes = offsetof(struct item, bytes) + item->key_bytes;
+	uint64_t bytes = head_bytes + item->value_bytes;
+	uint32_t wanted =
+	    (uint32_t)((bytes + segment_bytes(&store->segments) - 1) >> store->segments.shift);
+	uint32_t count = 1;
+	uint32_t i = store_segment(store, first)->extent_next;
+
+	for (; i != SEGMENT_NONE; i = store_segment(store, i)->extent_next) {
+		ASSERT(store_segment(store, i)->state == SEGMENT_EXTENT);
+		ASSERT(store_segment(store, i)->pin_count == 0);
+		count++;
+		ASSERT(count <= wanted);
+	}
+	ASSERT(!whole || count == wanted);
+	return count;
+}
+
+static void check_live_item(const struct store *store, const struct segment *segment,
+                            const struct item *item)
+{
+	uint64_t hash = store_hash(store, item_key(item));
+	uint32_t expiry_s = item_expiry_s(item);
+
+	ASSERT(index_find_item(&store->index, hash, item) != NULL);
+	ASSERT(item->cas_unique != 0 && item->cas_unique <= segment->cas_newest);
+	ASSERT(expiry_s != 0 ? expiry_s <= segment->expiry_max_s
+	                     : segment->expiry_max_s == EXPIRY_NEVER);
+}
+
+/* Walks the items of a segment in the log, or of a large item's first that is being written. */
+static void check_segment(const struct store *store, uint32_t index, struct totals *totals)
+{
+	const struct segment *segment = store_segment(store, index);
+	const uint8_t *data = segment_data(&store->segments, index);
+	uint64_t offset = 0;
+	uint32_t live_count = 0;
+	uint32_t open_count = 0;
+	uint32_t segment_count = 1;
+
+	ASSERT(segment->used_bytes <= segment_bytes(&store->segments));
+	while (offset < segment->used_bytes) {
+		const struct item *item = (const struct item *)(data + offset);
+
+		if (item->state == ITEM_LIVE) {
+			check_live_item(store, segment, item);
+			live_count++;
+			totals->items++;
+			totals->item_bytes += item_bytes(item);
+		} else if (item->state == ITEM_OPEN) {
+			open_count++;
+		} else {
+			ASSERT(item->state == ITEM_DEAD);
+		}
+		if (store_is_large(store, item_bytes(item))) {
+			ASSERT(offset == 0);
+			segment_count = check_extents(store, index, item, item->state != ITEM_OPEN);
+			offset = segment->used_bytes;
+		} else {
+			ASSERT(segment->extent_next == SEGMENT_NONE);
+			offset += item_bytes(item);
+		}
+	}
+	ASSERT(offset == segment->used_bytes);
+	ASSERT(live_count == segment->live_count);
+	ASSERT(open_count == segment->open_count);
+	ASSERT(segment->state != SEGMENT_SEALED ||
+	       live_count + open_count + segment->pin_count > 0);
+	ASSERT(live_count == 0 || store->expiry_soonest_s <= store->now_s + 1 ||
+	       store->expiry_soonest_s <= segment->expiry_max_s);
+	totals->open_count += open_count;
+	totals->pin_count += segment->pin_count;
+	totals->segments += segment_count;
+}
+
+static void check_log(const struct store *store, struct totals *totals)
+{
+	uint32_t previous = SEGMENT_NONE;
+	uint32_t i = store->log.oldest;
+	bool active_seen = store->log.active == SEGMENT_NONE;
+
+	while (i != SEGMENT_NONE) {
+		const struct segment *segment = store_segment(store, i);
+
+		ASSERT(segment->previous == previous);
+		ASSERT(segment->state == SEGMENT_SEALED || segment->state == SEGMENT_ACTIVE);
+		ASSERT((segment->state == SEGMENT_ACTIVE) == (i == store->log.active));
+		active_seen = active_seen || i == store->log.active;
+		check_segment(store, i, totals);
+		ASSERT(totals->segments <= store->segments.count);
+		previous = i;
+		i = segment->next;
+	}
+	ASSERT(previous == store->log.newest);
+	ASSERT(active_seen);
+}
+
+static uint32_t count_free_list(const struct store *store)
+{
+	uint32_t count = 0;
+	uint32_t i = store->segments.free_first;
+
+	for (; i != SEGMENT_NONE; i = store_segment(store, i)->next) {
+		ASSERT(store_segment(store, i)->state == SEGMENT_FREE);
+		count++;
+		ASSERT(count <= store->segments.free_count);
+	}
+	ASSERT(count == store->segments.free_count);
+	ASSERT(count == counter_read(&store->counters.segments_free));
+	return count;
+}
+
+void store_check(const struct store *store)
+{
+	struct totals totals = {0};
+	uint64_t slot_count;
+
+	ASSERT(store->magic == STORE_MAGIC);
+	check_index(store, &slot_count);
+	check_log(store, &totals);
+	for (uint32_t i = 0; i < store->segments.count; i++)
+		if (store_segment(store, i)->state == SEGMENT_OPEN)
+			check_segment(store, i, &totals);
+	totals.segments += count_free_list(store);
+	ASSERT(totals.segments == store->segments.count);
+	ASSERT(totals.items == slot_count);
+	ASSERT(totals.items == counter_read(&store->counters.curr_items));
+	ASSERT(totals.item_bytes == counter_read(&store->counters.bytes));
+	ASSERT(totals.open_count == counter_read(&store->counters.reservations));
+	ASSERT(totals.pin_count == counter_read(&store->counters.pins));
+}

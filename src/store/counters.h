@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a store counts. Its own header, so that whoever shows counters need not see the store. */
+#pragma once
+
+#include "base/counter.h"
+
+/* name, unit, kind, help. The names are memcached's where memcached has the counter.
+ * An item that has expired or was flushed is never an eviction: it counts as reclaimed when its
+ * memory was wanted or its key written again, and not at all when a reader finds it (the shard
+ * counts that as get_expired or get_flushed). */
+#define STORE_COUNTERS(X)                                                                          \
+	X(curr_items, "items", COUNTER_LEVEL, "Items in the index")                                \
+	X(total_items, "items", COUNTER_TOTAL, "Items stored since the start")                     \
+	X(bytes, "bytes", COUNTER_LEVEL, "Keys, values and headers of the items in the index")     \
+	X(evictions, "items", COUNTER_TOTAL, "Valid items removed to make room")                   \
+	X(evicted_unfetched, "items", COUNTER_TOTAL, "Evicted items that were never read")         \
+	X(reclaimed, "items", COUNTER_TOTAL, "Expired or flushed items whose room was taken back") \
+	X(expired_unfetched, "items", COUNTER_TOTAL, "Reclaimed items that were never read")       \
+	X(index_evictions, "items", COUNTER_TOTAL,                                                 \
+	  "Items removed because their buckets were full")                                         \
+	X(limit_maxbytes, "bytes", COUNTER_LEVEL, "Memory the store may take, all told")           \
+	X(hash_bytes, "bytes", COUNTER_LEVEL, "Memory of the index")                               \
+	X(segment_bytes, "bytes", COUNTER_LEVEL, "Size of a segment")                              \
+	X(segments, "segments", COUNTER_LEVEL, "Segments there are")                               \
+	X(segments_free, "segments", COUNTER_LEVEL, "Segments that hold nothing")                  \
+	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
+	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
+	X(reservations, "items", COUNTER_LEVEL, "Values on their way in")                          \
+	X(pins, "references", COUNTER_LEVEL, "References to segments that hold up their reuse")
+
+struct store_counters {
+	STORE_COUNTERS(COUNTER_FIELD)
+};

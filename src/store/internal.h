@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store's own files share. */
+#pragma once
+
+#include "store/index.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+#define STORE_MAGIC 0x6b616e7465736874u
+
+struct store {
+	uint64_t magic; /* STORE_MAGIC */
+	uint64_t hash_seed;
+	struct index index;
+	struct segments segments;
+	struct segment_log log;
+	uint64_t cas_newest;  /* the cas unique given out last */
+	uint64_t flush_cas;   /* items up to this cas unique are flushed */
+	uint32_t flush_due_s; /* when to set flush_cas next; 0: no flush is to come */
+	uint32_t now_s;
+	uint32_t expiry_soonest_s; /* no segment in the log expires whole before */
+	struct store_counters counters;
+};
+
+static inline struct segment *store_segment(const struct store *store, uint32_t index)
+{
+	return &store->segments.headers[index];
+}
+
+static inline struct segment *store_segment_of(const struct store *store, const struct item *item)
+{
+	return store_segment(store, segment_index_of(&store->segments, item));
+}
+
+/* Items over half a segment would waste up to as much again at a segment's end. */
+static inline bool store_is_large(const struct store *store, uint64_t item_bytes)
+{
+	return item_bytes > segment_bytes(&store->segments) / 2;
+}
+
+static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
+{
+	uint32_t expiry_s = item_expiry_s(item);
+
+	if (item->cas_unique <= store->flush_cas)
+		return STORE_FLUSHED;
+	if (expiry_s != 0 && expiry_s <= store->now_s)
+		return STORE_EXPIRED;
+	return STORE_LIVE;
+}
+
+/* The item is out of the index: accounts for it, frees its segment if that was the last. */
+void store_leave(struct store *store, struct item *item);
+
+/* Takes an item out of the index to make room, and counts why. */
+void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item);
+
+/* No more items go into the active segment. */
+void store_seal(struct store *store);
+
+/* Frees a segment of the log when nothing in it matters any more. */
+void store_release_if_empty(struct store *store, uint32_t index);
+
+/* Frees a segment that is in no list, and its extents. */
+void store_release(struct store *store, uint32_t index);
+
+/* A segment in the given state, emptied if none is free; SEGMENT_NONE: all are in use. */
+uint32_t store_take_segment(struct store *store, enum segment_state state);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/segment.h"
+
+void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
+                     struct memory *memory)
+{
+	*segments = (struct segments){
+	    .headers = memory_take(memory, (size_t)count * sizeof(struct segment)),
+	    .count = count,
+	    .shift = shift,
+	    .free_first = SEGMENT_NONE,
+	};
+	segments->arena = memory_take(memory, (size_t)count << shift);
+	/* Lowest first, so that memory that is never needed is never touched. */
+	for (uint32_t i = count; i > 0; i--) {
+		segments->headers[i - 1].extent_next = SEGMENT_NONE;
+		segments_free(segments, i - 1);
+	}
+}
+
+uint32_t segments_take(struct segments *segments, enum segment_state state, uint32_t now_s)
+{
+	uint32_t index = segments->free_first;
+	struct segment *segment;
+
+	if (index == SEGMENT_NONE)
+		return SEGMENT_NONE;
+	segment = &segments->headers[index];
+	segments->free_first = segment->next;
+	segments->free_count--;
+	*segment = (struct segment){
+	    .state = state,
+	    .next = SEGMENT_NONE,
+	    .previous = SEGMENT_NONE,
+	    .extent_next = SEGMENT_NONE,
+	    .created_s = now_s,
+	};
+	return index;
+}
+
+void segments_free(struct segments *segments, uint32_t index)
+{
+	while (index != SEGMENT_NONE) {
+		struct segment *segment = &segments->headers[index];
+		uint32_t extent_next = segment->extent_next;
+
+		segment->state = SEGMENT_FREE;
+		segment->next = segments->free_first;
+		segment->extent_next = SEGMENT_NONE;
+		segments->free_first = index;
+		segments->free_count++;
+		index = extent_next;
+	}
+}
+
+void segment_log_append(struct segments *segments, struct segment_log *log, uint32_t index)
+{
+	struct segment *segment = &segments->headers[index];
+
+	segment->next = SEGMENT_NONE;
+	segment->previous = log->newest;
+	if (log->newest == SEGMENT_NONE)
+		log->oldest = index;
+	else
+		segments->headers[log->newest].next = index;
+	log->newest = index;
+}
+
+void segment_log_remove(struct segments *segments, struct segment_log *log, uint32_t index)
+{
+	struct segment *segment = &segments->headers[index];
+
+	if (segment->previous == SEGMENT_NONE)
+		log->oldest = segment->next;
+	else
+		segments->headers[segment->previous].next = segment->next;
+	if (segment->next == SEGMENT_NONE)
+		log->newest = segment->previous;
+	else
+		segments->headers[segment->next].previous = segment->previous;
+}

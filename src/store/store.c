@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include "store/internal.h"
+
+#include <errno.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* A tenth of the memory is index: with items of 100 bytes all told (say 32 of key and 45 of value)
+ * the other nine tenths fill 72 % of the slots, where two choices of 8 slots still seldom find both
+ * full. Smaller items lose by index evictions, larger ones by unused slots. */
+#define INDEX_SHARE 10
+
+struct geometry {
+	uint32_t bucket_count;
+	uint32_t segment_shift;
+	uint32_t segment_count;
+};
+
+static struct geometry geometry_for(uint64_t memory_bytes)
+{
+	struct geometry geometry = {.segment_shift = 16};
+	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store));
+
+	while ((uint64_t)2 << geometry.segment_shift <= memory_bytes / 1024 &&
+	       2u << geometry.segment_shift <= SEGMENT_BYTES_MAX)
+		geometry.segment_shift++;
+	geometry.bucket_count = (uint32_t)(memory_bytes / INDEX_SHARE / sizeof(struct bucket));
+	left_bytes -= (uint64_t)geometry.bucket_count * sizeof(struct bucket);
+	geometry.segment_count = (uint32_t)(left_bytes / (((uint64_t)1 << geometry.segment_shift) +
+	                                                  sizeof(struct segment)));
+	return geometry;
+}
+
+/* Two longest values, each with a partly filled segment, and 8 segments besides. A segment is at
+ * most 64 KiB + memory / 1024, and index and headers take less than 10.1 %, so what is asked for
+ * is (2 × value + 10 × 64 KiB) / (1 − 0.101 − 10 / 1024) rounded up with some to spare. */
+uint64_t store_memory_bytes_min(uint64_t value_bytes_max)
+{
+	return (2 * value_bytes_max + ((uint64_t)1 << 20)) / 7 * 8;
+}
+
+int store_create(struct store **ret_store, const struct store_options *options,
+                 struct memory *memory)
+{
+	uint64_t location_bytes_max = (uint64_t)8 << SLOT_LOCATION_BITS;
+	struct geometry geometry;
+	struct store *store;
+
+	if (options->memory_bytes < store_memory_bytes_min(options->value_bytes_max) ||
+	    options->memory_bytes >= location_bytes_max)
+		return -EINVAL;
+	geometry = geometry_for(options->memory_bytes);
+	ASSERT(geometry.segment_count >=
+	       2 * ((options->value_bytes_max >> geometry.segment_shift) + 2) + 4);
+	store = memory_take(memory, sizeof(*store));
+	*store = (struct store){
+	    .magic = STORE_MAGIC,
+	    .hash_seed = options->hash_seed,
+	    .log = {SEGMENT_NONE, SEGMENT_NONE, SEGMENT_NONE},
+	    .expiry_soonest_s = EXPIRY_NEVER,
+	};
+	store->index.bucket_count = geometry.bucket_count;
+	store->index.buckets =
+	    memory_take(memory, (size_t)geometry.bucket_count * sizeof(struct bucket));
+	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
+	store->index.arena = store->segments.arena;
+	counter_add(&store->counters.limit_maxbytes, options->memory_bytes);
+	counter_add(&store->counters.hash_bytes,
+	            (uint64_t)geometry.bucket_count * sizeof(struct bucket));
+	counter_add(&store->counters.segment_bytes, segment_bytes(&store->segments));
+	counter_add(&store->counters.segments, geometry.segment_count);
+	counter_add(&store->counters.segments_free, geometry.segment_count);
+	*ret_store = store;
+	return 0;
+}
+
+/* Segments that are wholly flushed are looked for at the next want of a segment. */
+static void flush_now(struct store *store)
+{
+	store->flush_cas = store->cas_newest;
+	store->flush_due_s = 0;
+	store->expiry_soonest_s = 0;
+}
+
+void store_tick(struct store *store, uint32_t now_s)
+{
+	store->now_s = now_s;
+	if (store->flush_due_s != 0 && store->flush_due_s <= now_s)
+		flush_now(store);
+}
+
+void store_flush(struct store *store, uint32_t due_s)
+{
+	if (due_s <= store->now_s)
+		flush_now(store);
+	else
+		store->flush_due_s = due_s;
+}
+
+uint64_t store_hash(const struct store *store, struct slice key)
+{
+	return XXH3_64bits_withSeed(key.data, key.length, store->hash_seed);
+}
+
+void store_prefetch(const struct store *store, uint64_t hash)
+{
+	index_prefetch(&store->index, hash);
+}
+
+enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,
+                              struct store_place *ret_place)
+{
+	_Atomic uint64_t *slot = index_find(&store->index, hash, key);
+
+	if (slot == NULL)
+		return STORE_MISSING;
+	ret_place->slot = slot;
+	ret_place->item = index_item(&store->index, slot_load(slot));
+	return store_judge(store, ret_place->item);
+}
+
+void store_mark_read(const struct store_place *place)
+{
+	uint64_t slot = slot_load(place->slot);
+
+	item_mark_fetched(place->item);
+	/* At the top a hot key's line is no longer written to. */
+	if (slot_frequency(slot) < SLOT_FREQUENCY_MAX)
+		slot_store(place->slot, slot + ((uint64_t)1 << SLOT_LOCATION_BITS));
+}
+
+/* A live item in the segment expires at expiry_s (0: never). */
+static void cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s)
+{
+	if (expiry_s == 0)
+		expiry_s = EXPIRY_NEVER;
+	segment->expiry_max_s = max_u32(segment->expiry_max_s, expiry_s);
+	store->expiry_soonest_s = min_u32(store->expiry_soonest_s, segment->expiry_max_s);
+}
+
+void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s)
+{
+	/* First the segment: it must not look expired while the item does not. */
+	cover_expiry(store, store_segment_of(store, item), expiry_s);
+	atomic_store_explicit(&item->expiry_s, expiry_s, memory_order_relaxed);
+}
+
+void store_leave(struct store *store, struct item *item)
+{
+	uint32_t index = segment_index_of(&store->segments, item);
+
+	item->state = ITEM_DEAD;
+	counter_subtract(&store->counters.curr_items, 1);
+	counter_subtract(&store->counters.bytes, item_bytes(item));
+	store_segment(store, index)->live_count--;
+	store_release_if_empty(store, index);
+}
+
+void store_remove(struct store *store, const struct store_place *place)
+{
+	slot_store(place->slot, 0);
+	store_leave(store, place->item);
+}
+
+void store_reclaim(struct store *store, const struct store_place *place)
+{
+	ASSERT_SLOW(store_judge(store, place->item) != STORE_LIVE);
+	store_evict(store, place->slot, place->item);
+}
+
+void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
+{
+	struct store_counters *counters = &store->counters;
+	bool live = store_judge(store, item) == STORE_LIVE;
+
+	counter_add(live ? &counters->evictions : &counters->reclaimed, 1);
+	if (!item_fetched(item))
+		counter_add(live ? &counters->evicted_unfetched : &counters->expired_unfetched, 1);
+	slot_store(slot, 0);
+	store_leave(store, item);
+}
+
+/* Both buckets are full: the least read of the 16 goes, of several the one in the oldest segment.
+ * Ages are the segments', as their headers are few and near; the items are neither. */
+static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
+{
+	struct bucket *buckets[2] = {index_first(&store->index, hash),
+	                             index_second(&store->index, hash)};
+	_Atomic uint64_t *victim = NULL;
+	uint32_t least = UINT32_MAX;
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
+		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
+		uint32_t frequency = slot_frequency(slot_load(slot));
+		struct item *item = index_item(&store->index, slot_load(slot));
+		uint64_t age = store_segment_of(store, item)->cas_newest;
+
+		if (frequency > least || (frequency == least && age >= oldest))
+			continue;
+		victim = slot;
+		least = frequency;
+		oldest = age;
+	}
+	counter_add(&store->counters.index_evictions, 1);
+	store_evict(store, victim, index_item(&store->index, slot_load(victim)));
+	return victim;
+}
+
+void store_publish(struct store *store, struct store_reservation *reservation,
+                   const struct store_place *replaced)
+{
+	struct item *item = reservation->item;
+	uint32_t index = segment_index_of(&store->segments, item);
+	struct segment *segment = store_segment(store, index);
+	uint64_t location = index_location(&store->index, item);
+
+	ASSERT(reservation->left_bytes == 0 && item->state == ITEM_OPEN);
+	item->cas_unique = ++store->cas_newest;
+	item->state = ITEM_LIVE;
+	segment->open_count--;
+	segment->live_count++;
+	segment->cas_newest = item->cas_unique;
+	if (segment->state == SEGMENT_OPEN) {
+		segment->state = SEGMENT_SEALED;
+		segment_log_append(&store->segments, &store->log, index);
+	}
+	cover_expiry(store, segment, item_expiry_s(item));
+	counter_subtract(&store->counters.reservations, 1);
+	counter_add(&store->counters.curr_items, 1);
+	counter_add(&store->counters.bytes, item_bytes(item));
+	if (!reservation->is_update)
+		counter_add(&store->counters.total_items, 1);
+	reservation->item = NULL;
+	if (replaced != NULL) {
+		uint32_t frequency = slot_frequency(slot_load(replaced->slot));
+
+		if (reservation->is_update && item_fetched(replaced->item))
+			item_mark_fetched(item);
+		slot_store(replaced->slot, slot_value(reservation->hash, frequency, location));
+		store_leave(store, replaced->item);
+	} else {
+		_Atomic uint64_t *slot = index_vacancy(&store->index, reservation->hash);
+
+		if (slot == NULL)
+			slot = evict_slot(store, reservation->hash);
+		slot_store(slot, slot_value(reservation->hash, 0, location));
+	}
+}
+
+const struct store_counters *store_counters(const struct store *store)
+{
+	return &store->counters;
+}

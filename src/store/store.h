@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Items in a log of segments, found by an index: one shard's memory. Knows keys, values, expiry
+ * and eviction; knows nothing of commands.
+ * Owner: one shard, the only caller. The index is laid out for lock-free readers on other workers
+ * (see index.h); everything else here is the owner's.
+ *
+ * Memory comes back by whole segments: one whose items are all gone is free at once; when none is
+ * free, one whose items have all expired, else the oldest. A segment with a pin, or with an item
+ * being written, is passed over. A large item (longer than half a segment) has a segment of its
+ * own in the log and further ones chained to that, so it comes and goes by the same rules. */
+#pragma once
+
+#include "base/memory.h"
+#include "store/counters.h"
+#include "store/item.h"
+
+struct store;
+struct segment;
+
+struct store_options {
+	uint64_t memory_bytes;    /* index, segments and book-keeping together; below 8 TiB */
+	uint64_t value_bytes_max; /* the longest value that must fit */
+	uint64_t hash_seed;
+};
+
+/* The smallest memory_bytes that can hold two of the longest values, as append wants. */
+uint64_t store_memory_bytes_min(uint64_t value_bytes_max);
+
+/* Takes memory_bytes from `memory` and not more. -EINVAL: memory_bytes is out of range. */
+int store_create(struct store **ret_store, const struct store_options *options,
+                 struct memory *memory);
+
+/* Sets the time that everything below goes by, and carries out a flush that has come due. Before
+ * other calls whenever the second may have changed; never backwards. */
+void store_tick(struct store *store, uint32_t now_s);
+
+uint64_t store_hash(const struct store *store, struct slice key);
+
+/* Fetches the hash's buckets into the cache, for a store_find() soon after. */
+void store_prefetch(const struct store *store, uint64_t hash);
+
+enum store_verdict {
+	STORE_MISSING,
+	STORE_LIVE,
+	STORE_EXPIRED, /* found, still in the index, but its time is over */
+	STORE_FLUSHED, /* likewise, for a flush */
+};
+
+/* Where an item is in the index. Valid until the next call that reserves, publishes, abandons,
+ * removes or unpins, save that reserving leaves places in pinned segments alone. */
+struct store_place {
+	_Atomic uint64_t *slot;
+	struct item *item;
+};
+
+/* Fills *ret_place unless the verdict is STORE_MISSING. */
+enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,
+                              struct store_place *ret_place);
+
+/* Somebody reads the item: eviction and the *_unfetched counters go by it. */
+void store_mark_read(const struct store_place *place);
+
+/* Changes the expiry in place: readers of other workers see the old one or the new one. */
+void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s);
+
+/* Takes the item out of the index: a delete, or a reader has come upon a dead item. */
+void store_remove(struct store *store, const struct store_place *place);
+
+/* Takes a dead item out because its key is being written; counts it as reclaimed. */
+void store_reclaim(struct store *store, const struct store_place *place);
+
+/* All items published until `due_s` are gone from then on; at once when that is not in the future.
+ * The newest flush replaces one that is still to come. */
+void store_flush(struct store *store, uint32_t due_s);
+
+/* An item being written. Owner: the caller, who ends it by store_publish() or store_abandon(). */
+struct store_reservation {
+	struct item *item;
+	uint8_t *at;         /* where the next byte of the value goes */
+	uint64_t hash;       /* of its key */
+	uint32_t room_bytes; /* from `at` on in this segment */
+	uint32_t left_bytes; /* of the value, still to be written */
+	uint32_t tail;       /* segment that `at` is in */
+	bool is_update;      /* set before publishing: is counted as the same item, changed */
+};
+
+struct store_item_options {
+	struct slice key; /* copied; at most 255 bytes */
+	uint64_t hash;    /* store_hash() of it */
+	uint32_t value_bytes;
+	uint32_t client_flags;
+	uint32_t expiry_s;
+};
+
+/* Room for the item; for a large one, for the first part only, so that what is announced takes one
+ * segment at most before its bytes come. False: no segment can be freed. */
+bool store_reserve(struct store *store, const struct store_item_options *options,
+                   struct store_reservation *ret_reservation);
+
+/* The next bytes of the value, at most left_bytes. False: no segment can be freed, and the caller
+ * is left with abandoning. */
+bool store_write(struct store *store, struct store_reservation *reservation, const uint8_t *bytes,
+                 uint64_t length);
+
+/* Puts a whole item into the index, in `replaced`'s place or in a new one, with a new cas unique.
+ * `replaced` is what store_find() for its key says now, NULL for STORE_MISSING. */
+void store_publish(struct store *store, struct store_reservation *reservation,
+                   const struct store_place *replaced);
+
+void store_abandon(struct store *store, struct store_reservation *reservation);
+
+/* One piece of a value in one segment. */
+struct store_piece {
+	const uint8_t *data;
+	uint32_t length;
+	uint32_t left_bytes; /* of the value, after this piece */
+	uint32_t tail;       /* segment that the piece is in */
+};
+
+/* The first piece; an empty value has one of no length. */
+struct store_piece store_value(const struct store *store, const struct item *item);
+
+/* Moves on to the next piece. False: there is none. */
+bool store_value_next(const struct store *store, struct store_piece *piece);
+
+/* While pinned, the memory of the segment that the item starts in, and of all its value, stays as
+ * it is, even when the item is replaced, removed or outlived. The result is for store_unpin(). */
+struct segment *store_pin(struct store *store, const struct item *item);
+void store_unpin(struct store *store, struct segment *segment);
+
+const struct store_counters *store_counters(const struct store *store);
+
+/* Asserts what must hold between any two calls. Walks everything: for tests and simulation. */
+void store_check(const struct store *store);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes into segments and out of them: reservations, pieces, pins. */
+#include "store/internal.h"
+
+static struct item *item_begin(struct store *store, uint32_t index,
+                               const struct store_item_options *options)
+{
+	struct segment *segment = store_segment(store, index);
+	struct item *item =
+	    (struct item *)(segment_data(&store->segments, index) + segment->used_bytes);
+
+	item->client_flags = options->client_flags;
+	item->value_bytes = options->value_bytes;
+	item->key_bytes = (uint8_t)options->key.length;
+	item->state = ITEM_OPEN;
+	atomic_store_explicit(&item->expiry_s, options->expiry_s, memory_order_relaxed);
+	atomic_store_explicit(&item->fetched, 0, memory_order_relaxed);
+	memcpy(item->bytes, options->key.data, options->key.length);
+	segment->open_count++;
+	counter_add(&store->counters.reservations, 1);
+	return item;
+}
+
+/* The active segment, with room for so many bytes; SEGMENT_NONE: no memory. */
+static uint32_t active_with_room(struct store *store, uint64_t bytes)
+{
+	uint32_t index = store->log.active;
+
+	if (index != SEGMENT_NONE &&
+	    store_segment(store, index)->used_bytes + bytes <= segment_bytes(&store->segments))
+		return index;
+	store_seal(store);
+	index = store_take_segment(store, SEGMENT_ACTIVE);
+	if (index != SEGMENT_NONE) {
+		segment_log_append(&store->segments, &store->log, index);
+		store->log.active = index;
+	}
+	return index;
+}
+
+bool store_reserve(struct store *store, const struct store_item_options *options,
+                   struct store_reservation *ret_reservation)
+{
+	uint64_t bytes = item_bytes_of(options->key.length, options->value_bytes);
+	bool large = store_is_large(store, bytes);
+	uint32_t index;
+	struct item *item;
+
+	ASSERT(options->key.length <= UINT8_MAX);
+	index = large ? store_take_segment(store, SEGMENT_OPEN) : active_with_room(store, bytes);
+	if (index == SEGMENT_NONE)
+		return false;
+	item = item_begin(store, index, options);
+	bytes = min_u64(bytes, segment_bytes(&store->segments));
+	store_segment(store, index)->used_bytes += (uint32_t)bytes;
+	*ret_reservation = (struct store_reservation){
+	    .item = item,
+	    .at = item->bytes + options->key.length,
+	    .hash = options->hash,
+	    .room_bytes = (uint32_t)(bytes - offsetof(struct item, bytes) - options->key.length),
+	    .left_bytes = options->value_bytes,
+	    .tail = index,
+	};
+	return true;
+}
+
+static bool extend(struct store *store, struct store_reservation *reservation)
+{
+	uint32_t index = store_take_segment(store, SEGMENT_EXTENT);
+
+	if (index == SEGMENT_NONE)
+		return false;
+	store_segment(store, reservation->tail)->extent_next = index;
+	reservation->tail = index;
+	reservation->at = segment_data(&store->segments, index);
+	reservation->room_bytes = segment_bytes(&store->segments);
+	return true;
+}
+
+bool store_write(struct store *store, struct store_reservation *reservation, const uint8_t *bytes,
+                 uint64_t length)
+{
+	ASSERT(length <= reservation->left_bytes);
+	while (length > 0) {
+		uint32_t part;
+
+		if (reservation->room_bytes == 0 && !extend(store, reservation))
+			return false;
+		part = (uint32_t)min_u64(length, reservation->room_bytes);
+		memcpy(reservation->at, bytes, part);
+		reservation->at += part;
+		reservation->room_bytes -= part;
+		reservation->left_bytes -= part;
+		bytes += part;
+		length -= part;
+	}
+	return true;
+}
+
+void store_abandon(struct store *store, struct store_reservation *reservation)
+{
+	struct item *item = reservation->item;
+	uint32_t index = segment_index_of(&store->segments, item);
+	struct segment *segment = store_segment(store, index);
+	uint8_t *end = segment_data(&store->segments, index) + segment->used_bytes;
+
+	ASSERT(item->state == ITEM_OPEN);
+	item->state = ITEM_DEAD;
+	segment->open_count--;
+	counter_subtract(&store->counters.reservations, 1);
+	reservation->item = NULL;
+	if (segment->state == SEGMENT_OPEN) {
+		store_release(store, index);
+		return;
+	}
+	if (segment->state == SEGMENT_ACTIVE && (uint8_t *)item + item_bytes(item) == end)
+		segment->used_bytes -= (uint32_t)item_bytes(item);
+	store_release_if_empty(store, index);
+}
+
+struct store_piece store_value(const struct store *store, const struct item *item)
+{
+	uint32_t index = segment_index_of(&store->segments, item);
+	const uint8_t *data = item->bytes + item->key_bytes;
+	const uint8_t *end =
+	    segment_data(&store->segments, index) + segment_bytes(&store->segments);
+	uint32_t length = (uint32_t)min_u64(item->value_bytes, (uint64_t)(end - data));
+
+	return (struct store_piece){
+	    .data = data,
+	    .length = length,
+	    .left_bytes = item->value_bytes - length,
+	    .tail = index,
+	};
+}
+
+bool store_value_next(const struct store *store, struct store_piece *piece)
+{
+	if (piece->left_bytes == 0)
+		return false;
+	piece->tail = store_segment(store, piece->tail)->extent_next;
+	piece->data = segment_data(&store->segments, piece->tail);
+	piece->length = min_u32(piece->left_bytes, segment_bytes(&store->segments));
+	piece->left_bytes -= piece->length;
+	return true;
+}
+
+struct segment *store_pin(struct store *store, const struct item *item)
+{
+	struct segment *segment = store_segment_of(store, item);
+
+	segment->pin_count++;
+	counter_add(&store->counters.pins, 1);
+	return segment;
+}
+
+void store_unpin(struct store *store, struct segment *segment)
+{
+	ASSERT(segment->pin_count > 0);
+	segment->pin_count--;
+	counter_subtract(&store->counters.pins, 1);
+	store_release_if_empty(store, (uint32_t)(segment - store->segments.headers));
+}

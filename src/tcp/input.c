@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Segments in: RFC 9293 3.10.7, in its order. */
+#include "tcp/tcp_internal.h"
+
+#define PAWS_IDLE_MAX_MS (24u * 24 * 3600 * 1000) /* RFC 7323 5.5 */
+
+enum parse_verdict {
+	SEGMENT_GOOD,
+	SEGMENT_BAD_HEADER,
+	SEGMENT_BAD_OPTIONS,
+	SEGMENT_BAD_CHECKSUM,
+};
+
+static enum parse_verdict segment_parse(const struct net_input *input,
+                                        struct tcp_segment *ret_segment)
+{
+	const uint8_t *tcp = input->l4;
+	uint32_t header_bytes;
+
+	if (input->l4_length < TCP_HEADER_BYTES)
+		return SEGMENT_BAD_HEADER;
+	header_bytes = (tcp[12] >> 4) * 4u;
+	if (header_bytes < TCP_HEADER_BYTES || header_bytes > input->l4_length)
+		return SEGMENT_BAD_HEADER;
+	if (!net_input_checksum_ok(input, IP_PROTOCOL_TCP))
+		return SEGMENT_BAD_CHECKSUM;
+	*ret_segment = (struct tcp_segment){
+	    .seq = load_be32(tcp + 4),
+	    .ack = load_be32(tcp + 8),
+	    .window = load_be16(tcp + 14),
+	    .flags = tcp[13],
+	    .source_port = load_be16(tcp),
+	    .destination_port = load_be16(tcp + 2),
+	    .payload = tcp + header_bytes,
+	    .length = input->l4_length - header_bytes,
+	};
+	if ((tcp[13] & TCP_FLAG_SYN) && (tcp[13] & (TCP_FLAG_FIN | TCP_FLAG_RST)))
+		return SEGMENT_BAD_HEADER;
+	if (!tcp_options_parse(tcp + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES,
+	                       ret_segment))
+		return SEGMENT_BAD_OPTIONS;
+	return SEGMENT_GOOD;
+}
+
+/* RFC 9293 3.7.1, both ways; the timestamp option takes its bytes from every segment. */
+static uint16_t segment_mss(const struct tcp_connection *connection,
+                            const struct tcp_segment *segment)
+{
+	bool ip4 = ip_address_is_ip4(&connection->path.local);
+	uint32_t mss = ip4 ? TCP_MSS_MIN : TCP_MSS_DEFAULT_IP6;
+
+	if (segment->has_mss)
+		mss = max_u32(segment->mss, TCP_MSS_MIN);
+	mss = min_u32(mss, tcp_options_receive_mss(connection));
+	return (uint16_t)(mss - (connection->timestamps ? TCP_TIMESTAMP_BYTES : 0));
+}
+
+static void accept_syn(struct tcp *tcp, const struct net_input *input,
+                       const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct tcp_connection *connection;
+
+	if (!net_allows(input->path.net, &input->path.remote)) {
+		counter_add(&tcp->counters.not_allowed, 1);
+		return;
+	}
+	connection =
+	    counter_read(&tcp->counters.half_open) >= tcp->options.half_open_count_max
+	        ? NULL
+	        : table_add(tcp, &input->path, segment->destination_port, segment->source_port);
+	if (connection == NULL) {
+		counter_add(&tcp->counters.syn_over_limit, 1);
+		return;
+	}
+	connection->stream.ops = &tcp_stream_ops;
+	chain_create(&connection->stream.out, tcp->pool);
+	connection->timestamps = segment->has_timestamp;
+	connection->window_scaling = segment->has_window_shift;
+	if (connection->window_scaling) {
+		connection->send_shift = segment->window_shift;
+		connection->receive_shift = tcp->receive_shift;
+	}
+	connection->mss = segment_mss(connection, segment);
+	connection->irs = segment->seq;
+	connection->rcv_nxt = segment->seq + 1;
+	connection->read_nxt = connection->rcv_nxt;
+	connection->rcv_adv = connection->rcv_nxt;
+	connection->iss = table_initial_sequence(connection, now_us);
+	connection->ts_offset = connection->iss ^ (uint32_t)tcp->options.secret.k0;
+	connection->ts_recent = segment->ts_value;
+	connection->ts_recent_ms = now_ms_from(now_us);
+	connection->snd_una = connection->iss;
+	connection->snd_nxt = connection->iss;
+	connection->snd_max = connection->iss;
+	connection->recover = connection->iss;
+	connection->snd_wnd = segment->window; /* never scaled in a SYN */
+	connection->snd_wl1 = segment->seq;
+	connection->rto_ms = TCP_RTO_INITIAL_MS;
+	connection_set_state(connection, TCP_SYN_RCVD);
+	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms_from(now_us) + connection->rto_ms);
+	/* a SYN may carry data (RFC 9293 3.10.7.2): not acknowledged here, so it comes again */
+	output_syn_ack(connection, now_us);
+}
+
+static void listen_input(struct tcp *tcp, const struct net_input *input,
+                         const struct tcp_segment *segment, uint64_t now_us)
+{
+	const struct port_options *port = input->path.net->port;
+
+	if (segment->flags & TCP_FLAG_RST)
+		return;
+	if (!(segment->flags & TCP_FLAG_ACK) && (segment->flags & TCP_FLAG_SYN) &&
+	    port->tcp_port != 0 && segment->destination_port == port->tcp_port) {
+		accept_syn(tcp, input, segment, now_us);
+		return;
+	}
+	counter_add(&tcp->counters.no_connection, 1);
+	output_reset_for(tcp, input, segment);
+}
+
+static void rtt_measure(struct tcp_connection *connection, const struct tcp_segment *segment,
+                        uint64_t now_us)
+{
+	if (connection->rtt_timed && !seq_before(segment->ack, connection->rtt_sequence)) {
+		connection->rtt_timed = false;
+		congestion_rtt_sample(
+		    connection,
+		    (uint32_t)min_u64(now_us - connection->rtt_start_us, UINT32_MAX / 2));
+	} else if (connection->retransmit_count > 0 && segment->has_timestamp &&
+	           segment->ts_echo != 0) {
+		/* Karn forbids timing what was sent twice; the echo says which one arrived
+		 * (RFC 7323 4.1) */
+		uint32_t rtt_ms = now_ms_from(now_us) + connection->ts_offset - segment->ts_echo;
+
+		if (rtt_ms < TCP_RTO_MAX_MS)
+			congestion_rtt_sample(connection, rtt_ms * 1000);
+	}
+}
+
+/* Bytes, and perhaps our FIN, were acknowledged for the first time. */
+static void ack_new(struct tcp_connection *connection, const struct tcp_segment *segment,
+                    uint64_t now_us)
+{
+	uint32_t acked = segment->ack - connection->snd_una;
+	uint32_t data = (uint32_t)min_u64(acked, connection->stream.out.length);
+	bool fin_acked = acked > connection->stream.out.length;
+	uint32_t now_ms = now_ms_from(now_us);
+
+	rtt_measure(connection, segment, now_us);
+	if (seq_after(segment->ack, connection->snd_nxt)) {
+		connection->snd_nxt = segment->ack;
+		connection->cursor.block = NULL;
+	}
+	chain_drop_front(&connection->stream.out, data);
+	connection->snd_una = segment->ack;
+	/* the cursor's block may be gone, or snd_nxt was jumped over */
+	if (connection->cursor.block == NULL || connection->snd_nxt == connection->snd_una)
+		connection->cursor = chain_seek(&connection->stream.out,
+		                                min_u64(connection->snd_nxt - connection->snd_una,
+		                                        connection->stream.out.length));
+	connection->retransmit_count = 0;
+	connection->progress_ms = now_ms;
+	connection->drained = connection->drained || data > 0;
+	if (connection->recovering && seq_before(segment->ack, connection->recover)) {
+		/* partial: the next hole starts here; deflate (RFC 6582 3.2 step 3) */
+		output_retransmit_first(connection, now_us);
+		connection->cwnd = max_u32(connection->cwnd > acked ? connection->cwnd - acked : 0,
+		                           connection->mss);
+		if (acked >= connection->mss)
+			connection->cwnd += connection->mss;
+	} else {
+		if (connection->recovering)
+			connection->cwnd =
+			    min_u32(connection->ssthresh,
+			            max_u32(connection->snd_max - segment->ack, connection->mss) +
+			                connection->mss);
+		else
+			congestion_acked(connection, acked);
+		connection->recovering = false;
+		connection->duplicate_acks = 0;
+	}
+	if (connection->snd_una == connection->snd_max)
+		deadline_clear(connection, DEADLINE_RETRANSMIT);
+	else
+		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
+	connection_mark(connection);
+	if (!fin_acked)
+		return;
+	switch (connection->state) {
+	case TCP_FIN_WAIT_1:
+		connection_set_state(connection, TCP_FIN_WAIT_2);
+		deadline_set(connection, DEADLINE_LINGER,
+		             now_ms + connection->tcp->options.fin_wait_2_us / 1000);
+		break;
+	case TCP_CLOSING: connection_enter_time_wait(connection, now_ms); break;
+	case TCP_LAST_ACK: connection_end(connection); break;
+	}
+}
+
+static void ack_duplicate(struct tcp_connection *connection, uint64_t now_us)
+{
+	counter_add(&connection->tcp->counters.duplicate_acks, 1);
+	if (connection->duplicate_acks < UINT8_MAX)
+		connection->duplicate_acks++;
+	connection_mark(connection);
+	if (connection->recovering) {
+		connection->cwnd += connection->mss;
+	} else if (connection->duplicate_acks == 3 &&
+	           seq_after(connection->snd_una, connection->recover)) {
+		/* RFC 6582 3.2 step 2; `recover` keeps one loss from being counted twice */
+		counter_add(&connection->tcp->counters.fast_retransmits, 1);
+		connection->recover = connection->snd_max;
+		connection->recovering = true;
+		congestion_lost(connection);
+		output_retransmit_first(connection, now_us);
+		deadline_set(connection, DEADLINE_RETRANSMIT,
+		             now_ms_from(now_us) + connection->rto_ms);
+	}
+}
+
+/* RFC 9293 3.10.7.4, and also when the acknowledgement is new: data that comes again carries an old
+ * sequence number, and the window left from before would reach too far beyond it. */
+static void window_update(struct tcp_connection *connection, const struct tcp_segment *segment)
+{
+	uint32_t window = segment->window << connection->send_shift;
+
+	if (!seq_after(segment->ack, connection->snd_una) &&
+	    !seq_after(segment->seq, connection->snd_wl1) &&
+	    !(segment->seq == connection->snd_wl1 &&
+	      !seq_before(segment->ack, connection->snd_wl2)))
+		return;
+	if (window > connection->snd_wnd)
+		connection_mark(connection);
+	/* a window that opens while we probe: go on at once, not at the next probe */
+	if (connection->snd_wnd == 0 && window > 0 && connection->snd_una == connection->snd_nxt) {
+		deadline_clear(connection, DEADLINE_RETRANSMIT);
+		congestion_rto_reset(connection);
+	}
+	connection->snd_wnd = window;
+	connection->snd_wl1 = segment->seq;
+	connection->snd_wl2 = segment->ack;
+	connection->snd_wnd_max = max_u32(connection->snd_wnd_max, window);
+}
+
+/* False: the segment is not looked at any further. */
+static bool ack_input(struct tcp_connection *connection, const struct tcp_segment *segment,
+                      uint64_t now_us)
+{
+	/* RFC 5961 5.2: neither what was never sent, nor what is older than any window */
+	if (seq_after(segment->ack, connection->snd_max) ||
+	    seq_before(segment->ack, connection->snd_una - connection->snd_wnd_max)) {
+		counter_add(&connection->tcp->counters.bad_ack, 1);
+		output_challenge_ack(connection, now_us);
+		return false;
+	}
+	if (seq_after(segment->ack, connection->snd_una)) {
+		window_update(connection, segment);
+		ack_new(connection, segment, now_us);
+		return connection->state != TCP_FREE && connection->state != TCP_TIME_WAIT;
+	}
+	if (segment->ack != connection->snd_una)
+		return true; /* old, reordered */
+	/* RFC 5681 2: no data, no news of the window, something is in flight */
+	if (segment->length == 0 && !(segment->flags & TCP_FLAG_FIN) &&
+	    connection->snd_una != connection->snd_max &&
+	    segment->window << connection->send_shift == connection->snd_wnd) {
+		if (connection->snd_wnd == 0)
+			connection->progress_ms = now_ms_from(now_us); /* alive, only closed */
+		else
+			ack_duplicate(connection, now_us);
+	}
+	window_update(connection, segment);
+	return true;
+}
+
+static void data_discard(struct tcp_connection *connection, uint32_t end)
+{
+	counter_add(&connection->tcp->counters.after_close, 1);
+	if (seq_after(end, connection->rcv_nxt))
+		connection->rcv_nxt = end;
+	connection->read_nxt = connection->rcv_nxt;
+	connection->ack_now = true;
+	connection_mark(connection);
+}
+
+/* RFC 9293 3.8.6.3, RFC 5681 4.2: every second full segment at once, the rest within 40 ms. */
+static void ack_soon(struct tcp_connection *connection, uint32_t length, uint64_t now_us)
+{
+	connection->peer_mss = (uint16_t)max_u32(connection->peer_mss, length);
+	if (length == connection->peer_mss)
+		connection->unacked_segments++;
+	if (connection->unacked_segments >= 2) {
+		connection->ack_now = true;
+		connection_mark(connection);
+	} else if (connection->deadlines_ms[DEADLINE_DELAYED_ACK] == 0) {
+		deadline_set(connection, DEADLINE_DELAYED_ACK,
+		             now_ms_from(now_us) + TCP_DELAYED_ACK_MS);
+	}
+}
+
+static void data_in_order(struct tcp_connection *connection, const uint8_t *data, uint32_t length)
+{
+	struct tcp *tcp = connection->tcp;
+	uint32_t seq = connection->rcv_nxt;
+	uint32_t taken = tcp->user.received(tcp->user.context, &connection->stream, data, length);
+
+	ASSERT(taken <= length);
+	if (connection->close || taken == length) {
+		connection->rcv_nxt = seq + length;
+		connection->read_nxt = connection->rcv_nxt;
+		return;
+	}
+	connection->rcv_nxt = seq + taken;
+	connection->read_nxt = connection->rcv_nxt;
+	if (queue_add(connection, seq + taken, data + taken, length - taken) != QUEUE_TAKEN)
+		counter_add(&tcp->counters.receive_no_memory, 1);
+}
+
+static void data_input(struct tcp_connection *connection, const struct tcp_segment *segment,
+                       uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+	uint32_t skipped =
+	    seq_before(segment->seq, connection->rcv_nxt) ? connection->rcv_nxt - segment->seq : 0;
+	uint32_t seq = segment->seq + skipped;
+	uint32_t length = segment->length - skipped;
+
+	if (segment->length == 0)
+		return;
+	if (skipped >= segment->length) {
+		counter_add(&tcp->counters.duplicate_data, 1);
+		connection->ack_now = true;
+		connection_mark(connection);
+		return;
+	}
+	length = min_u32(length, connection->rcv_adv - seq);
+	if (connection->close || connection->abort) {
+		if (seq == connection->rcv_nxt)
+			data_discard(connection, seq + length);
+		return;
+	}
+	if (seq == connection->rcv_nxt && connection->queue == NULL) {
+		data_in_order(connection, segment->payload + skipped, length);
+		ack_soon(connection, segment->length, now_us);
+		return;
+	}
+	/* a gap, or the filling of one: the sender learns of it at once (RFC 5681 4.2) */
+	if (seq != connection->rcv_nxt)
+		counter_add(&tcp->counters.out_of_order, 1);
+	switch (queue_add(connection, seq, segment->payload + skipped, length)) {
+	case QUEUE_TAKEN: break;
+	case QUEUE_OVER_LIMIT: counter_add(&tcp->counters.out_of_order_dropped, 1); break;
+	case QUEUE_NO_MEMORY: counter_add(&tcp->counters.receive_no_memory, 1); break;
+	}
+	queue_deliver(connection);
+	connection->ack_now = true;
+	connection_mark(connection);
+}
+
+static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment,
+                      uint64_t now_us)
+{
+	uint32_t now_ms = now_ms_from(now_us);
+
+	if ((segment->flags & TCP_FLAG_FIN) && !connection->fin_received &&
+	    !seq_after(segment->seq + segment->length, connection->rcv_adv)) {
+		connection->fin_received = true;
+		connection->fin_sequence = segment->seq + segment->length;
+	}
+	if (!connection->fin_received || connection->rcv_nxt != connection->fin_sequence ||
+	    !state_receives(connection->state))
+		return;
+	connection->rcv_nxt++;
+	if (connection->close)
+		connection->read_nxt = connection->rcv_nxt;
+	connection->ack_now = true;
+	connection_mark(connection);
+	switch (connection->state) {
+	case TCP_ESTABLISHED: connection_set_state(connection, TCP_CLOSE_WAIT); break;
+	case TCP_FIN_WAIT_1: connection_set_state(connection, TCP_CLOSING); break;
+	case TCP_FIN_WAIT_2: connection_enter_time_wait(connection, now_ms); break;
+	}
+}
+
+/* The handshake's last step. False: the segment is not looked at any further. */
+static bool established(struct tcp_connection *connection, const struct net_input *input,
+                        const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (segment->ack != connection->snd_nxt) {
+		output_reset_for(tcp, input, segment);
+		return false;
+	}
+	if (connection->retransmit_count == 0)
+		congestion_rtt_sample(connection, (uint32_t)(now_us - connection->rtt_start_us));
+	else
+		connection->rto_ms = TCP_RTO_SYN_LOST_MS;
+	connection->snd_una = segment->ack;
+	connection->retransmit_count = 0;
+	connection->snd_wnd = segment->window << connection->send_shift;
+	connection->snd_wnd_max = connection->snd_wnd;
+	connection->snd_wl1 = segment->seq;
+	connection->snd_wl2 = segment->ack;
+	deadline_clear(connection, DEADLINE_RETRANSMIT);
+	congestion_start(connection);
+	connection->recover = connection->snd_una - 1;
+	connection_set_state(connection, TCP_ESTABLISHED);
+	counter_add(&tcp->counters.accepted, 1);
+	connection->open = tcp->user.opened(tcp->user.context, &connection->stream);
+	if (!connection->open) {
+		output_reset(connection, now_us);
+		connection_end(connection);
+	}
+	return connection->open;
+}
+
+/* RFC 7323 5.3 R1. False: an old duplicate. */
+static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment *segment,
+                    uint32_t now_ms)
+{
+	if (!connection->timestamps || (segment->flags & TCP_FLAG_RST))
+		return true;
+	if (!segment->has_timestamp) /* RFC 7323 3.2: agreed on, so it must be there */
+		return false;
+	if (!seq_before(segment->ts_value, connection->ts_recent) ||
+	    now_ms - connection->ts_recent_ms > PAWS_IDLE_MAX_MS)
+		return true;
+	connection->ack_now = true;
+	connection_mark(connection);
+	return false;
+}
+
+/* RFC 9293 3.10.7.4, first: some part of the segment is in the window. */
+static bool in_window(const struct tcp_connection *connection, const struct tcp_segment *segment)
+{
+	uint32_t length = segment->length + ((segment->flags & TCP_FLAG_FIN) != 0) +
+	                  ((segment->flags & TCP_FLAG_SYN) != 0);
+	uint32_t window = connection->rcv_adv - connection->rcv_nxt;
+
+	if (length == 0)
+		return segment->seq - connection->rcv_nxt < window ||
+		       segment->seq == connection->rcv_nxt;
+	return window > 0 && (segment->seq - connection->rcv_nxt < window ||
+	                      segment->seq + length - 1 - connection->rcv_nxt < window);
+}
+
+static void connection_input(struct tcp_connection *connection, const struct net_input *input,
+                             const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+	uint32_t now_ms = now_ms_from(now_us);
+	bool acceptable = in_window(connection, segment);
+
+	if (!paws_ok(connection, segment, now_ms)) {
+		counter_add(&tcp->counters.old_timestamp, 1);
+		return;
+	}
+	if (segment->flags & TCP_FLAG_RST) {
+		if (segment->seq == connection->rcv_nxt) {
+			counter_add(&tcp->counters.resets_received, 1);
+			connection_end(connection);
+		} else if (acceptable) { /* RFC 5961 3.2 */
+			output_challenge_ack(connection, now_us);
+		} else {
+			counter_add(&tcp->counters.out_of_window, 1);
+		}
+		return;
+	}
+	if (segment->flags & TCP_FLAG_SYN) {
+		if (connection->state == TCP_SYN_RCVD && segment->seq == connection->irs)
+			output_syn_ack(connection, now_us); /* ours was lost */
+		else
+			output_challenge_ack(connection, now_us); /* RFC 5961 4.2 */
+		return;
+	}
+	if (!acceptable) {
+		counter_add(&tcp->counters.out_of_window, 1);
+		connection->ack_now = connection->state != TCP_SYN_RCVD;
+		connection_mark(connection);
+		/* RFC 9293 3.10.7.4: valid ACKs count even when the window is closed */
+		if (segment->seq != connection->rcv_nxt || connection->state == TCP_SYN_RCVD)
+			return;
+	}
+	if (!(segment->flags & TCP_FLAG_ACK))
+		return;
+	if (connection->state == TCP_SYN_RCVD && !established(connection, input, segment, now_us))
+		return;
+	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent)) {
+		connection->ts_recent = segment->ts_value; /* RFC 7323 4.3 (2) */
+		connection->ts_recent_ms = now_ms;
+	}
+	/* the sender may have moved: answer to where the newest valid segment came from */
+	memcpy(connection->path.peer_mac, input->path.peer_mac, 6);
+	if (!ack_input(connection, segment, now_us) || !acceptable)
+		return;
+	if (state_receives(connection->state)) {
+		data_input(connection, segment, now_us);
+		fin_input(connection, segment, now_us);
+	} else if (segment->length > 0 || (segment->flags & TCP_FLAG_FIN)) {
+		connection->ack_now = true;
+		connection_mark(connection);
+	}
+}
+
+/* RFC 9293 3.10.7.4 for TIME-WAIT; resets are ignored (RFC 1337). A new SYN ends it when it is
+ * plainly newer (RFC 6191). */
+static void time_wait_input(struct tcp_connection *connection, const struct net_input *input,
+                            const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (segment->flags & TCP_FLAG_RST)
+		return;
+	if ((segment->flags & TCP_FLAG_SYN) && !(segment->flags & TCP_FLAG_ACK) &&
+	    (connection->timestamps && segment->has_timestamp
+	         ? seq_after(segment->ts_value, connection->ts_recent)
+	         : seq_after(segment->seq, connection->rcv_nxt))) {
+		connection_end(connection);
+		listen_input(tcp, input, segment, now_us);
+		return;
+	}
+	if (segment->flags & TCP_FLAG_FIN)
+		deadline_set(connection, DEADLINE_LINGER,
+		             now_ms_from(now_us) + tcp->options.time_wait_us / 1000);
+	connection->ack_now = true;
+	connection_mark(connection);
+}
+
+void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us)
+{
+	struct tcp_connection *connection;
+	struct tcp_segment segment;
+
+	counter_add(&tcp->counters.segments_received, 1);
+	switch (segment_parse(input, &segment)) {
+	case SEGMENT_GOOD: break;
+	case SEGMENT_BAD_HEADER: counter_add(&tcp->counters.bad_header, 1); return;
+	case SEGMENT_BAD_OPTIONS: counter_add(&tcp->counters.bad_options, 1); return;
+	case SEGMENT_BAD_CHECKSUM: counter_add(&tcp->counters.bad_checksum, 1); return;
+	}
+	connection = table_find(tcp, &input->path, segment.destination_port, segment.source_port);
+	if (connection == NULL)
+		listen_input(tcp, input, &segment, now_us);
+	else if (connection->state == TCP_TIME_WAIT)
+		time_wait_input(connection, input, &segment, now_us);
+	else
+		connection_input(connection, input, &segment, now_us);
+}

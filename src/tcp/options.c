@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323). */
+#include "tcp/tcp_internal.h"
+
+#define OPTION_END          0
+#define OPTION_NOP          1
+#define OPTION_MSS          2
+#define OPTION_WINDOW_SCALE 3
+#define OPTION_TIMESTAMP    8
+
+bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segment *ret_segment)
+{
+	struct tcp_segment *segment = ret_segment;
+
+	while (length > 0) {
+		uint32_t bytes;
+
+		if (options[0] == OPTION_END)
+			return true;
+		if (options[0] == OPTION_NOP) {
+			options++;
+			length--;
+			continue;
+		}
+		if (length < 2)
+			return false;
+		bytes = options[1];
+		if (bytes < 2 || bytes > length)
+			return false;
+		/* MSS and window scale count in a SYN only; of a wrong length they are malformed */
+		if (options[0] == OPTION_MSS && (segment->flags & TCP_FLAG_SYN)) {
+			if (bytes != 4)
+				return false;
+			segment->has_mss = true;
+			segment->mss = load_be16(options + 2);
+		} else if (options[0] == OPTION_WINDOW_SCALE && (segment->flags & TCP_FLAG_SYN)) {
+			if (bytes != 3)
+				return false;
+			segment->has_window_shift = true;
+			/* RFC 7323 2.3: a larger one is taken as 14 */
+			segment->window_shift = (uint8_t)min_u32(options[2], TCP_WINDOW_SHIFT_MAX);
+		} else if (options[0] == OPTION_TIMESTAMP) {
+			if (bytes != 10)
+				return false;
+			segment->has_timestamp = true;
+			segment->ts_value = load_be32(options + 2);
+			segment->ts_echo = load_be32(options + 6);
+		}
+		options += bytes;
+		length -= bytes;
+	}
+	return true;
+}
+
+static uint32_t timestamp_write(const struct tcp_connection *connection, uint8_t *to,
+                                uint32_t now_ms)
+{
+	to[0] = OPTION_NOP;
+	to[1] = OPTION_NOP;
+	to[2] = OPTION_TIMESTAMP;
+	to[3] = 10;
+	store_be32(to + 4, now_ms + connection->ts_offset);
+	store_be32(to + 8, connection->ts_recent);
+	return TCP_TIMESTAMP_BYTES;
+}
+
+uint16_t tcp_options_receive_mss(const struct tcp_connection *connection)
+{
+	return net_path_l4_max(&connection->path) - TCP_HEADER_BYTES;
+}
+
+uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint8_t *to,
+                                   uint32_t now_ms)
+{
+	uint32_t bytes = 4;
+
+	to[0] = OPTION_MSS;
+	to[1] = 4;
+	store_be16(to + 2, tcp_options_receive_mss(connection));
+	if (connection->window_scaling) {
+		to[bytes] = OPTION_NOP;
+		to[bytes + 1] = OPTION_WINDOW_SCALE;
+		to[bytes + 2] = 3;
+		to[bytes + 3] = connection->receive_shift;
+		bytes += 4;
+	}
+	if (connection->timestamps)
+		bytes += timestamp_write(connection, to + bytes, now_ms);
+	return bytes;
+}
+
+uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms)
+{
+	return connection->timestamps ? timestamp_write(connection, to, now_ms) : 0;
+}

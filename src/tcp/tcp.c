@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tcp/tcp.h"
+
+#include "tcp/tcp_internal.h"
+
+struct tcp_options tcp_options_default(void)
+{
+	return (struct tcp_options){
+	    .connection_count_max = 16384,
+	    .half_open_count_max = 4096,
+	    .receive_window_bytes = 256 * 1024,
+	    .rto_min_us = 200000,
+	    .user_timeout_us = 120000000,
+	    .fin_wait_2_us = 60000000,
+	    .time_wait_us = 60000000,
+	};
+}
+
+/* The smallest shift that lets the whole window be said in 16 bits, rounding up included. */
+static uint8_t window_shift(uint32_t window_bytes)
+{
+	uint8_t shift = 0;
+
+	while (shift < TCP_WINDOW_SHIFT_MAX && (window_bytes >> shift) >= UINT16_MAX)
+		shift++;
+	return shift;
+}
+
+void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
+                const struct stream_user *user, struct block_pool *pool, struct memory *memory,
+                uint64_t now_us)
+{
+	struct tcp *tcp = memory_take(memory, sizeof(*tcp));
+
+	*tcp = (struct tcp){
+	    .options = *options,
+	    .user = *user,
+	    .pool = pool,
+	    .flush_end = &tcp->flush_first,
+	    .receive_shift = window_shift(options->receive_window_bytes),
+	};
+	table_create(tcp, memory);
+	timer_wheel_create(&tcp->wheel, now_ms_from(now_us));
+	*ret_tcp = tcp;
+}
+
+const struct tcp_counters *tcp_counters(const struct tcp *tcp)
+{
+	return &tcp->counters;
+}
+
+static _Atomic uint64_t *level_of(struct tcp *tcp, enum tcp_state state)
+{
+	return state == TCP_TIME_WAIT ? &tcp->counters.time_wait : &tcp->counters.connections;
+}
+
+void connection_set_state(struct tcp_connection *connection, enum tcp_state state)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (connection->state != TCP_FREE)
+		counter_subtract(level_of(tcp, connection->state), 1);
+	if (state != TCP_FREE)
+		counter_add(level_of(tcp, state), 1);
+	if (connection->state == TCP_SYN_RCVD)
+		counter_subtract(&tcp->counters.half_open, 1);
+	if (state == TCP_SYN_RCVD)
+		counter_add(&tcp->counters.half_open, 1);
+	connection->state = (uint8_t)state;
+}
+
+static void user_closed(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (connection->open) {
+		connection->open = false;
+		tcp->user.closed(tcp->user.context, &connection->stream);
+	}
+	chain_clear(&connection->stream.out);
+	connection->cursor.block = NULL;
+	queue_clear(connection);
+}
+
+static void time_wait_unlink(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (connection->older != NULL)
+		connection->older->newer = connection->newer;
+	else
+		tcp->time_wait_oldest = connection->newer;
+	if (connection->newer != NULL)
+		connection->newer->older = connection->older;
+	else
+		tcp->time_wait_newest = connection->older;
+	connection->older = NULL;
+	connection->newer = NULL;
+}
+
+static void flush_unlink(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+	struct tcp_connection **link = &tcp->flush_first;
+
+	while (*link != connection)
+		link = &(*link)->next_to_flush;
+	*link = connection->next_to_flush;
+	if (tcp->flush_end == &connection->next_to_flush)
+		tcp->flush_end = link;
+	connection->queued = false;
+}
+
+void connection_end(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	user_closed(connection);
+	if (connection->state == TCP_TIME_WAIT)
+		time_wait_unlink(connection);
+	if (connection->queued)
+		flush_unlink(connection);
+	timer_cancel(&tcp->wheel, &connection->timer);
+	connection_set_state(connection, TCP_FREE);
+	table_remove(tcp, connection);
+}
+
+void connection_enter_time_wait(struct tcp_connection *connection, uint32_t now_ms)
+{
+	struct tcp *tcp = connection->tcp;
+
+	user_closed(connection);
+	connection_set_state(connection, TCP_TIME_WAIT);
+	connection->older = tcp->time_wait_newest;
+	if (connection->older != NULL)
+		connection->older->newer = connection;
+	else
+		tcp->time_wait_oldest = connection;
+	tcp->time_wait_newest = connection;
+	deadline_clear(connection, DEADLINE_RETRANSMIT);
+	deadline_set(connection, DEADLINE_LINGER, now_ms + tcp->options.time_wait_us / 1000);
+}
+
+static void stream_push(struct stream *stream)
+{
+	connection_mark(connection_from(stream));
+}
+
+static void stream_close(struct stream *stream)
+{
+	struct tcp_connection *connection = connection_from(stream);
+
+	connection->close = true;
+	/* nothing is received any more: what had come in order counts as read */
+	queue_clear(connection);
+	connection->read_nxt = connection->rcv_nxt;
+	connection_mark(connection);
+}
+
+static void stream_abort(struct stream *stream)
+{
+	connection_from(stream)->abort = true;
+	connection_mark(connection_from(stream));
+}
+
+static void stream_resume(struct stream *stream)
+{
+	connection_from(stream)->resume = true;
+	connection_mark(connection_from(stream));
+}
+
+const struct stream_ops tcp_stream_ops = {
+    .push = stream_push,
+    .close = stream_close,
+    .abort = stream_abort,
+    .resume = stream_resume,
+};
+
+/* Tells the user that its peer is done, once it has taken all that the peer sent. */
+static void tell_finished(struct tcp_connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (!connection->fin_received || connection->finished || connection->close ||
+	    connection->abort || connection->read_nxt != connection->fin_sequence ||
+	    connection->rcv_nxt == connection->fin_sequence)
+		return;
+	connection->finished = true;
+	connection->read_nxt++;
+	tcp->user.finished(tcp->user.context, &connection->stream);
+}
+
+static void connection_flush(struct tcp_connection *connection, uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+
+	if (connection->open && connection->drained) {
+		connection->drained = false;
+		tcp->user.drained(tcp->user.context, &connection->stream);
+	}
+	if (connection->open && connection->resume) {
+		connection->resume = false;
+		queue_deliver(connection);
+		/* the window has opened by so much that the peer should know (RFC 9293 3.8.6.2.2)
+		 */
+		if (output_receive_window(connection) > connection->rcv_adv - connection->rcv_nxt)
+			connection->ack_now = true;
+	}
+	if (connection->open)
+		tell_finished(connection);
+	if (connection->abort) {
+		output_reset(connection, now_us);
+		connection_end(connection);
+		return;
+	}
+	if (connection->state == TCP_SYN_RCVD)
+		return;
+	connection_output(connection, now_us);
+}
+
+void tcp_flush(struct tcp *tcp, uint64_t now_us)
+{
+	/* only those that are there now: one that marks itself again waits for the next flush */
+	struct tcp_connection **end = tcp->flush_end;
+
+	if (tcp->flush_first == NULL)
+		return;
+	while (tcp->flush_first != NULL) {
+		struct tcp_connection *connection = tcp->flush_first;
+		bool last = end == &connection->next_to_flush;
+
+		tcp->flush_first = connection->next_to_flush;
+		if (tcp->flush_first == NULL)
+			tcp->flush_end = &tcp->flush_first;
+		connection->queued = false;
+		connection_flush(connection, now_us);
+		if (last)
+			return;
+	}
+}
+
+void tcp_advance(struct tcp *tcp, uint64_t now_us)
+{
+	struct timer *timer;
+
+	while ((timer = timer_expire(&tcp->wheel, now_ms_from(now_us))) != NULL) {
+		size_t offset = offsetof(struct tcp_connection, timer);
+
+		deadlines_run((struct tcp_connection *)((uint8_t *)timer - offset), now_us);
+	}
+	tcp_flush(tcp, now_us);
+}
+
+uint64_t tcp_next_deadline_us(const struct tcp *tcp)
+{
+	uint32_t next_ms;
+
+	if (tcp->flush_first != NULL)
+		return 0;
+	if (!timer_wheel_next_ms(&tcp->wheel, &next_ms))
+		return UINT64_MAX;
+	return (uint64_t)next_ms * 1000;
+}
+
+void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context)
+{
+	for (uint32_t i = 0; i < tcp->used_count; i++)
+		if (tcp->connections[i].open)
+			visit(context, &tcp->connections[i].stream);
+}
+
+static void connection_check(const struct tcp_connection *connection)
+{
+	const struct stream *stream = &connection->stream;
+	uint32_t ranges = 0, blocks = 0;
+	uint32_t expected = connection->read_nxt;
+
+	ASSERT(connection->magic == TCP_MAGIC);
+	ASSERT(!seq_after(connection->snd_una, connection->snd_nxt));
+	ASSERT(!seq_after(connection->snd_nxt, connection->snd_max));
+	ASSERT(!seq_after(connection->read_nxt, connection->rcv_nxt));
+	ASSERT(connection->cwnd >= connection->mss || connection->state == TCP_SYN_RCVD);
+	if (connection->state == TCP_SYN_RCVD || connection->state == TCP_TIME_WAIT)
+		return;
+	/* nothing is in flight that is not in `out`, the FIN aside */
+	ASSERT(connection->snd_max - connection->snd_una <= stream->out.length + 1);
+	/* nobody waits for ever: what is unacknowledged, or waits for a window, has a timer */
+	ASSERT((connection->snd_una == connection->snd_max && stream->out.length == 0) ||
+	       connection->deadlines_ms[DEADLINE_RETRANSMIT] != 0 || connection->queued);
+	for (const struct block *block = connection->queue; block != NULL; block = block->next) {
+		ASSERT(!seq_before(block->sequence, expected));
+		ASSERT(block->length > 0);
+		if (block->sequence != expected && seq_after(block->sequence, connection->rcv_nxt))
+			ranges++;
+		expected = block->sequence + block->length;
+		blocks++;
+	}
+	ASSERT(blocks == connection->queue_block_count);
+	ASSERT(ranges == connection->range_count);
+}
+
+void tcp_check(const struct tcp *tcp)
+{
+	uint64_t live = 0;
+
+	for (uint32_t i = 0; i < tcp->used_count; i++) {
+		if (tcp->connections[i].state == TCP_FREE)
+			continue;
+		live++;
+		connection_check(&tcp->connections[i]);
+	}
+	ASSERT(live ==
+	       counter_read(&tcp->counters.connections) + counter_read(&tcp->counters.time_wait));
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Server-side TCP (RFC 9293, no active open, no urgent data): all connections of one worker.
+ *
+ * It is a carrier of streams (net/stream.h): in-order bytes go to the stream's user at once, what
+ * the user appends to `out` is sent, sent again, and dropped once acknowledged.
+ * Owner: one worker. Time, randomness, memory and packets come in as arguments. */
+#pragma once
+
+#include "base/siphash.h"
+#include "net/net.h"
+#include "net/stream.h"
+
+/* name, unit, kind, help */
+#define TCP_COUNTERS(X)                                                                            \
+	X(connections, "connections", COUNTER_LEVEL, "Connections in any state but TIME_WAIT")     \
+	X(half_open, "connections", COUNTER_LEVEL, "Connections in SYN_RCVD")                      \
+	X(time_wait, "connections", COUNTER_LEVEL, "Connections in TIME_WAIT")                     \
+	X(accepted, "connections", COUNTER_TOTAL, "Handshakes completed")                          \
+	X(segments_received, "segments", COUNTER_TOTAL, "Segments that came in")                   \
+	X(segments_sent, "segments", COUNTER_TOTAL, "Segments sent, all kinds")                    \
+	X(retransmitted, "segments", COUNTER_TOTAL, "Segments sent again")                         \
+	X(retransmit_timeouts, "events", COUNTER_TOTAL, "Retransmission timer expired")            \
+	X(fast_retransmits, "events", COUNTER_TOTAL, "Loss found by duplicate acknowledgements")   \
+	X(window_probes, "segments", COUNTER_TOTAL, "Zero-window probes sent")                     \
+	X(duplicate_acks, "segments", COUNTER_TOTAL, "Duplicate acknowledgements received")        \
+	X(out_of_order, "segments", COUNTER_TOTAL, "Arrived ahead of the next expected byte")      \
+	X(out_of_order_dropped, "segments", COUNTER_TOTAL, "Dropped: over an out-of-order limit")  \
+	X(duplicate_data, "segments", COUNTER_TOTAL, "Held only bytes that were there already")    \
+	X(out_of_window, "segments", COUNTER_TOTAL, "Dropped: outside the receive window")         \
+	X(after_close, "segments", COUNTER_TOTAL, "Data discarded: we had closed")                 \
+	X(receive_no_memory, "segments", COUNTER_TOTAL, "Dropped: no block to keep data in")       \
+	X(bad_header, "segments", COUNTER_TOTAL, "Dropped: header length or flags")                \
+	X(bad_options, "segments", COUNTER_TOTAL, "Dropped: malformed options")                    \
+	X(bad_checksum, "segments", COUNTER_TOTAL, "Dropped: checksum")                            \
+	X(bad_ack, "segments", COUNTER_TOTAL, "Dropped: acknowledges what was never sent")         \
+	X(old_timestamp, "segments", COUNTER_TOTAL,                                                \
+	  "Dropped: timestamp missing or before the last (PAWS)")                                  \
+	X(not_allowed, "segments", COUNTER_TOTAL, "Dropped: source not in `allow`")                \
+	X(no_connection, "segments", COUNTER_TOTAL, "For no connection: answered by a reset")      \
+	X(syn_over_limit, "segments", COUNTER_TOTAL, "SYN dropped: no room for a connection")      \
+	X(resets_sent, "segments", COUNTER_TOTAL, "Resets sent")                                   \
+	X(resets_received, "segments", COUNTER_TOTAL, "Resets that ended a connection")            \
+	X(challenge_acks, "segments", COUNTER_TOTAL, "Challenge acknowledgements (RFC 5961)")      \
+	X(challenge_limited, "segments", COUNTER_TOTAL, "Challenges not sent: limit reached")      \
+	X(timed_out, "connections", COUNTER_TOTAL, "Given up: the peer stopped answering")
+
+struct tcp_counters {
+	TCP_COUNTERS(COUNTER_FIELD)
+};
+
+struct tcp_options {
+	uint32_t connection_count_max; /* in any state, TIME_WAIT too */
+	uint32_t half_open_count_max;  /* of them in SYN_RCVD */
+	uint32_t receive_window_bytes; /* per connection, 2 KiB … 1 GiB */
+	uint32_t rto_min_us;           /* default 200,000 */
+	uint32_t user_timeout_us;      /* unacknowledged data for this long ends a connection */
+	uint32_t fin_wait_2_us;        /* how long a closed connection waits for the peer's FIN */
+	uint32_t time_wait_us;         /* 2 MSL */
+	struct siphash_key secret;     /* for the table and for initial sequence numbers */
+};
+
+struct tcp;
+
+/* Sensible values for all but the secret. */
+struct tcp_options tcp_options_default(void);
+
+/* Bytes that tcp_create() takes from its memory. */
+size_t tcp_memory_bytes(const struct tcp_options *options);
+
+/* `pool` serves both directions; user->closed() is called for every stream that was opened. */
+void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
+                const struct stream_user *user, struct block_pool *pool, struct memory *memory,
+                uint64_t now_us);
+
+/* One segment, its IP header validated. */
+void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us);
+
+/* The end of a burst: sends what connections have to send, ends those that are to end. */
+void tcp_flush(struct tcp *tcp, uint64_t now_us);
+
+/* Runs the timers that are due, then flushes. */
+void tcp_advance(struct tcp *tcp, uint64_t now_us);
+
+/* When tcp_advance() has something to do next, at the latest; UINT64_MAX: never. */
+uint64_t tcp_next_deadline_us(const struct tcp *tcp);
+
+/* Calls `visit` for every open stream; visit may use the stream's ops. */
+void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context);
+
+const struct tcp_counters *tcp_counters(const struct tcp *tcp);
+
+/* Asserts every invariant of every connection (slow: tests and simulation). */
+void tcp_check(const struct tcp *tcp);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of src/tcp only. */
+#pragma once
+
+#include "tcp/tcp.h"
+
+#define TCP_HEADER_BYTES      20
+#define TCP_CHECKSUM_OFFSET   16
+#define TCP_OPTIONS_BYTES_MAX 40
+#define TCP_MSS_MIN           536  /* what we send in one segment at least; RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6   1220 /* RFC 9293 3.7.1 */
+#define TCP_TIMESTAMP_BYTES   12   /* the option with its padding */
+#define TCP_WINDOW_SHIFT_MAX  14   /* RFC 7323 2.3 */
+#define TCP_RANGE_COUNT_MAX   32   /* out-of-order ranges a connection */
+#define TCP_RTO_INITIAL_MS    1000 /* RFC 6298 2.1 */
+#define TCP_RTO_SYN_LOST_MS   3000 /* RFC 6298 5.7 */
+#define TCP_RTO_MAX_MS        60000
+#define TCP_SYN_ACK_COUNT_MAX 5 /* times a SYN-ACK is sent */
+#define TCP_DELAYED_ACK_MS    40
+#define TCP_CHALLENGE_MAX     10 /* challenge ACKs a connection a second; RFC 5961 7 */
+#define TCP_MAGIC             0x7c9c0e11u
+
+#define TCP_FLAG_FIN 0x01u
+#define TCP_FLAG_SYN 0x02u
+#define TCP_FLAG_RST 0x04u
+#define TCP_FLAG_PSH 0x08u
+#define TCP_FLAG_ACK 0x10u
+
+enum tcp_state {
+	TCP_FREE,
+	TCP_SYN_RCVD,
+	TCP_ESTABLISHED,
+	TCP_CLOSE_WAIT,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+	TCP_TIME_WAIT,
+};
+
+/* One entry of the timer wheel. Owner: whoever embeds it. */
+struct timer {
+	struct timer *next;
+	struct timer **link; /* what points at this one; NULL: not in the wheel */
+	uint32_t due_ms;
+};
+
+#define WHEEL_LEVELS    4
+#define WHEEL_SLOT_BITS 6
+#define WHEEL_SLOTS     (1u << WHEEL_SLOT_BITS)
+
+/* A hierarchical timer wheel (Varghese, Lauck 1987), one millisecond a tick; farthest due time
+ * 64^4 ms = 4.6 hours ahead. */
+struct timer_wheel {
+	uint32_t now_ms; /* all that was due by then has fired */
+	uint32_t count;
+	struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+/* What of a connection has a deadline. They share one wheel entry. */
+enum tcp_deadline {
+	DEADLINE_RETRANSMIT, /* retransmission, or persist when nothing is in flight */
+	DEADLINE_DELAYED_ACK,
+	DEADLINE_LINGER, /* end of FIN_WAIT_2 and TIME_WAIT */
+	DEADLINE_COUNT,
+};
+
+struct tcp_connection {
+	struct stream stream; /* first: a stream is a connection */
+	struct tcp *tcp;
+	struct tcp_connection *next_in_bucket;
+	struct tcp_connection *next_to_flush;
+	struct tcp_connection *older; /* in TIME_WAIT: neighbours by age */
+	struct tcp_connection *newer;
+	struct timer timer;
+	struct net_path path;
+	uint16_t local_port;
+	uint16_t remote_port;
+	uint32_t magic;
+
+	uint8_t state;            /* enum tcp_state */
+	bool queued : 1;          /* in tcp->flush_first … */
+	bool open : 1;            /* the user knows the stream */
+	bool ack_now : 1;         /* an acknowledgement must go out with this flush */
+	bool drained : 1;         /* bytes left `out` since the last flush */
+	bool resume : 1;          /* the user wants refused bytes again */
+	bool close : 1;           /* FIN once `out` is sent */
+	bool abort : 1;           /* reset and end at the flush */
+	bool fin_received : 1;    /* fin_sequence is known */
+	bool finished : 1;        /* the user was told of the peer's FIN */
+	bool timestamps : 1;      /* RFC 7323, agreed on */
+	bool window_scaling : 1;  /* RFC 7323, agreed on */
+	bool rtt_timed : 1;       /* rtt_sequence is under way */
+	bool recovering : 1;      /* fast recovery, until `recover` is acknowledged */
+	uint8_t send_shift;       /* of windows we receive */
+	uint8_t receive_shift;    /* of windows we send */
+	uint8_t retransmit_count; /* time-outs in a row without progress */
+	uint8_t duplicate_acks;
+	uint8_t range_count;      /* out-of-order ranges in the receive queue */
+	uint8_t unacked_segments; /* full segments received since the last ACK went out */
+	uint8_t challenge_count;  /* in the second that began at challenge_ms */
+	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
+	uint16_t peer_mss;        /* the largest payload that the peer has sent */
+
+	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
+	uint32_t iss;
+	uint32_t snd_una;
+	uint32_t snd_nxt;
+	uint32_t snd_max; /* highest snd_nxt ever */
+	uint32_t snd_wnd; /* bytes, scaled */
+	uint32_t snd_wl1;
+	uint32_t snd_wl2;
+	uint32_t snd_wnd_max;       /* largest the peer has offered */
+	struct chain_cursor cursor; /* in out, at snd_nxt */
+
+	/* receive. read_nxt … rcv_nxt wait in order for the user, what is beyond is out of order */
+	uint32_t irs;
+	uint32_t rcv_nxt;
+	uint32_t read_nxt;
+	uint32_t rcv_adv; /* right edge of the window we have offered: never moved back */
+	uint32_t fin_sequence;
+	uint32_t queue_block_count;
+	struct block *queue; /* by sequence, without overlap */
+
+	/* congestion: RFC 5681, 6582; bytes */
+	uint32_t cwnd;
+	uint32_t ssthresh;
+	uint32_t recover;
+
+	/* round-trip time: RFC 6298 */
+	uint32_t srtt_us;
+	uint32_t rttvar_us;
+	uint32_t rto_ms;
+	uint32_t rtt_sequence; /* once acknowledged, the timed segment has arrived */
+	uint64_t rtt_start_us;
+
+	uint32_t ts_recent; /* RFC 7323 4.3 */
+	uint32_t ts_recent_ms;
+	uint32_t ts_offset;
+	uint32_t last_ack_sent;
+
+	uint32_t deadlines_ms[DEADLINE_COUNT]; /* 0: off */
+	uint32_t progress_ms;                  /* when the peer last acknowledged something new */
+	uint32_t challenge_ms;
+};
+
+struct tcp {
+	struct tcp_options options;
+	struct stream_user user;
+	struct block_pool *pool;
+	struct tcp_connection *connections;
+	struct tcp_connection *free;
+	struct tcp_connection **buckets;
+	uint32_t bucket_mask;
+	uint32_t used_count; /* connections ever taken from the array's fresh end */
+	struct tcp_connection *flush_first;
+	struct tcp_connection **flush_end;
+	struct tcp_connection *time_wait_oldest;
+	struct tcp_connection *time_wait_newest;
+	struct timer_wheel wheel;
+	uint8_t receive_shift;
+	struct tcp_counters counters;
+};
+
+/* One parsed segment. */
+struct tcp_segment {
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t window; /* as in the header, unscaled */
+	uint8_t flags;
+	bool has_timestamp;
+	bool has_mss;
+	bool has_window_shift;
+	uint8_t window_shift;
+	uint16_t mss;
+	uint16_t source_port;
+	uint16_t destination_port;
+	uint32_t ts_value;
+	uint32_t ts_echo;
+	const uint8_t *payload;
+	uint32_t length; /* bytes of payload */
+};
+
+/* Sequence numbers wrap: RFC 9293 3.4. */
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static inline uint32_t now_ms_from(uint64_t now_us)
+{
+	return (uint32_t)(now_us / 1000);
+}
+
+static inline struct tcp_connection *connection_from(struct stream *stream)
+{
+	return (struct tcp_connection *)stream;
+}
+
+/* True when the peer's half is still open for us to take bytes from. */
+static inline bool state_receives(uint8_t state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT_1 || state == TCP_FIN_WAIT_2;
+}
+
+/* options.c: false when malformed. Fills the option fields of ret_segment. */
+bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segment *ret_segment);
+/* Writes the options of a SYN-ACK, or of any other segment; returns their bytes (4-aligned). */
+uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint8_t *to,
+                                   uint32_t now_ms);
+uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms);
+/* The largest payload plus options we ask the peer to send in one segment. */
+uint16_t tcp_options_receive_mss(const struct tcp_connection *connection);
+
+/* table.c */
+void table_create(struct tcp *tcp, struct memory *memory);
+struct tcp_connection *table_find(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                                  uint16_t remote_port);
+/* A zeroed connection in the table, or NULL: the oldest in TIME_WAIT gives way first. */
+struct tcp_connection *table_add(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                                 uint16_t remote_port);
+void table_remove(struct tcp *tcp, struct tcp_connection *connection);
+/* RFC 6528: a clock of 4 µs plus a keyed hash of who talks to whom. */
+uint32_t table_initial_sequence(const struct tcp_connection *connection, uint64_t now_us);
+
+/* timer.c */
+void timer_wheel_create(struct timer_wheel *wheel, uint32_t now_ms);
+void timer_set(struct timer_wheel *wheel, struct timer *timer, uint32_t due_ms);
+void timer_cancel(struct timer_wheel *wheel, struct timer *timer);
+/* Takes out one timer that is due at now_ms, or NULL; call until NULL. */
+struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms);
+/* Earliest tick at which something may be due; false: the wheel is empty. */
+bool timer_wheel_next_ms(const struct timer_wheel *wheel, uint32_t *ret_ms);
+void deadline_set(struct tcp_connection *connection, enum tcp_deadline which, uint32_t due_ms);
+void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
+/* All of a connection's deadlines that have passed. */
+void deadlines_run(struct tcp_connection *connection, uint64_t now_us);
+
+/* congestion.c: NewReno. The four occasions that a congestion control has. */
+void congestion_start(struct tcp_connection *connection);
+void congestion_acked(struct tcp_connection *connection, uint32_t acked_bytes);
+void congestion_lost(struct tcp_connection *connection);
+void congestion_timed_out(struct tcp_connection *connection);
+/* The time-out without any back-off, from what has been measured. */
+void congestion_rto_reset(struct tcp_connection *connection);
+/* RFC 6298: a new round-trip time sample. */
+void congestion_rtt_sample(struct tcp_connection *connection, uint32_t rtt_us);
+
+/* reassembly.c: the receive queue */
+enum queue_verdict {
+	QUEUE_TAKEN, /* some of it or all, or it was there already */
+	QUEUE_OVER_LIMIT,
+	QUEUE_NO_MEMORY,
+};
+/* Keeps bytes from `seq` (not before rcv_nxt) on; moves rcv_nxt over all that is contiguous. */
+enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
+                             uint32_t length);
+/* Offers what is in order to the user until it is refused. */
+void queue_deliver(struct tcp_connection *connection);
+void queue_clear(struct tcp_connection *connection);
+
+/* output.c */
+void connection_mark(struct tcp_connection *connection); /* it has something for the flush */
+void connection_output(struct tcp_connection *connection, uint64_t now_us);
+void output_syn_ack(struct tcp_connection *connection, uint64_t now_us);
+/* One segment at snd_una again; returns the sequence number behind it. */
+uint32_t output_retransmit_first(struct tcp_connection *connection, uint64_t now_us);
+void output_window_probe(struct tcp_connection *connection, uint64_t now_us);
+void output_reset(struct tcp_connection *connection, uint64_t now_us);
+/* RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. */
+void output_reset_for(struct tcp *tcp, const struct net_input *input,
+                      const struct tcp_segment *segment);
+void output_challenge_ack(struct tcp_connection *connection, uint64_t now_us);
+uint32_t output_receive_window(const struct tcp_connection *connection);
+
+/* tcp.c */
+extern const struct stream_ops tcp_stream_ops;
+/* Ends a connection without a further word: the user is told, its memory is free again. */
+void connection_end(struct tcp_connection *connection);
+/* The user's part is over, the connection waits out 2 MSL. */
+void connection_enter_time_wait(struct tcp_connection *connection, uint32_t now_ms);
+void connection_set_state(struct tcp_connection *connection, enum tcp_state state);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tcp/tcp_internal.h"
+
+#define SLOT_MASK (WHEEL_SLOTS - 1)
+
+void timer_wheel_create(struct timer_wheel *wheel, uint32_t now_ms)
+{
+	*wheel = (struct timer_wheel){.now_ms = now_ms};
+}
+
+static void wheel_insert(struct timer_wheel *wheel, struct timer *timer)
+{
+	uint32_t ahead_ms = timer->due_ms - wheel->now_ms;
+	uint32_t at_ms = timer->due_ms;
+	struct timer **slot;
+	int level = 0;
+
+	while (level < WHEEL_LEVELS - 1 && ahead_ms >= 1u << (WHEEL_SLOT_BITS * (level + 1)))
+		level++;
+	/* beyond the wheel: wait in its last slot and be placed anew from there */
+	if (ahead_ms >= 1u << (WHEEL_SLOT_BITS * WHEEL_LEVELS))
+		at_ms = wheel->now_ms + (1u << (WHEEL_SLOT_BITS * WHEEL_LEVELS)) - 1;
+	slot = &wheel->slots[level][(at_ms >> (WHEEL_SLOT_BITS * level)) & SLOT_MASK];
+	timer->next = *slot;
+	if (timer->next != NULL)
+		timer->next->link = &timer->next;
+	timer->link = slot;
+	*slot = timer;
+	wheel->count++;
+}
+
+void timer_cancel(struct timer_wheel *wheel, struct timer *timer)
+{
+	if (timer->link == NULL)
+		return;
+	*timer->link = timer->next;
+	if (timer->next != NULL)
+		timer->next->link = timer->link;
+	timer->link = NULL;
+	wheel->count--;
+}
+
+void timer_set(struct timer_wheel *wheel, struct timer *timer, uint32_t due_ms)
+{
+	timer_cancel(wheel, timer);
+	/* the tick at now_ms has begun to fire already */
+	if (!seq_after(due_ms, wheel->now_ms))
+		due_ms = wheel->now_ms + 1;
+	timer->due_ms = due_ms;
+	wheel_insert(wheel, timer);
+}
+
+/* The tick has reached a boundary: what waited for it a level up is placed a level down. */
+static void wheel_cascade(struct timer_wheel *wheel)
+{
+	for (int level = 1; level < WHEEL_LEVELS; level++) {
+		uint32_t index = (wheel->now_ms >> (WHEEL_SLOT_BITS * level)) & SLOT_MASK;
+		struct timer *timer = wheel->slots[level][index];
+
+		wheel->slots[level][index] = NULL;
+		while (timer != NULL) {
+			struct timer *next = timer->next;
+
+			wheel->count--;
+			wheel_insert(wheel, timer);
+			timer = next;
+		}
+		if (index != 0)
+			return;
+	}
+}
+
+struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms)
+{
+	for (;;) {
+		struct timer *timer = wheel->slots[0][wheel->now_ms & SLOT_MASK];
+
+		if (timer != NULL) {
+			timer_cancel(wheel, timer);
+			return timer;
+		}
+		if (!seq_before(wheel->now_ms, now_ms))
+			return NULL;
+		if (wheel->count == 0) {
+			wheel->now_ms = now_ms;
+			return NULL;
+		}
+		wheel->now_ms++;
+		if ((wheel->now_ms & SLOT_MASK) == 0)
+			wheel_cascade(wheel);
+	}
+}
+
+bool timer_wheel_next_ms(const struct timer_wheel *wheel, uint32_t *ret_ms)
+{
+	uint32_t at_ms = wheel->now_ms;
+
+	if (wheel->count == 0)
+		return false;
+	/* up to the next boundary: there the upper levels come down */
+	while (wheel->slots[0][at_ms & SLOT_MASK] == NULL) {
+		at_ms++;
+		if ((at_ms & SLOT_MASK) == 0)
+			break;
+	}
+	*ret_ms = at_ms;
+	return true;
+}
+
+void deadline_set(struct tcp_connection *connection, enum tcp_deadline which, uint32_t due_ms)
+{
+	struct timer *timer = &connection->timer;
+
+	if (due_ms == 0) /* means "off" */
+		due_ms = 1;
+	connection->deadlines_ms[which] = due_ms;
+	/* a timer that fires too early looks again: putting it off costs nothing */
+	if (timer->link == NULL || seq_before(due_ms, timer->due_ms))
+		timer_set(&connection->tcp->wheel, timer, due_ms);
+}
+
+void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which)
+{
+	connection->deadlines_ms[which] = 0;
+}
+
+static void retransmit_expired(struct tcp_connection *connection, uint64_t now_us)
+{
+	struct tcp *tcp = connection->tcp;
+	uint32_t now_ms = now_ms_from(now_us);
+	uint64_t silent_us = (uint64_t)(now_ms - connection->progress_ms) * 1000;
+
+	if (connection->state == TCP_SYN_RCVD) {
+		if (connection->retransmit_count >= TCP_SYN_ACK_COUNT_MAX - 1) {
+			counter_add(&tcp->counters.timed_out, 1);
+			connection_end(connection);
+			return;
+		}
+		output_syn_ack(connection, now_us);
+	} else if (silent_us >= tcp->options.user_timeout_us) {
+		counter_add(&tcp->counters.timed_out, 1);
+		output_reset(connection, now_us);
+		connection_end(connection);
+		return;
+	} else if (connection->snd_una == connection->snd_max || connection->snd_wnd == 0) {
+		output_window_probe(connection, now_us);
+	} else {
+		/* RFC 6298 5.4 … 5.6; what is behind the first segment follows as it is
+		 * acknowledged */
+		counter_add(&tcp->counters.retransmit_timeouts, 1);
+		congestion_timed_out(connection);
+		connection->snd_nxt = output_retransmit_first(connection, now_us);
+		connection->cursor = chain_seek(&connection->stream.out,
+		                                min_u64(connection->snd_nxt - connection->snd_una,
+		                                        connection->stream.out.length));
+	}
+	if (connection->retransmit_count < UINT8_MAX)
+		connection->retransmit_count++;
+	connection->rto_ms = min_u32(connection->rto_ms * 2, TCP_RTO_MAX_MS);
+	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
+}
+
+void deadlines_run(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t now_ms = now_ms_from(now_us);
+
+	for (int which = 0; which < DEADLINE_COUNT; which++) {
+		uint32_t due_ms = connection->deadlines_ms[which];
+
+		if (due_ms == 0)
+			continue;
+		if (seq_after(due_ms, now_ms)) {
+			deadline_set(connection, which, due_ms);
+			continue;
+		}
+		connection->deadlines_ms[which] = 0;
+		switch (which) {
+		case DEADLINE_RETRANSMIT: retransmit_expired(connection, now_us); break;
+		case DEADLINE_DELAYED_ACK:
+			connection->ack_now = true;
+			connection_mark(connection);
+			break;
+		case DEADLINE_LINGER: connection_end(connection); break;
+		}
+		if (connection->state == TCP_FREE)
+			return;
+	}
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/datagram.h"
+
+#include "proto/text.h"
+#include "proto/udp_frame.h"
+
+/* The payload of a reply as it grows. */
+struct payload {
+	uint8_t *bytes;
+	uint32_t length;
+	uint32_t capacity;
+};
+
+size_t datagram_bytes(const struct datagram_options *options)
+{
+	return memory_rounded(options->reply_bytes_max);
+}
+
+void datagram_create(struct datagram_server *server, const struct datagram_options *options,
+                     struct shard *shard, struct memory *memory)
+{
+	*server = (struct datagram_server){
+	    .options = *options,
+	    .shard = shard,
+	    .reply = memory_take(memory, options->reply_bytes_max),
+	};
+}
+
+static uint32_t datagram_count(uint32_t payload_bytes)
+{
+	return (payload_bytes + UDP_FRAME_BODY_BYTES - 1) / UDP_FRAME_BODY_BYTES;
+}
+
+static uint64_t reply_bytes(uint32_t payload_bytes)
+{
+	return payload_bytes + (uint64_t)UDP_FRAME_BYTES * datagram_count(payload_bytes);
+}
+
+static bool payload_append(struct payload *payload, struct slice bytes)
+{
+	if (bytes.length > payload->capacity - payload->length)
+		return false;
+	memcpy(payload->bytes + payload->length, bytes.data, bytes.length);
+	payload->length += (uint32_t)bytes.length;
+	return true;
+}
+
+static bool payload_append_hit(struct payload *payload, struct shard *shard,
+                               const struct request *request, const struct reply *reply)
+{
+	uint8_t head[TEXT_VALUE_HEAD_BYTES_MAX];
+	uint8_t *end = text_write_value_head(head, request->key, reply, request->with_cas);
+
+	if (!payload_append(payload, (struct slice){head, (size_t)(end - head)}) ||
+	    reply->value_bytes > payload->capacity - payload->length)
+		return false;
+	shard_copy_value(shard, reply, payload->bytes + payload->length);
+	payload->length += (uint32_t)reply->value_bytes;
+	return payload_append(payload, SLICE_LITERAL("\r\n"));
+}
+
+/* False: the reply does not fit. */
+static bool payload_append_get(struct payload *payload, struct shard *shard,
+                               struct request *request, uint32_t now_s)
+{
+	struct slice rest = request->more_keys;
+	struct reply reply;
+
+	for (; request->key.length > 0; request->key = text_next_word(&rest)) {
+		shard_execute(shard, request, now_s, &reply);
+		if (reply.status == REPLY_HIT &&
+		    !payload_append_hit(payload, shard, request, &reply))
+			return false;
+	}
+	return payload_append(payload, SLICE_LITERAL("END\r\n"));
+}
+
+static void datagram_send(struct datagram_server *server, uint16_t id, struct slice payload,
+                          const struct datagram_sink *sink)
+{
+	uint32_t total = datagram_count((uint32_t)payload.length);
+	uint8_t head[UDP_FRAME_BYTES];
+
+	counter_add(&server->counters.udp_replies, total);
+	counter_add(&server->counters.udp_reply_bytes, reply_bytes((uint32_t)payload.length));
+	for (uint32_t i = 0; i < total; i++) {
+		struct slice body = {payload.data, min_u64(payload.length, UDP_FRAME_BODY_BYTES)};
+
+		udp_frame_write(head, id, (uint16_t)i, (uint16_t)total);
+		sink->send(sink->context, (struct slice){head, sizeof(head)}, body);
+		payload.data += body.length;
+		payload.length -= body.length;
+	}
+}
+
+/* The error goes out only when it is within the limits too. */
+static void datagram_refuse(struct datagram_server *server, uint16_t id, struct slice error,
+                            uint64_t bytes_max, const struct datagram_sink *sink)
+{
+	if (reply_bytes((uint32_t)error.length) > bytes_max) {
+		counter_add(&server->counters.udp_dropped_reply, 1);
+		return;
+	}
+	counter_add(&server->counters.udp_refused, 1);
+	datagram_send(server, id, error, sink);
+}
+
+/* Unpacks the one line of a request; false: it was dropped. */
+static bool datagram_read(struct datagram_server *server, struct slice datagram, uint16_t *ret_id,
+                          struct slice *ret_line)
+{
+	struct datagram_counters *counters = &server->counters;
+	uint32_t line_bytes;
+	struct slice body;
+	uint16_t id;
+
+	switch (udp_frame_parse(datagram, &id, &body)) {
+	case UDP_FRAME_GOOD: break;
+	case UDP_FRAME_SHORT: counter_add(&counters->udp_dropped_short, 1); return false;
+	case UDP_FRAME_BAD_SEQUENCE: counter_add(&counters->udp_dropped_sequence, 1); return false;
+	case UDP_FRAME_BAD_TOTAL: counter_add(&counters->udp_dropped_total, 1); return false;
+	}
+	if (text_find_line((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
+	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
+		counter_add(&counters->udp_dropped_line, 1);
+		return false;
+	}
+	*ret_id = id;
+	*ret_line = (struct slice){body.data, line_bytes - 1};
+	return true;
+}
+
+void datagram_serve(struct datagram_server *server, struct slice datagram, bool trusted,
+                    uint32_t now_s, const struct datagram_sink *sink)
+{
+	struct datagram_counters *counters = &server->counters;
+	struct payload payload = {.bytes = server->reply,
+	                          .capacity = server->options.reply_bytes_max};
+	uint64_t amplified = (uint64_t)server->options.amplification_max * datagram.length;
+	uint64_t bytes_max = server->options.reply_bytes_max;
+	struct request request;
+	struct refusal refusal;
+	enum parse_verdict verdict;
+	struct slice line;
+	uint16_t id;
+	bool fits;
+
+	if (!trusted)
+		bytes_max = min_u64(bytes_max, amplified);
+	counter_add(&counters->udp_requests, 1);
+	counter_add(&counters->udp_request_bytes, datagram.length);
+	if (!datagram_read(server, datagram, &id, &line))
+		return;
+	request.op = REQUEST_QUIT; /* what an unknown command leaves */
+	verdict = text_parse_line(line, &request, &refusal);
+	if (request.op != REQUEST_GET) {
+		counter_add(&counters->udp_dropped_command, 1);
+		return;
+	}
+	if (verdict != PARSE_DONE) {
+		datagram_refuse(server, id, text_refusal(refusal.reason), bytes_max, sink);
+		return;
+	}
+	fits = payload_append_get(&payload, server->shard, &request, now_s);
+	if (fits && reply_bytes(payload.length) <= bytes_max) {
+		datagram_send(server, id, (struct slice){payload.bytes, payload.length}, sink);
+		return;
+	}
+	if (fits && reply_bytes(payload.length) <= server->options.reply_bytes_max)
+		counter_add(&counters->udp_over_amplification, 1);
+	else
+		counter_add(&counters->udp_over_reply_max, 1);
+	datagram_refuse(server, id, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"),
+	                bytes_max, sink);
+}

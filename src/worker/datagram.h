@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memcached over UDP: one request a datagram, and nothing but the get family.
+ *
+ * A datagram's source can be forged, so a reply is small, both as such and against its request,
+ * and what is no sound request gets no answer at all. Owner: one worker. */
+#pragma once
+
+#include "base/counter.h"
+#include "shard/shard.h"
+
+/* name, unit, kind, help */
+#define DATAGRAM_COUNTERS(X)                                                                       \
+	X(udp_requests, "datagrams", COUNTER_TOTAL, "Datagrams that came in")                      \
+	X(udp_request_bytes, "bytes", COUNTER_TOTAL, "Bytes of them")                              \
+	X(udp_replies, "datagrams", COUNTER_TOTAL, "Datagrams sent")                               \
+	X(udp_reply_bytes, "bytes", COUNTER_TOTAL, "Bytes of them")                                \
+	X(udp_refused, "requests", COUNTER_TOTAL, "Answered with an error")                        \
+	X(udp_over_reply_max, "requests", COUNTER_TOTAL,                                           \
+	  "Refused: the reply is over udp_reply_bytes_max")                                        \
+	X(udp_over_amplification, "requests", COUNTER_TOTAL,                                       \
+	  "Refused: the reply is over udp_amplification_max times the request")                    \
+	X(udp_dropped_short, "datagrams", COUNTER_TOTAL, "Dropped: no more than a header")         \
+	X(udp_dropped_sequence, "datagrams", COUNTER_TOTAL, "Dropped: sequence is not 0")          \
+	X(udp_dropped_total, "datagrams", COUNTER_TOTAL, "Dropped: total is not 1")                \
+	X(udp_dropped_line, "datagrams", COUNTER_TOTAL, "Dropped: not one line with CR LF")        \
+	X(udp_dropped_command, "datagrams", COUNTER_TOTAL, "Dropped: neither get nor gets")        \
+	X(udp_dropped_reply, "datagrams", COUNTER_TOTAL,                                           \
+	  "Dropped: even the error would be over the limits")
+
+struct datagram_counters {
+	DATAGRAM_COUNTERS(COUNTER_FIELD)
+};
+
+struct datagram_options {
+	uint32_t reply_bytes_max;   /* of all datagrams of a reply, headers included; up to 1 MiB */
+	uint32_t amplification_max; /* reply bytes for a request byte, headers included */
+};
+
+struct datagram_server {
+	struct datagram_options options;
+	struct shard *shard;
+	uint8_t *reply; /* reply_bytes_max bytes: the payload of the reply at hand */
+	struct datagram_counters counters;
+};
+
+/* Takes one datagram of a reply: header, then payload. Both are valid during the call only. */
+struct datagram_sink {
+	void (*send)(void *context, struct slice head, struct slice body);
+	void *context;
+};
+
+/* Bytes of memory that datagram_create() takes. */
+size_t datagram_bytes(const struct datagram_options *options);
+void datagram_create(struct datagram_server *server, const struct datagram_options *options,
+                     struct shard *shard, struct memory *memory);
+
+/* Answers one datagram. trusted: the source is in the allow list by its address, so that
+ * amplification_max does not hold. */
+void datagram_serve(struct datagram_server *server, struct slice datagram, bool trusted,
+                    uint32_t now_s, const struct datagram_sink *sink);

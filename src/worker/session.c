@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/session.h"
+
+#include "proto/text.h"
+#include "worker/session_internal.h"
+#include "worker/stats.h"
+
+/* Progress on a value, or on the reading of replies, that starts the deadline anew. */
+#define PROGRESS_BYTES 65536
+
+/* Gives back all that belongs to the request at hand. */
+static void session_drop_request(struct session *session)
+{
+	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF)
+		shard_write_abandon(session->sessions->shard, &session->write);
+	session_held_drop(session);
+	session_wait_end(session);
+	session->state = SESSION_ENDED;
+	session->deadline_start_us = 0;
+}
+
+static void session_close(struct session *session)
+{
+	session_drop_request(session);
+	session->stream->ops->close(session->stream);
+}
+
+/* Memory ran out in the middle of a reply: half a reply would be taken for a whole one. */
+static void session_abort(struct session *session)
+{
+	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
+	session_drop_request(session);
+	session->stream->ops->abort(session->stream);
+}
+
+static void session_append(struct session *session, struct slice text)
+{
+	if (!text_append(&session->stream->out, text))
+		session_abort(session);
+}
+
+#define REFUSAL_COUNTER(reason, counter, text, help)                                               \
+	[reason] = offsetof(struct session_counters, counter),
+
+static void session_count_refusal(struct session *session, enum refusal_reason reason)
+{
+	static const size_t offsets[] = {REFUSALS(REFUSAL_COUNTER)};
+	uint8_t *counters = (uint8_t *)&session->sessions->counters;
+
+	counter_add((_Atomic uint64_t *)(counters + offsets[reason]), 1);
+}
+
+static void session_refuse(struct session *session, const struct refusal *refusal)
+{
+	session_count_refusal(session, refusal->reason);
+	if (!refusal->noreply)
+		session_append(session, text_refusal(refusal->reason));
+	if (refusal->swallow_bytes > 0 && session->state == SESSION_LINE) {
+		session->left_bytes = refusal->swallow_bytes;
+		session->state = SESSION_SWALLOW;
+	}
+}
+
+static void session_reply(struct session *session, const struct reply *reply)
+{
+	if (session->noreply)
+		return;
+	if (reply->status != REPLY_NUMBER)
+		session_append(session, text_status(reply->status));
+	else if (!text_append_number(&session->stream->out, reply->number))
+		session_abort(session);
+}
+
+static bool session_append_hit(struct session *session, const struct request *request,
+                               const struct reply *reply)
+{
+	struct chain *out = &session->stream->out;
+
+	return text_append_value_head(out, request->key, reply, request->with_cas) &&
+	       shard_append_value(session->sessions->shard, reply, out) &&
+	       chain_append(out, "\r\n", 2);
+}
+
+/* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
+ * the same line is to be run again. */
+static bool session_run_get(struct session *session, struct request *request, struct slice line,
+                            const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	struct slice rest = request->more_keys;
+	struct reply reply;
+
+	if (session->answered_bytes > 0) {
+		rest = (struct slice){line.data + session->answered_bytes,
+		                      (size_t)(rest.data + rest.length - line.data) -
+		                          session->answered_bytes};
+		request->key = text_next_word(&rest);
+	}
+	while (request->key.length > 0) {
+		shard_execute(sessions->shard, request, time->now_s, &reply);
+		if (reply.status == REPLY_HIT) {
+			if (!session_append_hit(session, request, &reply)) {
+				session_abort(session);
+				return true;
+			}
+			session->answered_bytes = (uint32_t)(rest.data - line.data);
+			if (!session_may_reply(session))
+				return false;
+		}
+		request->key = text_next_word(&rest);
+	}
+	session->answered_bytes = 0;
+	session_append(session, SLICE_LITERAL("END\r\n"));
+	return true;
+}
+
+static void session_begin_value(struct session *session, const struct request *request,
+                                const struct worker_time *time)
+{
+	struct reply reply;
+
+	reply.status =
+	    shard_write_begin(session->sessions->shard, &session->write, request, time->now_s);
+	if (reply.status == REPLY_STORED) {
+		session->state = SESSION_VALUE;
+		return;
+	}
+	session->left_bytes = request->value_bytes + 2;
+	session->state = SESSION_SWALLOW;
+	session_reply(session, &reply);
+}
+
+static void session_run_other(struct session *session, const struct request *request,
+                              const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	struct chain *out = &session->stream->out;
+	struct reply reply = {.status = REPLY_OK};
+
+	switch (request->op) {
+	case REQUEST_VERSION:
+		if (!text_append(out, SLICE_LITERAL("VERSION ")) ||
+		    !chain_append(out, sessions->options.version,
+		                  strlen(sessions->options.version)) ||
+		    !text_append(out, SLICE_LITERAL("\r\n")))
+			session_abort(session);
+		break;
+	case REQUEST_STATS:
+		if (!stats_append(sessions->stats, request->argument, out))
+			session_abort(session);
+		break;
+	case REQUEST_VERBOSITY: session_reply(session, &reply); break;
+	case REQUEST_QUIT: session_close(session); break;
+	default:
+		shard_execute(sessions->shard, request, time->now_s, &reply);
+		session_reply(session, &reply);
+		break;
+	}
+}
+
+/* False: the session waits, and the same line is to be run again. */
+static bool session_run_line(struct session *session, struct slice line,
+                             const struct worker_time *time)
+{
+	struct request request;
+	struct refusal refusal;
+
+	switch (text_parse_line(line, &request, &refusal)) {
+	case PARSE_DONE: break;
+	case PARSE_BAD: session_refuse(session, &refusal); return true;
+	default:
+		session_count_refusal(session, refusal.reason);
+		session_close(session);
+		return true;
+	}
+	session->noreply = request.noreply;
+	if (request.op == REQUEST_GET || request.op == REQUEST_GAT)
+		return session_run_get(session, &request, line, time);
+	if (request_has_value(request.op))
+		session_begin_value(session, &request, time);
+	else
+		session_run_other(session, &request, time);
+	return true;
+}
+
+/* States. Each takes some of the bytes and returns how many; 0: the session waits. */
+
+static uint32_t session_take_line(struct session *session, const uint8_t *bytes, uint32_t length,
+                                  const struct worker_time *time)
+{
+	struct slice line = {bytes, length};
+	uint32_t line_bytes;
+
+	switch (text_find_line(session_held(session), line, &line_bytes)) {
+	case PARSE_DONE: break;
+	case PARSE_MORE: return session_hold(session, bytes, length) ? length : 0;
+	default:
+		session_count_refusal(session, REFUSAL_LINE_TOO_LONG);
+		session_close(session);
+		return length;
+	}
+	if (!session_may_reply(session))
+		return 0;
+	line.length = line_bytes - 1;
+	if (session->held != NULL) {
+		if (!session_hold(session, bytes, line_bytes - 1))
+			return 0;
+		line = session_held(session);
+	}
+	if (!session_run_line(session, line, time))
+		/* The line feed is left with the carrier, so that the line is whole again when
+		 * the session goes on. */
+		return session->held != NULL ? line_bytes - 1 : 0;
+	counter_add(&session->sessions->counters.requests, 1);
+	session_held_drop(session);
+	session->deadline_start_us = 0;
+	return line_bytes;
+}
+
+/* The deadline of a long value starts anew whenever a further PROGRESS_BYTES have come. */
+static void session_note_progress(struct session *session, uint64_t left_before,
+                                  uint64_t left_after)
+{
+	if (left_before / PROGRESS_BYTES != left_after / PROGRESS_BYTES)
+		session->deadline_start_us = 0;
+}
+
+static uint32_t session_take_value(struct session *session, const uint8_t *bytes, uint32_t length)
+{
+	struct reply reply = {.status = REPLY_NO_MEMORY};
+	uint64_t left_bytes = session->write.left_bytes;
+	uint32_t taken = (uint32_t)min_u64(length, left_bytes);
+
+	session_note_progress(session, left_bytes, left_bytes - taken);
+	if (taken > 0 &&
+	    !shard_write_bytes(session->sessions->shard, &session->write, bytes, taken)) {
+		session->left_bytes = left_bytes - taken + 2;
+		session->state = SESSION_SWALLOW;
+		counter_add(&session->sessions->counters.swallowed_bytes, taken);
+		session_reply(session, &reply);
+	} else if (taken == left_bytes) {
+		session->state = SESSION_CR;
+	}
+	return taken;
+}
+
+static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
+                                const struct worker_time *time)
+{
+	struct refusal bad_chunk = {.reason = REFUSAL_BAD_CHUNK, .noreply = session->noreply};
+	struct shard *shard = session->sessions->shard;
+	struct reply reply;
+
+	if (!session_may_reply(session))
+		return 0;
+	session->state = SESSION_LINE;
+	session->deadline_start_us = 0;
+	if (session->cr_is_bad || bytes[0] != '\n') {
+		shard_write_abandon(shard, &session->write);
+		session_refuse(session, &bad_chunk);
+	} else {
+		shard_write_commit(shard, &session->write, time->now_s, &reply);
+		session_reply(session, &reply);
+	}
+	return 1;
+}
+
+static uint32_t session_swallow(struct session *session, uint32_t length)
+{
+	uint32_t taken = (uint32_t)min_u64(length, session->left_bytes);
+
+	session_note_progress(session, session->left_bytes, session->left_bytes - taken);
+	counter_add(&session->sessions->counters.swallowed_bytes, taken);
+	session->left_bytes -= taken;
+	if (session->left_bytes == 0) {
+		session->state = SESSION_LINE;
+		session->deadline_start_us = 0;
+	}
+	return taken;
+}
+
+/* The carrier's calls. */
+
+void session_create(struct session *session, struct sessions *sessions, struct stream *stream)
+{
+	*session = (struct session){.stream = stream, .sessions = sessions};
+	stream->user = session;
+	counter_add(&sessions->counters.curr_connections, 1);
+	counter_add(&sessions->counters.total_connections, 1);
+}
+
+static uint32_t session_take(struct session *session, const uint8_t *bytes, uint32_t length,
+                             const struct worker_time *time)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_LINE: return session_take_line(session, bytes, length, time);
+	case SESSION_VALUE: return session_take_value(session, bytes, length);
+	case SESSION_CR:
+		session->cr_is_bad = bytes[0] != '\r';
+		session->state = SESSION_LF;
+		return 1;
+	case SESSION_LF: return session_take_lf(session, bytes, time);
+	case SESSION_SWALLOW: return session_swallow(session, length);
+	case SESSION_ENDED: break;
+	}
+	return length;
+}
+
+static uint16_t unread_units(const struct session *session)
+{
+	return (uint16_t)min_u64(session->stream->out.length / PROGRESS_BYTES, UINT16_MAX);
+}
+
+static void session_note_deadline(struct session *session, const struct worker_time *time)
+{
+	bool half_received = session->state != SESSION_LINE || session->held != NULL;
+
+	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER)
+		session->deadline_start_us = 0; /* that it waits is our doing */
+	else if (session->wait == WAIT_OUTPUT || (half_received && session->deadline_start_us == 0))
+		session->deadline_start_us = time->now_us;
+	session->unread_units = unread_units(session);
+}
+
+uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_t length,
+                          const struct worker_time *time)
+{
+	struct session_counters *counters = &session->sessions->counters;
+	struct stream *stream = session->stream;
+	uint64_t out_bytes = stream->out.length;
+	uint32_t taken = 0;
+
+	/* What it waits for is said by resume(), not by more bytes coming. */
+	if (session->wait != WAIT_NONE)
+		return 0;
+	while (taken < length && session->wait == WAIT_NONE)
+		taken += session_take(session, bytes + taken, length - taken, time);
+	counter_add(&counters->bytes_read, taken);
+	counter_add(&counters->bytes_written, stream->out.length - out_bytes);
+	if (session->state == SESSION_ENDED)
+		return length;
+	session_note_deadline(session, time);
+	if (stream->out.length > out_bytes)
+		stream->ops->push(stream);
+	return taken;
+}
+
+void session_finished(struct session *session)
+{
+	if (session->state != SESSION_ENDED)
+		session_close(session);
+}
+
+void session_drained(struct session *session, const struct worker_time *time)
+{
+	if (session->wait != WAIT_OUTPUT)
+		return;
+	if (unread_units(session) < session->unread_units) {
+		session->unread_units = unread_units(session);
+		session->deadline_start_us = time->now_us;
+	}
+	/* At the half, so that it does not stop and go with every segment. */
+	if (session->stream->out.length > session->sessions->options.output_bytes_max / 2)
+		return;
+	session_wait_end(session);
+	session->stream->ops->resume(session->stream);
+}
+
+void session_closed(struct session *session)
+{
+	session_drop_request(session);
+	counter_subtract(&session->sessions->counters.curr_connections, 1);
+}
+
+void session_expire(struct session *session)
+{
+	struct stream *stream = session->stream;
+	bool unread = session->wait == WAIT_OUTPUT;
+
+	counter_add(&session->sessions->counters.closed_request_timeout, 1);
+	session_drop_request(session);
+	if (unread)
+		stream->ops->abort(stream);
+	else
+		stream->ops->close(stream);
+}

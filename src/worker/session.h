@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions: what stands between a client's byte stream and the shard.
+ *
+ * A session takes in-order bytes, runs one request after the other and appends the replies to the
+ * stream's `out`. It keeps no byte that it can use at once: values go straight to the shard, and
+ * only a line that is not whole yet is copied, into a block or, for long get lines, into one of a
+ * few large buffers.
+ *
+ * When it must not go on (too much waits to be sent, or memory is short) it takes no more bytes,
+ * so that the carrier's flow control holds the client back. It stops between two replies and in
+ * the middle of none: a get of many keys stops between two values.
+ *
+ * Owner of everything here: one worker. */
+#pragma once
+
+#include "base/counter.h"
+#include "net/stream.h"
+#include "shard/shard.h"
+#include "worker/time.h"
+
+struct stats;
+
+/* name, unit, kind, help. The names are memcached's where memcached has the counter. */
+#define SESSION_COUNTERS(X)                                                                        \
+	X(curr_connections, "connections", COUNTER_LEVEL, "Clients connected")                     \
+	X(total_connections, "connections", COUNTER_TOTAL, "Clients that have connected")          \
+	X(bytes_read, "bytes", COUNTER_TOTAL, "Taken from clients")                                \
+	X(bytes_written, "bytes", COUNTER_TOTAL, "Replied to clients")                             \
+	X(requests, "requests", COUNTER_TOTAL, "Command lines, refused ones too")                  \
+	X(refused_unknown_command, "requests", COUNTER_TOTAL,                                      \
+	  "Refused: no such command, or a wrong number of arguments")                              \
+	X(refused_bad_format, "requests", COUNTER_TOTAL,                                           \
+	  "Refused: bad key, or a number malformed or out of range")                               \
+	X(refused_bad_delete, "requests", COUNTER_TOTAL,                                           \
+	  "Refused: delete with arguments that it does not take")                                  \
+	X(refused_bad_exptime, "requests", COUNTER_TOTAL, "Refused: exptime is no number")         \
+	X(refused_bad_delta, "requests", COUNTER_TOTAL,                                            \
+	  "Refused: delta of incr or decr is no number")                                           \
+	X(refused_bad_chunk, "requests", COUNTER_TOTAL,                                            \
+	  "Refused: a value longer or shorter than announced")                                     \
+	X(swallowed_bytes, "bytes", COUNTER_TOTAL, "Dropped: values of refused requests")          \
+	X(closed_line_too_long, "connections", COUNTER_TOTAL, "Closed: a line over its cap")       \
+	X(closed_http, "connections", COUNTER_TOTAL, "Closed: the client speaks HTTP")             \
+	X(closed_request_timeout, "connections", COUNTER_TOTAL,                                    \
+	  "Closed: a request came too slowly, or its reply was not read")                          \
+	X(aborted_no_blocks, "connections", COUNTER_TOTAL,                                         \
+	  "Aborted: memory for replies ran out in the middle of one")                              \
+	X(waits_output, "events", COUNTER_TOTAL,                                                   \
+	  "Stopped reading a client that does not read its replies")                               \
+	X(waits_blocks, "events", COUNTER_TOTAL, "Stopped reading a client for want of blocks")    \
+	X(waits_line_buffers, "events", COUNTER_TOTAL,                                             \
+	  "Stopped reading a client for want of a buffer for a long get line")
+
+struct session_counters {
+	SESSION_COUNTERS(COUNTER_FIELD)
+};
+
+struct sessions_options {
+	uint32_t value_bytes_max;    /* the shard's */
+	uint32_t output_bytes_max;   /* waiting to be sent, before a client is read no further */
+	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
+	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
+	const char *version;         /* "0.1.0" */
+};
+
+struct session_line_buffer;
+struct session;
+
+/* What all sessions of one worker share. */
+struct sessions {
+	struct sessions_options options;
+	struct shard *shard;
+	struct block_pool *blocks;
+	struct stats *stats;
+	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */
+	struct session_line_buffer *free_line_buffers;
+	uint32_t free_line_buffer_count;
+	struct session *waiting_first; /* for blocks or line buffers, the oldest first */
+	struct session *waiting_last;
+	struct session_counters counters;
+};
+
+/* Bytes of memory that sessions_create() takes. */
+size_t sessions_bytes(const struct sessions_options *options);
+void sessions_create(struct sessions *sessions, const struct sessions_options *options,
+                     struct shard *shard, struct block_pool *blocks, struct stats *stats,
+                     struct memory *memory);
+
+/* Lets sessions go on that waited for memory, as far as there is some. Once a turn of the loop. */
+void sessions_advance(struct sessions *sessions);
+
+/* One client. The fields are session.c's own; the struct is here so that the worker can keep
+ * sessions in a table. */
+struct session {
+	struct stream *stream;
+	struct sessions *sessions;
+	struct session *waiting_next;
+	struct session *waiting_previous;
+	void *held;                 /* struct block or session_line_buffer with the line so far */
+	uint64_t deadline_start_us; /* 0: nothing is half received or unread */
+	uint32_t held_bytes;
+	uint32_t answered_bytes; /* of the get line at hand: the keys in these are answered */
+	uint8_t state;           /* enum session_state */
+	uint8_t wait;            /* enum session_wait */
+	bool held_is_large;
+	bool noreply;
+	bool cr_is_bad;
+	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
+	union {
+		struct shard_write write; /* while a value comes in */
+		uint64_t left_bytes;      /* to be swallowed */
+	};
+};
+
+_Static_assert(sizeof(struct session) <= 192, "idle connections are many");
+
+/* The carrier's calls; see struct stream_user. session_create() is for opened(). */
+void session_create(struct session *session, struct sessions *sessions, struct stream *stream);
+uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_t length,
+                          const struct worker_time *time);
+void session_finished(struct session *session);
+void session_drained(struct session *session, const struct worker_time *time);
+void session_closed(struct session *session);
+
+/* True when the client has let request_timeout pass with a request half sent, or with replies
+ * unread that it is held back for. The clock starts anew with every 64 KiB sent or read. */
+static inline bool session_expired(const struct session *session, const struct worker_time *time)
+{
+	return session->deadline_start_us != 0 && time->now_us - session->deadline_start_us >
+	                                              session->sessions->options.request_timeout_us;
+}
+
+/* Ends an expired session. */
+void session_expire(struct session *session);

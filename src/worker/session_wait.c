@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sessions hold and what they wait for: the line so far, blocks, line buffers, and the
+ * client's reading of what was sent. */
+#include "worker/session_internal.h"
+
+#include "proto/text.h"
+
+/* Blocks that any reply but a value takes at most, and a value's head and tail. */
+#define REPLY_BLOCK_COUNT 8
+
+/* The shard appends large values by reference, in pieces of at least this. */
+#define VALUE_PIECE_BYTES 65536
+
+struct session_line_buffer {
+	struct session_line_buffer *next;
+	uint8_t bytes[TEXT_GET_LINE_BYTES_MAX];
+};
+
+size_t sessions_bytes(const struct sessions_options *options)
+{
+	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count;
+}
+
+static void line_buffer_drop(struct sessions *sessions, struct session_line_buffer *buffer)
+{
+	buffer->next = sessions->free_line_buffers;
+	sessions->free_line_buffers = buffer;
+	sessions->free_line_buffer_count++;
+}
+
+void sessions_create(struct sessions *sessions, const struct sessions_options *options,
+                     struct shard *shard, struct block_pool *blocks, struct stats *stats,
+                     struct memory *memory)
+{
+	*sessions = (struct sessions){
+	    .options = *options,
+	    .shard = shard,
+	    .blocks = blocks,
+	    .stats = stats,
+	    /* A pool that is small against the values goes on serving small ones. */
+	    .reply_block_count =
+	        min_u32(REPLY_BLOCK_COUNT + options->value_bytes_max / VALUE_PIECE_BYTES,
+	                blocks->block_count / 4),
+	};
+	ASSERT(sessions->reply_block_count > 0);
+	for (uint32_t i = 0; i < options->line_buffer_count; i++)
+		line_buffer_drop(sessions, memory_take(memory, sizeof(struct session_line_buffer)));
+}
+
+void session_wait(struct session *session, enum session_wait wait)
+{
+	struct sessions *sessions = session->sessions;
+
+	ASSERT_SLOW(session->wait == WAIT_NONE);
+	session->wait = (uint8_t)wait;
+	if (wait == WAIT_OUTPUT) {
+		counter_add(&sessions->counters.waits_output, 1);
+		return;
+	}
+	counter_add(wait == WAIT_BLOCKS ? &sessions->counters.waits_blocks
+	                                : &sessions->counters.waits_line_buffers,
+	            1);
+	session->waiting_next = NULL;
+	session->waiting_previous = sessions->waiting_last;
+	if (sessions->waiting_last == NULL)
+		sessions->waiting_first = session;
+	else
+		sessions->waiting_last->waiting_next = session;
+	sessions->waiting_last = session;
+}
+
+void session_wait_end(struct session *session)
+{
+	struct sessions *sessions = session->sessions;
+
+	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER) {
+		if (session->waiting_previous == NULL)
+			sessions->waiting_first = session->waiting_next;
+		else
+			session->waiting_previous->waiting_next = session->waiting_next;
+		if (session->waiting_next == NULL)
+			sessions->waiting_last = session->waiting_previous;
+		else
+			session->waiting_next->waiting_previous = session->waiting_previous;
+	}
+	session->wait = WAIT_NONE;
+}
+
+/* A line is held only when this many blocks are free: those who hold leave the others room for
+ * replies. */
+static uint32_t hold_block_count(const struct sessions *sessions)
+{
+	return 2 * sessions->reply_block_count;
+}
+
+void sessions_advance(struct sessions *sessions)
+{
+	struct session *session = sessions->waiting_first;
+	uint32_t block_count = sessions->blocks->free_count;
+	uint32_t line_buffer_count = sessions->free_line_buffer_count;
+
+	/* As many as there is memory for: to wake them all would only have them wait again. */
+	while (session != NULL && block_count >= hold_block_count(sessions)) {
+		struct session *next = session->waiting_next;
+
+		if (session->wait == WAIT_BLOCKS || line_buffer_count > 0) {
+			block_count -= sessions->reply_block_count;
+			if (session->wait == WAIT_LINE_BUFFER)
+				line_buffer_count--;
+			session_wait_end(session);
+			session->stream->ops->resume(session->stream);
+		}
+		session = next;
+	}
+}
+
+bool session_may_reply(struct session *session)
+{
+	if (session->stream->out.length >= session->sessions->options.output_bytes_max) {
+		session_wait(session, WAIT_OUTPUT);
+		return false;
+	}
+	if (session->sessions->blocks->free_count < session->sessions->reply_block_count) {
+		session_wait(session, WAIT_BLOCKS);
+		return false;
+	}
+	return true;
+}
+
+static uint8_t *held_data(const struct session *session)
+{
+	if (session->held_is_large)
+		return ((struct session_line_buffer *)session->held)->bytes;
+	return ((struct block *)session->held)->bytes;
+}
+
+struct slice session_held(const struct session *session)
+{
+	if (session->held == NULL)
+		return (struct slice){0};
+	return (struct slice){held_data(session), session->held_bytes};
+}
+
+void session_held_drop(struct session *session)
+{
+	struct sessions *sessions = session->sessions;
+
+	if (session->held == NULL)
+		return;
+	if (session->held_is_large)
+		line_buffer_drop(sessions, session->held);
+	else
+		block_drop(sessions->blocks, session->held);
+	session->held = NULL;
+	session->held_bytes = 0;
+	session->held_is_large = false;
+}
+
+/* Makes the held line a large one. False: there is no buffer, the session waits. */
+static bool held_enlarge(struct session *session)
+{
+	struct sessions *sessions = session->sessions;
+	struct session_line_buffer *buffer = sessions->free_line_buffers;
+	uint32_t held_bytes = session->held_bytes;
+
+	if (buffer == NULL) {
+		session_wait(session, WAIT_LINE_BUFFER);
+		return false;
+	}
+	sessions->free_line_buffers = buffer->next;
+	sessions->free_line_buffer_count--;
+	if (held_bytes > 0)
+		memcpy(buffer->bytes, held_data(session), held_bytes);
+	session_held_drop(session);
+	session->held = buffer;
+	session->held_bytes = held_bytes;
+	session->held_is_large = true;
+	return true;
+}
+
+bool session_hold(struct session *session, const uint8_t *bytes, uint32_t length)
+{
+	struct sessions *sessions = session->sessions;
+
+	if (session->held_bytes + length > TEXT_LINE_BYTES_MAX && !session->held_is_large &&
+	    !held_enlarge(session))
+		return false;
+	if (session->held == NULL) {
+		if (sessions->blocks->free_count < hold_block_count(sessions)) {
+			session_wait(session, WAIT_BLOCKS);
+			return false;
+		}
+		session->held = block_take(sessions->blocks);
+	}
+	memcpy(held_data(session) + session->held_bytes, bytes, length);
+	session->held_bytes += length;
+	return true;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/stats.h"
+
+#include "proto/number.h"
+#include "proto/text.h"
+
+#define DESCRIBE_SESSIONS(name, unit, kind, help)                                                  \
+	{#name, unit, kind, help, offsetof(struct session_counters, name)},
+#define DESCRIBE_SHARD(name, unit, kind, help)                                                     \
+	{#name, unit, kind, help, offsetof(struct stats_totals, shard.name)},
+#define DESCRIBE_STORE(name, unit, kind, help)                                                     \
+	{#name, unit, kind, help, offsetof(struct stats_totals, store.name)},
+#define DESCRIBE_TOTAL(name, unit, kind, help)                                                     \
+	{#name, unit, kind, help, offsetof(struct stats_totals, sessions.name)},
+
+const struct counter_description session_counter_descriptions[] = {
+    SESSION_COUNTERS(DESCRIBE_SESSIONS)};
+const size_t session_counter_description_count =
+    sizeof(session_counter_descriptions) / sizeof(session_counter_descriptions[0]);
+
+/* Of everything in struct stats_totals. */
+static const struct counter_description total_descriptions[] = {
+    SHARD_COUNTERS(DESCRIBE_SHARD) STORE_COUNTERS(DESCRIBE_STORE) SESSION_COUNTERS(DESCRIBE_TOTAL)};
+
+/* What a reply is made from. */
+struct view {
+	struct stats_totals totals;
+	struct stats_facts facts;
+	uint64_t worker_count;
+	uint64_t segment_bytes;
+};
+
+enum stat_kind {
+	STAT_NUMBER,   /* a uint64_t at offset */
+	STAT_SECONDS,  /* a uint64_t of µs at offset, as seconds.µs */
+	STAT_STRING,   /* a const char * at offset */
+	STAT_CONSTANT, /* text */
+};
+
+struct stat_line {
+	const char *name;
+	const char *text;
+	uint16_t offset; /* in struct view */
+	uint8_t kind;
+};
+
+#define NUMBER(name, field)                                                                        \
+	{                                                                                          \
+		name, NULL, offsetof(struct view, field), STAT_NUMBER                              \
+	}
+#define SECONDS(name, field)                                                                       \
+	{                                                                                          \
+		name, NULL, offsetof(struct view, field), STAT_SECONDS                             \
+	}
+#define STRING(name, field)                                                                        \
+	{                                                                                          \
+		name, NULL, offsetof(struct view, field), STAT_STRING                              \
+	}
+#define CONSTANT(name, text)                                                                       \
+	{                                                                                          \
+		name, text, 0, STAT_CONSTANT                                                       \
+	}
+#define SHARD(name)    NUMBER(#name, totals.shard.name)
+#define STORE(name)    NUMBER(#name, totals.store.name)
+#define SESSIONS(name) NUMBER(#name, totals.sessions.name)
+
+/* In memcached's order. Constants are what memcached has and a segment store on DPDK has not. */
+static const struct stat_line general_lines[] = {
+    NUMBER("pid", facts.pid),
+    NUMBER("uptime", facts.uptime_s),
+    NUMBER("time", facts.unix_time_s),
+    STRING("version", facts.version),
+    CONSTANT("pointer_size", "64"),
+    SECONDS("rusage_user", facts.rusage_user_us),
+    SECONDS("rusage_system", facts.rusage_system_us),
+    NUMBER("max_connections", facts.connection_count_max),
+    SESSIONS(curr_connections),
+    SESSIONS(total_connections),
+    NUMBER("rejected_connections", facts.rejected_connections),
+    NUMBER("connection_structures", totals.sessions.curr_connections),
+    SHARD(cmd_get),
+    SHARD(cmd_set),
+    SHARD(cmd_flush),
+    SHARD(cmd_touch),
+    CONSTANT("cmd_meta", "0"),
+    SHARD(get_hits),
+    SHARD(get_misses),
+    SHARD(get_expired),
+    SHARD(get_flushed),
+    SHARD(delete_misses),
+    SHARD(delete_hits),
+    SHARD(incr_misses),
+    SHARD(incr_hits),
+    SHARD(decr_misses),
+    SHARD(decr_hits),
+    SHARD(cas_misses),
+    SHARD(cas_hits),
+    SHARD(cas_badval),
+    SHARD(touch_hits),
+    SHARD(touch_misses),
+    SHARD(store_too_large),
+    SHARD(store_no_memory),
+    CONSTANT("auth_cmds", "0"),
+    CONSTANT("auth_errors", "0"),
+    SESSIONS(bytes_read),
+    SESSIONS(bytes_written),
+    STORE(limit_maxbytes),
+    CONSTANT("accepting_conns", "1"),
+    CONSTANT("listen_disabled_num", "0"),
+    CONSTANT("time_in_listen_disabled_us", "0"),
+    NUMBER("threads", worker_count),
+    CONSTANT("conn_yields", "0"),
+    CONSTANT("hash_power_level", "0"),
+    STORE(hash_bytes),
+    CONSTANT("hash_is_expanding", "0"),
+    CONSTANT("slab_reassign_running", "0"),
+    CONSTANT("slabs_moved", "0"),
+    CONSTANT("lru_crawler_running", "0"),
+    CONSTANT("lru_crawler_starts", "0"),
+    CONSTANT("lru_maintainer_juggles", "0"),
+    CONSTANT("malloc_fails", "0"),
+    CONSTANT("log_worker_dropped", "0"),
+    CONSTANT("log_worker_written", "0"),
+    CONSTANT("log_watcher_skipped", "0"),
+    CONSTANT("log_watcher_sent", "0"),
+    STORE(bytes),
+    STORE(curr_items),
+    STORE(total_items),
+    CONSTANT("slab_global_page_pool", "0"),
+    STORE(expired_unfetched),
+    STORE(evicted_unfetched),
+    CONSTANT("evicted_active", "0"),
+    STORE(evictions),
+    STORE(reclaimed),
+    CONSTANT("crawler_reclaimed", "0"),
+    CONSTANT("crawler_items_checked", "0"),
+    CONSTANT("lrutail_reflocked", "0"),
+    CONSTANT("moves_to_cold", "0"),
+    CONSTANT("moves_to_warm", "0"),
+    CONSTANT("moves_within_lru", "0"),
+    CONSTANT("direct_reclaims", "0"),
+    CONSTANT("lru_bumps_dropped", "0"),
+};
+
+static const struct stat_line settings_lines[] = {
+    NUMBER("maxbytes", totals.store.limit_maxbytes),
+    NUMBER("maxconns", facts.connection_count_max),
+    NUMBER("tcpport", facts.tcp_port),
+    NUMBER("udpport", facts.udp_port),
+    STRING("inter", facts.interface),
+    CONSTANT("verbosity", "0"),
+    CONSTANT("oldest", "0"),
+    CONSTANT("evictions", "on"),
+    CONSTANT("domain_socket", "NULL"),
+    CONSTANT("umask", "700"),
+    CONSTANT("shutdown_command", "no"),
+    CONSTANT("growth_factor", "1.25"),
+    CONSTANT("chunk_size", "48"),
+    NUMBER("num_threads", worker_count),
+    NUMBER("num_threads_per_udp", worker_count),
+    CONSTANT("stat_key_prefix", ":"),
+    CONSTANT("detail_enabled", "no"),
+    CONSTANT("reqs_per_event", "20"),
+    CONSTANT("cas_enabled", "yes"),
+    CONSTANT("tcp_backlog", "1024"),
+    CONSTANT("binding_protocol", "auto-negotiate"),
+    CONSTANT("auth_enabled_sasl", "no"),
+    CONSTANT("auth_enabled_ascii", "no"),
+    NUMBER("item_size_max", facts.value_bytes_max),
+    CONSTANT("maxconns_fast", "yes"),
+    CONSTANT("hashpower_init", "0"),
+    CONSTANT("slab_reassign", "no"),
+    CONSTANT("slab_automove", "0"),
+    CONSTANT("slab_automove_ratio", "0.80"),
+    CONSTANT("slab_automove_window", "30"),
+    CONSTANT("slab_chunk_max", "524288"),
+    CONSTANT("lru_crawler", "no"),
+    CONSTANT("lru_crawler_sleep", "100"),
+    CONSTANT("lru_crawler_tocrawl", "0"),
+    CONSTANT("tail_repair_time", "0"),
+    CONSTANT("flush_enabled", "yes"),
+    CONSTANT("dump_enabled", "no"),
+    CONSTANT("hash_algorithm", "xxh3"),
+    CONSTANT("lru_maintainer_thread", "no"),
+    CONSTANT("lru_segmented", "no"),
+    CONSTANT("hot_lru_pct", "20"),
+    CONSTANT("warm_lru_pct", "40"),
+    CONSTANT("hot_max_factor", "0.20"),
+    CONSTANT("warm_max_factor", "2.00"),
+    CONSTANT("temp_lru", "no"),
+    CONSTANT("temporary_ttl", "61"),
+    CONSTANT("idle_timeout", "0"),
+    CONSTANT("watcher_logbuf_size", "262144"),
+    CONSTANT("worker_logbuf_size", "65536"),
+    CONSTANT("read_buf_mem_limit", "0"),
+    CONSTANT("track_sizes", "no"),
+    CONSTANT("inline_ascii_response", "no"),
+    CONSTANT("ssl_enabled", "no"),
+};
+
+/* A segment store has one class of everything, shown as memcached's first. */
+static const struct stat_line items_lines[] = {
+    NUMBER("items:1:number", totals.store.curr_items),
+    CONSTANT("items:1:number_hot", "0"),
+    CONSTANT("items:1:number_warm", "0"),
+    NUMBER("items:1:number_cold", totals.store.curr_items),
+    CONSTANT("items:1:age_hot", "0"),
+    CONSTANT("items:1:age_warm", "0"),
+    CONSTANT("items:1:age", "0"),
+    NUMBER("items:1:mem_requested", totals.store.bytes),
+    NUMBER("items:1:evicted", totals.store.evictions),
+    CONSTANT("items:1:evicted_nonzero", "0"),
+    CONSTANT("items:1:evicted_time", "0"),
+    NUMBER("items:1:outofmemory", totals.shard.store_no_memory),
+    CONSTANT("items:1:tailrepairs", "0"),
+    NUMBER("items:1:reclaimed", totals.store.reclaimed),
+    NUMBER("items:1:expired_unfetched", totals.store.expired_unfetched),
+    NUMBER("items:1:evicted_unfetched", totals.store.evicted_unfetched),
+    CONSTANT("items:1:evicted_active", "0"),
+    CONSTANT("items:1:crawler_reclaimed", "0"),
+    CONSTANT("items:1:crawler_items_checked", "0"),
+    CONSTANT("items:1:lrutail_reflocked", "0"),
+    CONSTANT("items:1:moves_to_cold", "0"),
+    CONSTANT("items:1:moves_to_warm", "0"),
+    CONSTANT("items:1:moves_within_lru", "0"),
+    CONSTANT("items:1:direct_reclaims", "0"),
+    CONSTANT("items:1:hits_to_hot", "0"),
+    CONSTANT("items:1:hits_to_warm", "0"),
+    NUMBER("items:1:hits_to_cold", totals.shard.get_hits),
+    CONSTANT("items:1:hits_to_temp", "0"),
+};
+
+/* A page is a segment; its one chunk is as large. */
+static const struct stat_line slabs_lines[] = {
+    NUMBER("1:chunk_size", segment_bytes),
+    CONSTANT("1:chunks_per_page", "1"),
+    NUMBER("1:total_pages", totals.store.segments),
+    NUMBER("1:total_chunks", totals.store.segments),
+    NUMBER("1:used_chunks", totals.store.segments),
+    NUMBER("1:free_chunks", totals.store.segments_free),
+    CONSTANT("1:free_chunks_end", "0"),
+    NUMBER("1:get_hits", totals.shard.get_hits),
+    NUMBER("1:cmd_set", totals.shard.cmd_set),
+    NUMBER("1:delete_hits", totals.shard.delete_hits),
+    NUMBER("1:incr_hits", totals.shard.incr_hits),
+    NUMBER("1:decr_hits", totals.shard.decr_hits),
+    NUMBER("1:cas_hits", totals.shard.cas_hits),
+    NUMBER("1:cas_badval", totals.shard.cas_badval),
+    NUMBER("1:touch_hits", totals.shard.touch_hits),
+    CONSTANT("active_slabs", "1"),
+    NUMBER("total_malloced", totals.store.limit_maxbytes),
+};
+
+static const struct stat_line sizes_lines[] = {
+    CONSTANT("sizes_status", "disabled"),
+};
+
+void stats_create(struct stats *stats, const struct stats_options *options)
+{
+	*stats = (struct stats){.options = *options};
+}
+
+static void add_counters(_Atomic uint64_t *to, const void *from, size_t bytes)
+{
+	const _Atomic uint64_t *counters = from;
+
+	for (size_t i = 0; i < bytes / sizeof(*counters); i++)
+		counter_add(&to[i], counter_read(&counters[i]));
+}
+
+static void sum_workers(const struct stats_options *options, struct stats_totals *totals)
+{
+	*totals = (struct stats_totals){0};
+	for (uint32_t i = 0; i < options->worker_count; i++) {
+		const struct stats_worker *worker = &options->workers[i];
+
+		add_counters((_Atomic uint64_t *)&totals->shard, worker->shard,
+		             sizeof(totals->shard));
+		add_counters((_Atomic uint64_t *)&totals->store, worker->store,
+		             sizeof(totals->store));
+		add_counters((_Atomic uint64_t *)&totals->sessions, worker->sessions,
+		             sizeof(totals->sessions));
+	}
+}
+
+/* The counters have one writer each, so none is set back: what they were is kept instead. */
+static void reset(struct stats *stats)
+{
+	sum_workers(&stats->options, &stats->baseline);
+}
+
+static void subtract_baseline(const struct stats *stats, struct stats_totals *totals)
+{
+	size_t count = sizeof(total_descriptions) / sizeof(total_descriptions[0]);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct counter_description *description = &total_descriptions[i];
+		size_t offset = description->offset;
+
+		if (description->kind == COUNTER_TOTAL)
+			counter_subtract(
+			    (_Atomic uint64_t *)((uint8_t *)totals + offset),
+			    counter_read(
+			        (const _Atomic uint64_t *)((const uint8_t *)&stats->baseline +
+			                                   offset)));
+	}
+}
+
+/* seconds.µs, the latter of six digits */
+static uint8_t *write_seconds(uint8_t *to, uint64_t us)
+{
+	uint8_t digits[NUMBER_TEXT_MAX];
+
+	to = number_write(to, us / 1000000);
+	number_write(digits, 1000000 + us % 1000000);
+	digits[0] = '.';
+	memcpy(to, digits, 7);
+	return to + 7;
+}
+
+static bool append_line(struct chain *out, const struct view *view, const struct stat_line *line)
+{
+	const void *field = (const uint8_t *)view + line->offset;
+	uint8_t number[NUMBER_TEXT_MAX + 7];
+	struct slice value;
+
+	switch ((enum stat_kind)line->kind) {
+	case STAT_NUMBER:
+	case STAT_SECONDS:
+		value.data = number;
+		value.length = (size_t)((line->kind == STAT_NUMBER
+		                             ? number_write(number, *(const uint64_t *)field)
+		                             : write_seconds(number, *(const uint64_t *)field)) -
+		                        number);
+		break;
+	default:
+		value.data = line->kind == STAT_STRING ? *(const uint8_t *const *)field
+		                                       : (const uint8_t *)line->text;
+		value.length = strlen((const char *)value.data);
+	}
+	return text_append(out, SLICE_LITERAL("STAT ")) &&
+	       chain_append(out, line->name, strlen(line->name)) &&
+	       text_append(out, SLICE_LITERAL(" ")) && text_append(out, value) &&
+	       text_append(out, SLICE_LITERAL("\r\n"));
+}
+
+static bool append_lines(const struct stats *stats, struct chain *out,
+                         const struct stat_line *lines, size_t count)
+{
+	struct view view = {.worker_count = stats->options.worker_count};
+
+	sum_workers(&stats->options, &view.totals);
+	subtract_baseline(stats, &view.totals);
+	view.segment_bytes = counter_read(&stats->options.workers[0].store->segment_bytes);
+	stats->options.read_facts(stats->options.context, &view.facts);
+	for (size_t i = 0; i < count; i++)
+		if (!append_line(out, &view, &lines[i]))
+			return false;
+	return text_append(out, SLICE_LITERAL("END\r\n"));
+}
+
+#define LINES(lines) lines, sizeof(lines) / sizeof(lines[0])
+
+bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
+{
+	struct slice name = text_next_word(&argument);
+
+	if (name.length == 0)
+		return append_lines(stats, out, LINES(general_lines));
+	if (slice_equal(name, SLICE_LITERAL("settings")))
+		return append_lines(stats, out, LINES(settings_lines));
+	if (slice_equal(name, SLICE_LITERAL("items")))
+		return append_lines(stats, out, LINES(items_lines));
+	if (slice_equal(name, SLICE_LITERAL("slabs")))
+		return append_lines(stats, out, LINES(slabs_lines));
+	if (slice_equal(name, SLICE_LITERAL("sizes")))
+		return append_lines(stats, out, LINES(sizes_lines));
+	if (slice_equal(name, SLICE_LITERAL("conns")))
+		return text_append(out, SLICE_LITERAL("END\r\n"));
+	if (slice_equal(name, SLICE_LITERAL("reset"))) {
+		reset(stats);
+		return text_append(out, SLICE_LITERAL("RESET\r\n"));
+	}
+	return text_append(out, text_refusal(REFUSAL_UNKNOWN_COMMAND));
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memcached's `stats` replies, from the counters of all workers and a few facts about the process.
+ *
+ * Owner: one worker. What it reads of other workers are counters that each has one writer. */
+#pragma once
+
+#include "store/counters.h"
+#include "worker/session.h"
+
+/* What a session cannot know without asking the system: the worker's owner keeps it. */
+struct stats_facts {
+	uint64_t pid;
+	uint64_t uptime_s;
+	uint64_t unix_time_s;
+	uint64_t rusage_user_us;
+	uint64_t rusage_system_us;
+	uint64_t connection_count_max;
+	uint64_t rejected_connections;
+	uint64_t value_bytes_max;
+	uint64_t tcp_port;
+	uint64_t udp_port;
+	const char *version;
+	const char *interface; /* the address listened on */
+};
+
+/* The counters that one worker publishes. */
+struct stats_worker {
+	const struct shard_counters *shard;
+	const struct store_counters *store;
+	const struct session_counters *sessions;
+};
+
+struct stats_options {
+	const struct stats_worker *workers; /* stays where it is */
+	uint32_t worker_count;
+	/* Fills in the facts; makes no system call. */
+	void (*read_facts)(void *context, struct stats_facts *ret_facts);
+	void *context;
+};
+
+/* Sums over the workers. */
+struct stats_totals {
+	struct shard_counters shard;
+	struct store_counters store;
+	struct session_counters sessions;
+};
+
+struct stats {
+	struct stats_options options;
+	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
+};
+
+void stats_create(struct stats *stats, const struct stats_options *options);
+
+/* Appends the reply to "stats <argument>", END and refusals included. False: the chain's pool is
+ * empty, and what was appended must not be sent. */
+bool stats_append(struct stats *stats, struct slice argument, struct chain *out);
+
+extern const struct counter_description session_counter_descriptions[];
+extern const size_t session_counter_description_count;

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include <errno.h>
+
+#define WORKER_MAGIC      0x3a7e0b51u
+#define SWEEP_INTERVAL_US 10000 /* all sessions are looked at once in a second */
+#define SWEEPS_A_ROUND    100
+
+/* A client's place. */
+struct seat {
+	struct session session;
+	uint64_t last_us; /* when its last bytes came */
+	bool taken;
+};
+
+struct worker {
+	uint32_t magic;
+	uint32_t net_count;
+	struct worker_time time;
+	uint64_t start_us;
+	struct tcp *tcp;
+	struct shard *shard;
+	struct sockets *sockets; /* NULL: no port of that kind */
+	struct seat *seats;
+	struct seat **free_seats;
+	uint32_t seat_count;
+	uint32_t free_seat_count;
+	uint32_t swept_index;
+	uint64_t next_sweep_us;
+	uint64_t idle_timeout_us;
+	struct stream_user user; /* of the streams of all carriers */
+	struct net nets[PORT_COUNT_MAX];
+	struct block_pool blocks;
+	struct sessions sessions;
+	struct stats stats;
+	struct datagram_server datagrams;
+	struct worker_counters counters;
+};
+
+static bool opened(void *context, struct stream *stream)
+{
+	static const char refusal[] = "ERROR Too many open connections\r\n";
+	struct worker *worker = context;
+	struct seat *seat;
+
+	if (worker->free_seat_count == 0) {
+		counter_add(&worker->counters.rejected_connections, 1);
+		stream->user = NULL;
+		chain_append(&stream->out, refusal, sizeof(refusal) - 1);
+		stream->ops->close(stream);
+		return true;
+	}
+	seat = worker->free_seats[--worker->free_seat_count];
+	seat->taken = true;
+	seat->last_us = worker->time.now_us;
+	stream->user = seat;
+	session_create(&seat->session, &worker->sessions, stream);
+	return true;
+}
+
+static uint32_t received(void *context, struct stream *stream, const uint8_t *bytes,
+                         uint32_t length)
+{
+	struct worker *worker = context;
+	struct seat *seat = stream->user;
+
+	if (seat == NULL)
+		return length;
+	seat->last_us = worker->time.now_us;
+	return session_received(&seat->session, bytes, length, &worker->time);
+}
+
+static void finished(void *context, struct stream *stream)
+{
+	struct seat *seat = stream->user;
+
+	if (seat != NULL)
+		session_finished(&seat->session);
+}
+
+static void drained(void *context, struct stream *stream)
+{
+	struct worker *worker = context;
+	struct seat *seat = stream->user;
+
+	if (seat != NULL)
+		session_drained(&seat->session, &worker->time);
+}
+
+static void closed(void *context, struct stream *stream)
+{
+	struct worker *worker = context;
+	struct seat *seat = stream->user;
+
+	if (seat == NULL)
+		return;
+	session_closed(&seat->session);
+	seat->taken = false;
+	worker->free_seats[worker->free_seat_count++] = seat;
+}
+
+static void segment(void *context, const struct net_input *input, uint64_t now_us)
+{
+	struct worker *worker = context;
+
+	tcp_input(worker->tcp, input, now_us);
+}
+
+/* Where the reply to a datagram from a netif goes. */
+struct datagram_return {
+	const struct net_path *path;
+	uint16_t local_port;
+	uint16_t remote_port;
+};
+
+static void datagram_send(void *context, struct slice head, struct slice body)
+{
+	const struct datagram_return *to = context;
+
+	net_send_datagram(to->path, to->local_port, to->remote_port, head, body);
+}
+
+static void net_datagram(void *context, const struct net_input *input, uint16_t source_port,
+                         struct slice payload, uint64_t now_us)
+{
+	struct worker *worker = context;
+	const struct port_options *port = input->path.net->port;
+	struct datagram_return to = {&input->path, port->udp_port, source_port};
+	struct datagram_sink sink = {datagram_send, &to};
+
+	/* who came in by a list is on it */
+	datagram_serve(&worker->datagrams, payload, !port->allow_any, worker->time.now_s, &sink);
+}
+
+static void socket_send(void *context, struct slice head, struct slice body)
+{
+	struct sockets *sockets = context;
+	uint8_t *to = socket_reply_reserve(sockets);
+
+	memcpy(to, head.data, head.length);
+	memcpy(to + head.length, body.data, body.length);
+	socket_reply(sockets, (uint32_t)(head.length + body.length));
+}
+
+static void socket_datagram(void *context, struct sockets *sockets,
+                            const struct socket_datagram *datagram)
+{
+	struct worker *worker = context;
+	struct datagram_sink sink = {socket_send, sockets};
+
+	datagram_serve(&worker->datagrams, (struct slice){datagram->payload, datagram->length},
+	               datagram->source_listed, worker->time.now_s, &sink);
+}
+
+static struct socket_options socket_options_of(const struct worker_options *options)
+{
+	/* the seats are counted here, over all carriers; the carrier's own limit lies behind */
+	return (struct socket_options){.connection_count_max = options->connection_count_max + 64};
+}
+
+size_t worker_memory_bytes(const struct worker_options *options)
+{
+	struct socket_options socket_options = socket_options_of(options);
+	size_t seats = options->connection_count_max;
+
+	return memory_rounded(sizeof(struct worker)) + memory_rounded(seats * sizeof(struct seat)) +
+	       memory_rounded(seats * sizeof(struct seat *)) +
+	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
+	       sessions_bytes(&options->sessions) + datagram_bytes(&options->datagrams) +
+	       memory_rounded(options->shard.memory_bytes) +
+	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
+}
+
+static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
+{
+	worker->seats = memory_take(memory, seat_count * sizeof(struct seat));
+	worker->free_seats = memory_take(memory, seat_count * sizeof(struct seat *));
+	worker->seat_count = seat_count;
+	worker->free_seat_count = seat_count;
+	for (uint32_t i = 0; i < seat_count; i++)
+		worker->free_seats[i] = &worker->seats[seat_count - 1 - i];
+}
+
+int worker_create(struct worker **ret_worker, const struct worker_options *options,
+                  struct memory *memory, uint64_t now_us)
+{
+	struct worker *worker = memory_take(memory, sizeof(*worker));
+	int r;
+
+	*worker = (struct worker){
+	    .magic = WORKER_MAGIC,
+	    .start_us = now_us,
+	    .time = {.now_us = now_us, .now_s = 1},
+	    .next_sweep_us = now_us + SWEEP_INTERVAL_US,
+	    .idle_timeout_us = options->idle_timeout_us,
+	    .user = {opened, received, finished, drained, closed, worker},
+	};
+	seats_create(worker, options->connection_count_max, memory);
+	r = shard_create(&worker->shard, &options->shard, memory);
+	if (r < 0)
+		return r;
+	block_pool_create(&worker->blocks, options->block_count, memory, shard_release,
+	                  worker->shard);
+	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
+	stats_create(&worker->stats, &options->stats);
+	sessions_create(&worker->sessions, &options->sessions, worker->shard, &worker->blocks,
+	                &worker->stats, memory);
+	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
+	if (options->with_sockets) {
+		struct socket_options socket_options = socket_options_of(options);
+
+		socket_options.pool = &worker->blocks;
+		socket_options.user = &worker->user;
+		socket_options.datagram = socket_datagram;
+		socket_options.datagram_context = worker;
+		r = sockets_create(&worker->sockets, &socket_options, memory);
+		if (r < 0)
+			return r;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (worker == NULL)
+		return;
+	ASSERT(worker->magic == WORKER_MAGIC);
+	sockets_destroy(worker->sockets);
+	worker->magic = 0;
+}
+
+void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
+                      bool probe, uint64_t random_seed, uint64_t now_us)
+{
+	struct net_user user = {segment, net_datagram, worker};
+	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
+
+	ASSERT(worker->net_count < PORT_COUNT_MAX);
+	net_create(&worker->nets[worker->net_count++], netif, &options, &user, now_us);
+}
+
+struct sockets *worker_sockets(struct worker *worker)
+{
+	return worker->sockets;
+}
+
+static void seat_sweep(struct worker *worker, struct seat *seat)
+{
+	struct stream *stream = seat->session.stream;
+
+	if (session_expired(&seat->session, &worker->time)) {
+		session_expire(&seat->session);
+	} else if (worker->idle_timeout_us != 0 &&
+	           worker->time.now_us - seat->last_us > worker->idle_timeout_us) {
+		counter_add(&worker->counters.idle_kicks, 1);
+		seat->last_us = worker->time.now_us;
+		stream->ops->close(stream);
+	}
+}
+
+static void sweep(struct worker *worker)
+{
+	uint32_t count = worker->seat_count / SWEEPS_A_ROUND + 1;
+
+	worker->next_sweep_us = worker->time.now_us + SWEEP_INTERVAL_US;
+	for (; count > 0; count--) {
+		struct seat *seat = &worker->seats[worker->swept_index];
+
+		if (seat->taken)
+			seat_sweep(worker, seat);
+		worker->swept_index = (worker->swept_index + 1) % worker->seat_count;
+	}
+}
+
+uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
+{
+	uint32_t busy = 0;
+
+	worker->time.now_us = now_us;
+	worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
+	for (uint32_t i = 0; i < worker->net_count; i++)
+		busy += net_poll(&worker->nets[i], now_us);
+	if (worker->sockets != NULL)
+		busy += socket_poll(worker->sockets, now_us, worker->net_count == 0 ? wait_ms : 0);
+	if (now_us >= worker->next_sweep_us)
+		sweep(worker);
+	sessions_advance(&worker->sessions);
+	tcp_advance(worker->tcp, now_us);
+	for (uint32_t i = 0; i < worker->net_count; i++) {
+		net_advance(&worker->nets[i], now_us);
+		worker->nets[i].netif->ops->flush(worker->nets[i].netif);
+	}
+	counter_add(&worker->counters.turns, 1);
+	counter_add(&worker->counters.turns_busy, busy != 0);
+	return busy;
+}
+
+uint64_t worker_next_deadline_us(const struct worker *worker)
+{
+	uint64_t next_us = min_u64(worker->next_sweep_us, tcp_next_deadline_us(worker->tcp));
+
+	for (uint32_t i = 0; i < worker->net_count; i++)
+		next_us = min_u64(next_us, worker->nets[i].next_us);
+	return next_us;
+}
+
+struct stats_worker worker_published(const struct worker *worker)
+{
+	return (struct stats_worker){
+	    .shard = shard_counters(worker->shard),
+	    .store = shard_store_counters(worker->shard),
+	    .sessions = &worker->sessions.counters,
+	};
+}
+
+const struct worker_counters *worker_counters(const struct worker *worker)
+{
+	return &worker->counters;
+}
+
+const struct tcp *worker_tcp(const struct worker *worker)
+{
+	return worker->tcp;
+}
+
+const struct block_pool *worker_blocks(const struct worker *worker)
+{
+	return &worker->blocks;
+}
+
+const struct net *worker_net(const struct worker *worker, uint32_t index)
+{
+	return &worker->nets[index];
+}
+
+const struct datagram_counters *worker_datagram_counters(const struct worker *worker)
+{
+	return &worker->datagrams.counters;
+}
+
+void worker_check(struct worker *worker)
+{
+	uint32_t taken = 0;
+
+	ASSERT(worker->magic == WORKER_MAGIC);
+	for (uint32_t i = 0; i < worker->seat_count; i++)
+		taken += worker->seats[i].taken;
+	ASSERT(taken + worker->free_seat_count == worker->seat_count);
+	ASSERT(taken == counter_read(&worker->sessions.counters.curr_connections));
+	tcp_check(worker->tcp);
+	shard_check(worker->shard);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All that one core owns: its ports' queues, its TCP, its sessions and its shard.
+ *
+ * A turn takes what has come in, answers it and sends the answers. Time comes in as an argument, so
+ * that a whole worker runs in a test under a simulated clock; all memory is taken at creation.
+ * Owner: the thread that calls worker_turn(); nobody else may touch it but to read counters. */
+#pragma once
+
+#include "net/socket.h"
+#include "tcp/tcp.h"
+#include "worker/datagram.h"
+#include "worker/session.h"
+#include "worker/stats.h"
+
+/* name, unit, kind, help */
+#define WORKER_COUNTERS(X)                                                                         \
+	X(turns, "turns", COUNTER_TOTAL, "Turns of the loop")                                      \
+	X(turns_busy, "turns", COUNTER_TOTAL, "Turns that found something to do")                  \
+	X(rejected_connections, "connections", COUNTER_TOTAL,                                      \
+	  "Refused: too many open connections")                                                    \
+	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")
+
+struct worker_counters {
+	WORKER_COUNTERS(COUNTER_FIELD)
+};
+
+struct worker_options {
+	struct shard_options shard;
+	struct sessions_options sessions;
+	struct datagram_options datagrams;
+	struct tcp_options tcp;
+	struct stats_options stats;
+	uint32_t connection_count_max; /* clients of this worker */
+	uint32_t block_count;     /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
+	uint64_t idle_timeout_us; /* 0: idle connections stay */
+	bool with_sockets;        /* a port of the kind socket will be opened */
+};
+
+struct worker;
+
+/* Bytes of zeroed memory that worker_create() takes. */
+size_t worker_memory_bytes(const struct worker_options *options);
+
+/* 0; -EINVAL: the shard's memory is too small; another negative errno: epoll could not be made. */
+int worker_create(struct worker **ret_worker, const struct worker_options *options,
+                  struct memory *memory, uint64_t now_us);
+
+/* Ends kernel sockets; the memory is whoever gave it. Takes NULL. */
+void worker_destroy(struct worker *worker);
+
+/* Gives it a queue of a port. `probe`: this worker looks for duplicates of the port's addresses
+ * and announces them. What the arguments point to must outlive the worker. At most
+ * PORT_COUNT_MAX. */
+void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
+                      bool probe, uint64_t random_seed, uint64_t now_us);
+
+/* Its kernel sockets, to listen on more ports; NULL without with_sockets. */
+struct sockets *worker_sockets(struct worker *worker);
+
+/* One turn. wait_ms: how long it may sleep in the kernel when it has nothing but sockets. Returns
+ * how many frames and sockets had something: 0 when it may rest. */
+uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms);
+
+/* When it has something to do by itself, at the latest (simulation). */
+uint64_t worker_next_deadline_us(const struct worker *worker);
+
+struct stats_worker worker_published(const struct worker *worker);
+const struct worker_counters *worker_counters(const struct worker *worker);
+const struct tcp *worker_tcp(const struct worker *worker);
+const struct block_pool *worker_blocks(const struct worker *worker);
+const struct net *worker_net(const struct worker *worker, uint32_t index);
+const struct datagram_counters *worker_datagram_counters(const struct worker *worker);
+
+/* Asserts every invariant of the whole worker (slow: tests and simulation). */
+void worker_check(struct worker *worker);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions over a real shard, with clients that are buffers: no network, no clock. Shared by the
+ * conversation runner, the session's unit tests and the fuzzer. Time is data. */
+#pragma once
+
+#include "worker/datagram.h"
+#include "worker/session.h"
+#include "worker/stats.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define RIG_UNIX_TIME_S 1790000000u
+
+struct bytes {
+	uint8_t *data;
+	size_t length;
+	size_t capacity;
+};
+
+static inline void bytes_append(struct bytes *bytes, const void *data, size_t length)
+{
+	if (bytes->length + length > bytes->capacity) {
+		bytes->capacity = 2 * (bytes->length + length) + 64;
+		bytes->data = realloc(bytes->data, bytes->capacity);
+		ASSERT(bytes->data != NULL);
+	}
+	if (length > 0)
+		memcpy(bytes->data + bytes->length, data, length);
+	bytes->length += length;
+}
+
+static inline void bytes_drop_front(struct bytes *bytes, size_t length)
+{
+	ASSERT(length <= bytes->length);
+	if (length > 0)
+		memmove(bytes->data, bytes->data + length, bytes->length - length);
+	bytes->length -= length;
+}
+
+struct rig_options {
+	uint32_t block_count;              /* 0: plenty */
+	uint32_t line_buffer_count;        /* 0: 4 */
+	uint32_t output_bytes_max;         /* 0: 256 KiB */
+	uint32_t value_bytes_max;          /* 0: 1 MiB */
+	uint32_t datagram_reply_bytes_max; /* 0: 1,400 */
+	uint32_t memory_bytes;             /* of the shard; 0: 16 MiB; at least what it needs */
+};
+
+struct rig {
+	struct worker_time time;
+	struct block_pool blocks;
+	struct shard *shard;
+	struct stats_worker stats_worker;
+	struct stats stats;
+	struct sessions sessions;
+	struct datagram_server datagrams;
+	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
+	void *region;
+	size_t region_bytes;
+};
+
+struct rig_client {
+	struct stream stream;
+	struct session session;
+	struct rig *rig;
+	struct bytes unsent;  /* what the session has not taken yet */
+	struct bytes replies; /* what it has replied, and the test has not looked at */
+	bool reads_not;       /* leaves replies in the stream's `out` */
+	bool is_closed;
+	bool is_aborted;
+	bool is_resumed;
+	bool is_finished; /* half-closed, and the session knows */
+	uint32_t push_count;
+};
+
+static inline struct rig_client *rig_client_of(struct stream *stream)
+{
+	return (struct rig_client *)stream;
+}
+
+static inline void rig_push(struct stream *stream)
+{
+	rig_client_of(stream)->push_count++;
+}
+
+static inline void rig_close(struct stream *stream)
+{
+	ASSERT(!rig_client_of(stream)->is_closed);
+	rig_client_of(stream)->is_closed = true;
+}
+
+static inline void rig_abort(struct stream *stream)
+{
+	rig_close(stream);
+	rig_client_of(stream)->is_aborted = true;
+}
+
+static inline void rig_resume(struct stream *stream)
+{
+	rig_client_of(stream)->is_resumed = true;
+}
+
+static const struct stream_ops rig_ops = {rig_push, rig_close, rig_abort, rig_resume};
+
+static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
+{
+	const struct rig *rig = context;
+
+	*ret_facts = (struct stats_facts){
+	    .pid = 4711,
+	    .uptime_s = rig->time.now_s - 1,
+	    .unix_time_s = RIG_UNIX_TIME_S + rig->time.now_s,
+	    .rusage_user_us = 1000042,
+	    .rusage_system_us = 999999,
+	    .connection_count_max = 1024,
+	    .value_bytes_max = rig->sessions.options.value_bytes_max,
+	    .tcp_port = 11211,
+	    .version = "0.1.0",
+	    .interface = "127.0.0.1",
+	};
+}
+
+static inline uint32_t rig_default(uint32_t value, uint32_t otherwise)
+{
+	return value == 0 ? otherwise : value;
+}
+
+static inline struct rig *rig_create(const struct rig_options *options)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct shard_options shard_options = {
+	    .value_bytes_max = rig_default(options->value_bytes_max, 1 << 20),
+	    .hash_seed = 42,
+	    .unix_time_at_start_s = RIG_UNIX_TIME_S,
+	};
+	struct sessions_options sessions_options = {
+	    .value_bytes_max = shard_options.value_bytes_max,
+	    .output_bytes_max = rig_default(options->output_bytes_max, 256 << 10),
+	    .line_buffer_count = rig_default(options->line_buffer_count, 4),
+	    .request_timeout_us = 10000000,
+	    .version = "0.1.0",
+	};
+	struct datagram_options datagram_options = {
+	    .reply_bytes_max = rig_default(options->datagram_reply_bytes_max, 1400),
+	    .amplification_max = 10};
+	uint32_t block_count = rig_default(options->block_count, 4096);
+	struct stats_options stats_options = {
+	    .workers = &rig->stats_worker,
+	    .worker_count = 1,
+	    .read_facts = rig_read_facts,
+	    .context = rig,
+	};
+	struct memory memory = {0};
+
+	shard_options.memory_bytes = max_u64(shard_memory_bytes_min(shard_options.value_bytes_max),
+	                                     rig_default(options->memory_bytes, 16 << 20));
+	memory.bytes = memory_rounded(shard_options.memory_bytes) + block_pool_bytes(block_count) +
+	               sessions_bytes(&sessions_options) + datagram_bytes(&datagram_options);
+	/* Fresh pages are zero, and cost nothing until they are used. */
+	rig->region =
+	    mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT(rig->region != MAP_FAILED);
+	memory.base = rig->region;
+	rig->region_bytes = memory.bytes;
+	rig->time = (struct worker_time){.now_us = 1000000, .now_s = 1};
+	ASSERT(shard_create(&rig->shard, &shard_options, &memory) == 0);
+	block_pool_create(&rig->blocks, block_count, &memory, shard_release, rig->shard);
+	stats_create(&rig->stats, &stats_options);
+	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
+	                &memory);
+	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);
+	rig->stats_worker = (struct stats_worker){
+	    .shard = shard_counters(rig->shard),
+	    .store = shard_store_counters(rig->shard),
+	    .sessions = &rig->sessions.counters,
+	};
+	return rig;
+}
+
+/* All clients must be gone; asserts that they have left nothing behind. */
+static inline void rig_destroy(struct rig *rig)
+{
+	ASSERT(rig->blocks.free_count == rig->blocks.block_count);
+	ASSERT(rig->sessions.waiting_first == NULL && rig->sessions.waiting_last == NULL);
+	ASSERT(counter_read(&rig->sessions.counters.curr_connections) == 0);
+	ASSERT(counter_read(&shard_store_counters(rig->shard)->reservations) == 0);
+	ASSERT(counter_read(&shard_store_counters(rig->shard)->pins) == 0);
+	ASSERT(rig->sessions.free_line_buffer_count == rig->sessions.options.line_buffer_count);
+	shard_check(rig->shard);
+	free(rig->datagrams_sent.data);
+	munmap(rig->region, rig->region_bytes);
+	free(rig);
+}
+
+static inline struct rig_client *rig_connect(struct rig *rig)
+{
+	struct rig_client *client = calloc(1, sizeof(*client));
+
+	client->rig = rig;
+	client->stream.ops = &rig_ops;
+	chain_create(&client->stream.out, &rig->blocks);
+	session_create(&client->session, &rig->sessions, &client->stream);
+	return client;
+}
+
+static inline void rig_disconnect(struct rig_client *client)
+{
+	session_closed(&client->session);
+	chain_clear(&client->stream.out);
+	free(client->unsent.data);
+	free(client->replies.data);
+	free(client);
+}
+
+/* Reads up to `length` bytes of the replies and tells the session. */
+static inline void rig_read(struct rig_client *client, uint64_t length)
+{
+	struct chain *out = &client->stream.out;
+	struct chain_cursor cursor = {0};
+	uint8_t part[4096];
+	bool drained = false;
+
+	while (length > 0 && out->length > 0) {
+		uint32_t got =
+		    chain_read(out, &cursor, part, (uint32_t)min_u64(length, sizeof(part)));
+
+		bytes_append(&client->replies, part, got);
+		chain_drop_front(out, got);
+		cursor = (struct chain_cursor){0};
+		length -= got;
+		drained = true;
+	}
+	if (drained && !client->is_closed)
+		session_drained(&client->session, &client->rig->time);
+}
+
+/* A turn of the loop, as far as the client goes, until nothing moves any more. */
+static inline void rig_run(struct rig_client *client)
+{
+	bool moved;
+
+	do {
+		size_t unsent_bytes = client->unsent.length;
+		uint32_t taken = 0;
+
+		client->is_resumed = false;
+		if (unsent_bytes > 0 && !client->is_closed) {
+			/* Exactly as long as it says, so that a sanitizer sees any step over. */
+			uint8_t *offered = malloc(unsent_bytes);
+
+			memcpy(offered, client->unsent.data, unsent_bytes);
+			taken = session_received(&client->session, offered, (uint32_t)unsent_bytes,
+			                         &client->rig->time);
+			free(offered);
+			bytes_drop_front(&client->unsent, taken);
+		}
+		moved = taken > 0 && client->unsent.length > 0;
+		if (!client->reads_not)
+			rig_read(client, UINT64_MAX);
+		sessions_advance(&client->rig->sessions);
+	} while ((moved || client->is_resumed) && !client->is_closed);
+}
+
+static inline void rig_send(struct rig_client *client, const void *data, size_t length)
+{
+	bytes_append(&client->unsent, data, length);
+	rig_run(client);
+}
+
+/* Ends what the client sends; all of it must have been taken. */
+static inline void rig_finish(struct rig_client *client)
+{
+	ASSERT(client->is_closed || client->unsent.length == 0);
+	if (!client->is_closed)
+		session_finished(&client->session);
+	client->is_finished = true;
+	if (!client->reads_not)
+		rig_read(client, UINT64_MAX);
+}
+
+static inline void rig_advance_s(struct rig *rig, uint32_t seconds)
+{
+	rig->time.now_s += seconds;
+	rig->time.now_us += seconds * 1000000ull;
+}
+
+static inline void rig_datagram_sent(void *context, struct slice head, struct slice body)
+{
+	struct rig *rig = context;
+	uint8_t length[2];
+
+	store_be16(length, (uint16_t)(head.length + body.length));
+	bytes_append(&rig->datagrams_sent, length, 2);
+	bytes_append(&rig->datagrams_sent, head.data, head.length);
+	bytes_append(&rig->datagrams_sent, body.data, body.length);
+}
+
+static inline void rig_send_datagram(struct rig *rig, struct slice datagram, bool trusted)
+{
+	struct datagram_sink sink = {rig_datagram_sent, rig};
+
+	datagram_serve(&rig->datagrams, datagram, trusted, rig->time.now_s, &sink);
+}

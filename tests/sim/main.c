@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim FIRST COUNT: runs COUNT seeds from FIRST on. sim SEED: one seed, and says what it does. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+	struct sim *sim = malloc(sizeof(*sim));
+	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+	uint64_t answered = 0, retransmitted = 0, broken = 0, failed = 0;
+
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		/* an assertion that ends the process must have the seed before it */
+		if (count == 1)
+			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+		if (!sim_run(sim, seed, count == 1)) {
+			printf("seed %llu FAILED: %s\n", (unsigned long long)seed,
+			       sim->board.failure);
+			failed++;
+		}
+		answered += sim->answered_count;
+		retransmitted += sim->retransmitted_count;
+		broken += sim->broken_count;
+	}
+	printf("%llu replies checked, %llu segments retransmitted, %llu connections broken by "
+	       "loss\n",
+	       (unsigned long long)answered, (unsigned long long)retransmitted,
+	       (unsigned long long)broken);
+	printf("%llu passed, %llu failed\n", (unsigned long long)(count - failed),
+	       (unsigned long long)failed);
+	free(sim);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define START_US       1000000ull
+#define HEAL_AFTER_US  120000000ull /* then the wire does no more harm … */
+#define STALL_AFTER_US 900000000ull /* … and by then all must be done */
+#define QUIET_US       400000000ull /* all timers have run out after this long */
+#define QUIET_STEP_US  50000ull
+#define FRAME_COUNT    256
+#define CHECK_EVERY    64 /* turns */
+
+static const uint8_t server_mac[6] = {2, 0, 0, 0, 0, 1};
+
+/* From the server's netif to the wire: by the destination's MAC address. */
+static void server_sent(void *context, const uint8_t *frame, uint16_t length)
+{
+	struct sim *sim = context;
+
+	if (frame[0] == 2 && frame[4] == 1 && frame[5] < sim->client_count)
+		wire_send(&sim->wire, frame[5], frame, length, sim->now_us);
+}
+
+static void facts(void *context, struct stats_facts *ret_facts)
+{
+	*ret_facts = (struct stats_facts){.version = "sim", .interface = "sim"};
+}
+
+static struct wire_options wire_choose(struct random *random)
+{
+	static const uint32_t losses_ppm[] = {0, 0, 1000, 10000, 30000, 100000, 300000};
+	struct wire_options options = {.loss_ppm = losses_ppm[random_below(random, 7)]};
+
+	options.delay_us = 10u << random_below(random, 12);
+	if (random_below(random, 2) == 0)
+		options.jitter_us = (uint32_t)random_below(random, 4ull * options.delay_us);
+	if (random_below(random, 2) == 0)
+		options.duplicate_ppm = (uint32_t)random_below(random, 50000);
+	if (random_below(random, 3) == 0)
+		options.damage_ppm = (uint32_t)random_below(random, 30000);
+	return options;
+}
+
+static struct worker_options worker_choose(struct sim *sim)
+{
+	bool small = random_below(&sim->random, 4) == 0;
+	uint32_t value_bytes_max = 4096u << random_below(&sim->random, 5);
+	struct worker_options options = {
+	    .shard = {.value_bytes_max = value_bytes_max,
+	              .hash_seed = random_u64(&sim->random),
+	              .unix_time_at_start_s = 1700000000},
+	    .sessions = {.value_bytes_max = value_bytes_max,
+	                 .line_buffer_count = 2,
+	                 .request_timeout_us = 3600000000ull,
+	                 .version = "sim"},
+	    .datagrams = {.reply_bytes_max = 1400, .amplification_max = 10},
+	    .tcp = tcp_options_default(),
+	    .stats = {.workers = &sim->published,
+	              .worker_count = 1,
+	              .read_facts = facts,
+	              .context = sim},
+	    .connection_count_max = CLIENT_COUNT_MAX * 4,
+	    .block_count = 2048,
+	    .idle_timeout_us = 300000000,
+	};
+
+	options.shard.memory_bytes =
+	    max_u64(shard_memory_bytes_min(value_bytes_max), small ? 0 : 24u << 20);
+	options.tcp.connection_count_max = 256;
+	options.tcp.half_open_count_max = 64;
+	options.tcp.receive_window_bytes = 4096u << random_below(&sim->random, 7);
+	options.tcp.user_timeout_us = 600000000;
+	options.tcp.time_wait_us = 1000000;
+	/* one draw a statement: within one, their order would be the compiler's choice */
+	options.tcp.secret.k0 = random_u64(&sim->random);
+	options.tcp.secret.k1 = random_u64(&sim->random);
+	options.shard.hash_seed = random_u64(&sim->random);
+	options.sessions.output_bytes_max = 4096u << random_below(&sim->random, 6);
+	sim->board.keys_may_vanish = small;
+	sim->board.value_bytes_max = min_u32(value_bytes_max / 2, 20000);
+	return options;
+}
+
+static void server_create(struct sim *sim)
+{
+	struct worker_options options = worker_choose(sim);
+	size_t bytes = worker_memory_bytes(&options) + memory_netif_bytes(FRAME_COUNT);
+	struct memory memory = {.bytes = bytes};
+	int r;
+
+	sim->memory = aligned_alloc(CACHE_LINE_BYTES, bytes);
+	memset(sim->memory, 0, bytes);
+	memory.base = sim->memory;
+	sim->port = (struct port_options){
+	    .kind = PORT_TAP,
+	    .name = "sim",
+	    .address_count = 2,
+	    .tcp_port = SERVER_PORT,
+	    .udp_port = SERVER_PORT,
+	    .allow_count = 2,
+	};
+	ip_prefix_parse(&sim->port.addresses[0], "10.1.0.1/16");
+	ip_prefix_parse(&sim->port.addresses[1], "fd00::1/64");
+	ip_prefix_parse(&sim->port.allow[0], "10.1.0.0/16");
+	ip_prefix_parse(&sim->port.allow[1], "fd00::/64");
+	memory_netif_create(&sim->netif, FRAME_COUNT, &memory, server_mac, CLIENT_MTU, server_sent,
+	                    sim);
+	r = worker_create(&sim->worker, &options, &memory, sim->now_us);
+	ASSERT(r == 0);
+	worker_add_netif(sim->worker, &sim->netif.netif, &sim->port, true, 1, sim->now_us);
+	sim->published = worker_published(sim->worker);
+}
+
+/* Hands over what has arrived; a full burst waits for the next turn. */
+static void deliver(struct sim *sim)
+{
+	struct wire_frame *frame;
+
+	while (sim->netif.received_count < NETIF_BURST_MAX &&
+	       (frame = wire_receive(&sim->wire, sim->now_us)) != NULL) {
+		if (frame->to == SERVER)
+			memory_netif_inject(&sim->netif, frame->data, frame->length);
+		else
+			client_receive(&sim->clients[frame->to], frame->data, frame->length);
+		free(frame);
+	}
+}
+
+static uint64_t next_us(const struct sim *sim)
+{
+	uint64_t next = min_u64(wire_next_us(&sim->wire), worker_next_deadline_us(sim->worker));
+
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		next = min_u64(next, client_next_us(&sim->clients[i]));
+	return next;
+}
+
+static bool step(struct sim *sim)
+{
+	bool anyone = false;
+
+	sim->now_us = max_u64(sim->now_us + 1, next_us(sim));
+	sim->wire.healed = sim->wire.healed || sim->now_us > START_US + HEAL_AFTER_US;
+	sim->netif.withheld_count =
+	    sim->packets_run_short && !sim->wire.healed && random_below(&sim->random, 10) == 0
+	        ? FRAME_COUNT - (uint32_t)random_below(&sim->random, 8)
+	        : 0;
+	deliver(sim);
+	worker_turn(sim->worker, sim->now_us, 0);
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		anyone |= client_act(&sim->clients[i]);
+	return anyone;
+}
+
+/* Everybody has gone: nothing may be left. */
+static void check_quiet(struct sim *sim)
+{
+	const struct tcp_counters *tcp = tcp_counters(worker_tcp(sim->worker));
+	const struct block_pool *blocks = worker_blocks(sim->worker);
+	uint64_t end_us = sim->now_us + QUIET_US;
+
+	sim->netif.withheld_count = 0;
+	while (sim->now_us < end_us) {
+		sim->now_us =
+		    max_u64(sim->now_us + 1, min_u64(wire_next_us(&sim->wire),
+		                                     worker_next_deadline_us(sim->worker)));
+		deliver(sim);
+		worker_turn(sim->worker, sim->now_us, 0);
+	}
+	if (counter_read(&tcp->connections) + counter_read(&tcp->time_wait) != 0)
+		board_fail(&sim->board, "%llu connections are left after all have gone",
+		           (unsigned long long)counter_read(&tcp->connections));
+	if (blocks->free_count != blocks->block_count)
+		board_fail(&sim->board, "%u blocks are lost",
+		           blocks->block_count - blocks->free_count);
+	if (sim->netif.free_count != FRAME_COUNT)
+		board_fail(&sim->board, "%u frames are lost", FRAME_COUNT - sim->netif.free_count);
+	if (counter_read(&tcp->bad_ack) + counter_read(&tcp->bad_header) > 0 &&
+	    sim->wire.options.damage_ppm == 0 && sim->broken_count == 0)
+		board_fail(&sim->board, "the client's segments were taken for bad ones");
+	worker_check(sim->worker);
+}
+
+static void say_plan(const struct sim *sim)
+{
+	printf("seed %llu: %u clients, loss %u duplicates %u damage %u ppm, delay %u+%u us, "
+	       "window %u, %s memory, %s packets\n",
+	       (unsigned long long)sim->seed, sim->client_count, sim->wire.options.loss_ppm,
+	       sim->wire.options.duplicate_ppm, sim->wire.options.damage_ppm,
+	       sim->wire.options.delay_us, sim->wire.options.jitter_us, sim->board.value_bytes_max,
+	       sim->board.keys_may_vanish ? "little" : "enough",
+	       sim->packets_run_short ? "few" : "enough");
+}
+
+bool sim_run(struct sim *sim, uint64_t seed, bool verbose)
+{
+	struct wire_options wire;
+	uint64_t turns = 0;
+	bool anyone = true;
+
+	memset(sim, 0, sizeof(*sim));
+	sim->seed = seed;
+	sim->now_us = START_US;
+	sim->random = random_seeded(seed);
+	wire = wire_choose(&sim->random);
+	wire_create(&sim->wire, &wire, seed ^ 0x5eed);
+	sim->connections_may_break = wire.loss_ppm >= 100000;
+	sim->client_count = 1 + (uint32_t)random_below(&sim->random, CLIENT_COUNT_MAX);
+	sim->packets_run_short = random_below(&sim->random, 4) == 0;
+	server_create(sim);
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		client_create(&sim->clients[i], sim, i);
+	if (verbose)
+		say_plan(sim);
+	while (anyone && sim->board.failure[0] == '\0') {
+		anyone = step(sim);
+		if (++turns % CHECK_EVERY == 0)
+			worker_check(sim->worker);
+		if (sim->now_us > START_US + STALL_AFTER_US)
+			board_fail(&sim->board, "stalled: not done after %llu simulated seconds",
+			           STALL_AFTER_US / 1000000);
+	}
+	if (sim->board.failure[0] == '\0')
+		check_quiet(sim);
+	sim->retransmitted_count =
+	    counter_read(&tcp_counters(worker_tcp(sim->worker))->retransmitted);
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		client_destroy(&sim->clients[i]);
+	wire_destroy(&sim->wire);
+	worker_destroy(sim->worker);
+	free(sim->memory);
+	return sim->board.failure[0] == '\0';
+}

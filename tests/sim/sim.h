@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One simulation: a whole worker, its clients and the wire between them, from one seed. */
+#pragma once
+
+#include "load/client_tcp.h"
+#include "net/memory_netif.h"
+#include "talk.h"
+#include "wire.h"
+#include "worker/worker.h"
+
+#define CLIENT_COUNT_MAX  8
+#define SERVER_PORT       11211
+#define CLIENT_MTU        1500
+#define SEND_RING_BYTES   65536
+#define VERIFY_RING_BYTES 65536
+#define SERVER            UINT32_MAX /* a frame's destination; others are clients by index */
+
+struct sim;
+
+/* One host with one connection at a time. */
+struct client {
+	struct sim *sim;
+	uint32_t index;
+	struct random random;
+	struct frame_path path;
+	struct client_tcp tcp;
+	struct talk talk;
+	bool talking;
+	bool closing;
+	uint16_t local_port;
+	uint32_t connections_left; /* how many more times it comes back */
+	uint32_t requests_left;    /* of this connection */
+	uint32_t pipeline;         /* requests without reply at once */
+	uint32_t read_budget;      /* bytes it will take before its next pause; a slow reader */
+	bool slow_reader;
+	bool aborts;      /* in the middle */
+	bool half_closes; /* before the replies are there */
+	uint64_t next_action_us;
+	uint64_t udp_acknowledged; /* of udp_key, when the last question by UDP was asked */
+	uint32_t udp_key;
+	uint16_t udp_id;
+	uint8_t *rings;
+	uint8_t frame[WIRE_FRAME_MAX];
+};
+
+struct sim {
+	uint64_t seed;
+	uint64_t now_us;
+	struct random random;
+	struct wire wire;
+	struct board board;
+	struct client clients[CLIENT_COUNT_MAX];
+	uint32_t client_count;
+	struct worker *worker;
+	struct memory_netif netif;
+	struct port_options port;
+	struct stats_worker published;
+	void *memory;
+	bool packets_run_short;
+	bool connections_may_break; /* the wire is so bad that time-outs are legitimate */
+	uint64_t answered_count;
+	uint64_t retransmitted_count; /* by the server */
+	uint64_t broken_count;
+};
+
+/* Runs one seed. False: sim->board.failure says what was wrong. `verbose`: says what it does. */
+bool sim_run(struct sim *sim, uint64_t seed, bool verbose);
+
+/* client.c */
+void client_create(struct client *client, struct sim *sim, uint32_t index);
+void client_destroy(struct client *client);
+/* What is due for this client; false: it is done for good. */
+bool client_act(struct client *client);
+void client_receive(struct client *client, const uint8_t *data, uint16_t length);
+uint64_t client_next_us(const struct client *client);
