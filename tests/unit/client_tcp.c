@@ -323,21 +323,22 @@ static void test_window_of_the_server_is_respected_to_the_byte(void)
 {
 	struct rig rig;
 
-	rig_establish(&rig, rig_options());
-	RIG_RECEIVE(&rig, .seq = 1, .ack = 1, .window = 8000, .text = "x");
-	rig_write_bytes(&rig, 100);
-	RIG_RECEIVE(&rig, .seq = 2, .ack = 101, .window = 7900);
+	rig_connect(&rig, rig_options());
+	rig_syn_ack(&rig, 2000);
 	rig_forget(&rig);
-	rig_write_bytes(&rig, 4096);
-	for (int i = 0; i < 2; i++)
-		CU_ASSERT_TRUE(rig_saw(&rig, ACK, 101 + 1460 * i, 1460, 2));
-	RIG_RECEIVE(&rig, .seq = 2, .ack = 3021, .window = 4980);
-	rig_forget(&rig);
-	rig_write_bytes(&rig, 2900);
-	RIG_RECEIVE(&rig, .seq = 2, .ack = 4197, .window = 3804);
-	CU_ASSERT_EQUAL(rig.tcp.snd_max - rig.tcp.options.initial_sequence, 7097);
-	rig_write_bytes(&rig, 1100);
-	CU_ASSERT_EQUAL(rig.tcp.snd_max - rig.tcp.options.initial_sequence, 7097 + 904);
+	rig_write_bytes(&rig, 3000);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 1460, 1));
+	CU_ASSERT_TRUE(rig_silent(&rig)); /* 540 more would be silly: RFC 9293 3.8.6.2.1 */
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 1461, .window = 540);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1461, 540, 1));
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 2001, .window = 0);
+	CU_ASSERT_TRUE(rig_silent(&rig));
+	client_tcp_close(&rig.tcp);
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 2001, .window = 1000);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 2001, 1000, 1)); /* there is no room for the FIN */
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 3001, .window = 1);
+	CU_ASSERT_TRUE(rig_saw(&rig, FIN | ACK, 3001, 0, 1));
+	CU_ASSERT_EQUAL(rig.tcp.counters.retransmitted, 0);
 	CU_ASSERT_EQUAL(rig.tcp.counters.violations, 0);
 }
 
@@ -345,10 +346,6 @@ static void test_closed_window_is_probed_until_it_opens(void)
 {
 	struct rig rig;
 
-	rig_establish(&rig, rig_options());
-	rig_write_bytes(&rig, 100);
-	RIG_RECEIVE(&rig, .seq = 1, .ack = 101, .window = 7900);
-	RIG_RECEIVE(&rig, .seq = 2, .ack = 101, .window = 7900);
 	rig_connect(&rig, rig_options());
 	rig_syn_ack(&rig, 0);
 	rig_forget(&rig);
@@ -420,6 +417,141 @@ static void test_ack_waits_for_a_second_segment_or_its_time(void)
 	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 2, 0, 5)); /* a gap is told at once */
 }
 
+static void test_fin_goes_out_behind_the_last_byte(void)
+{
+	struct rig rig;
+
+	rig_establish(&rig, rig_options());
+	rig_write(&rig, "quit\r\n");
+	client_tcp_close(&rig.tcp);
+	rig_output(&rig);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 6, 1));
+	CU_ASSERT_TRUE(rig_saw(&rig, FIN | ACK, 7, 0, 1));
+	CU_ASSERT_EQUAL(client_tcp_write(&rig.tcp, "x", 1), 0);
+	/* half closed: what the server still says is taken */
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 8, .window = 8000, .text = "bye");
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 8, 0, 4));
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_OPEN);
+	CU_ASSERT_EQUAL(rig.got_length, 3);
+	RIG_RECEIVE(&rig, .seq = 4, .ack = 8, .flags = FIN | ACK, .window = 8000);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 8, 0, 5));
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_CLOSED);
+	/* our last ACK was lost */
+	RIG_RECEIVE(&rig, .seq = 4, .ack = 8, .flags = FIN | ACK, .window = 8000);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 8, 0, 5));
+	CU_ASSERT_EQUAL(rig.tcp.counters.duplicates, 1);
+	CU_ASSERT_EQUAL(client_tcp_next_deadline_us(&rig.tcp), CLIENT_TCP_NEVER);
+}
+
+static void test_we_go_on_after_the_peer_has_closed(void)
+{
+	struct rig rig;
+
+	rig_establish(&rig, rig_options());
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 1, .flags = FIN | ACK, .window = 8000, .text = "bye");
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 0, 5));
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_PEER_CLOSED);
+	rig_write(&rig, "more");
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 4, 5));
+	client_tcp_close(&rig.tcp);
+	rig_output(&rig);
+	CU_ASSERT_TRUE(rig_saw(&rig, FIN | ACK, 5, 0, 5));
+	rig_advance_us(&rig, 200000);
+	CU_ASSERT_TRUE(rig_saw(&rig, FIN | ACK, 1, 4, 5)); /* both again */
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_PEER_CLOSED);
+	RIG_RECEIVE(&rig, .seq = 5, .ack = 6, .window = 8000);
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_CLOSED);
+	CU_ASSERT_EQUAL(rig.tcp.counters.violations, 0);
+}
+
+static void test_peer_has_closed_once_its_bytes_are_taken(void)
+{
+	struct rig rig;
+
+	rig_establish(&rig, rig_options());
+	rig.take_max = 1;
+	RIG_RECEIVE(&rig, .seq = 2, .ack = 1, .flags = FIN | ACK, .window = 8000, .text = "bc");
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 1, .window = 8000, .text = "a");
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 0, 1));
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 0, 5)); /* with the FIN that came before its turn */
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_OPEN);
+	rig.take_max = 3;
+	client_tcp_resume(&rig.tcp);
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_PEER_CLOSED);
+	CU_ASSERT_EQUAL(memcmp(rig.got, "abc", 3), 0);
+}
+
+static void test_reset_counts_only_where_it_is_expected(void)
+{
+	struct rig rig;
+
+	rig_establish(&rig, rig_options());
+	RIG_RECEIVE(&rig, .seq = 100000, .flags = RST);
+	CU_ASSERT_TRUE(rig_silent(&rig));
+	RIG_RECEIVE(&rig, .seq = 2, .flags = RST); /* RFC 5961 3.2: a challenge */
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 0, 1));
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_OPEN);
+	RIG_RECEIVE(&rig, .seq = 1, .flags = RST);
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_RESET);
+	CU_ASSERT_EQUAL(rig.tcp.counters.resets_received, 1);
+	CU_ASSERT_EQUAL(client_tcp_next_deadline_us(&rig.tcp), CLIENT_TCP_NEVER);
+}
+
+static void test_abort_sends_resets(void)
+{
+	struct rig rig;
+	struct seen seen;
+
+	rig_establish(&rig, rig_options());
+	rig_write(&rig, "get a\r\n");
+	rig_forget(&rig);
+	client_tcp_abort(&rig.tcp);
+	CU_ASSERT_EQUAL(rig.tcp.state, CLIENT_TCP_ABORTED);
+	rig_output(&rig);
+	CU_ASSERT_TRUE(rig_saw(&rig, RST | ACK, 8, 0, 1));
+	RIG_RECEIVE(&rig, .seq = 1, .ack = 1, .window = 8000, .text = "late");
+	CU_ASSERT_TRUE_FATAL(rig_next(&rig, &seen));
+	CU_ASSERT_EQUAL(seen.flags, RST);
+	CU_ASSERT_EQUAL(seen.seq, 1);
+	CU_ASSERT_EQUAL(rig.got_length, 0);
+}
+
+static void test_what_finds_no_room_is_sent_later(void)
+{
+	struct rig rig;
+
+	rig_establish(&rig, rig_options());
+	rig.no_frames = true;
+	rig_write(&rig, "get a\r\n");
+	RIG_RECEIVE(&rig, .seq = 2, .ack = 1, .window = 8000, .text = "x");
+	CU_ASSERT_EQUAL(client_tcp_next_deadline_us(&rig.tcp), 0);
+	rig.no_frames = false;
+	rig_output(&rig);
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 0, 1));
+	CU_ASSERT_TRUE(rig_saw(&rig, ACK, 1, 7, 1));
+	CU_ASSERT_TRUE(rig_silent(&rig));
+	CU_ASSERT_EQUAL(rig.tcp.counters.retransmitted, 0);
+}
+
+static void test_long_streams_wrap_rings_and_sequence_numbers(void)
+{
+	struct client_tcp_options options = rig_options();
+	struct rig rig;
+
+	options.timestamps = true;
+	rig_establish(&rig, options);
+	for (uint32_t i = 0; i < 10; i++) {
+		rig_write_bytes(&rig, 1000);
+		RIG_RECEIVE(&rig, .seq = 1 + 1000 * i, .ack = 1001 + 1000 * i, .window = 8000,
+		            .length = 1000);
+		RIG_RECEIVE(&rig, .seq = 1 + 1000 * i, .ack = 1001 + 1000 * i, .window = 8000,
+		            .length = 1000);
+	}
+	CU_ASSERT_EQUAL(rig.got_length, 10000);
+	CU_ASSERT_EQUAL(rig.tcp.counters.sent_bytes, 10000);
+	CU_ASSERT_EQUAL(rig.tcp.counters.violations, 0);
+}
+
 static const struct unit_case cases[] = {
     {"a handshake works in every combination", test_handshake_in_every_combination},
     {"options the server declines are not used", test_options_the_server_declines_are_not_used},
@@ -447,6 +579,14 @@ static const struct unit_case cases[] = {
      test_closed_window_never_fails_while_it_is_answered},
     {"an ACK waits for a second segment or its time",
      test_ack_waits_for_a_second_segment_or_its_time},
+    {"the FIN goes out behind the last byte", test_fin_goes_out_behind_the_last_byte},
+    {"we go on after the peer has closed", test_we_go_on_after_the_peer_has_closed},
+    {"the peer has closed once its bytes are taken", test_peer_has_closed_once_its_bytes_are_taken},
+    {"a reset counts only where it is expected", test_reset_counts_only_where_it_is_expected},
+    {"an abort sends resets", test_abort_sends_resets},
+    {"what finds no room is sent later", test_what_finds_no_room_is_sent_later},
+    {"long streams wrap rings and sequence numbers",
+     test_long_streams_wrap_rings_and_sequence_numbers},
 };
 
 int main(void)

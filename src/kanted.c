@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kanted: reads the config, brings the ports up, starts the workers, and takes all of it down
+ * again. This file is the one place that knows every part. */
+#include "base/log.h"
+#include "base/random.h"
+#include "control/config.h"
+#include "net/dpdk.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEXT_BYTES        8192
+#define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
+#define BLOCKS_A_CLIENT   8    /* enough for a reply window's worth in common use */
+#define BLOCK_COUNT_MIN   8192 /* 17 MiB, touched as needed */
+#define TIME_WAIT_SPARE   16384
+#define LINE_BUFFER_COUNT 64
+#define OUTPUT_BYTES_MAX  (256 * 1024)
+#define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
+#define IDLE_REST_NS      50000
+#define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
+
+/* What the process publishes for `stats`. Owner: the main thread writes, workers read. */
+struct facts {
+	_Atomic uint64_t uptime_s;
+	_Atomic uint64_t unix_time_s;
+	_Atomic uint64_t rusage_user_us;
+	_Atomic uint64_t rusage_system_us;
+	const struct config *config;
+	const struct worker *worker;
+	char interface[IP_ADDRESS_TEXT_MAX];
+};
+
+struct kanted {
+	struct config *config;
+	struct dpdk *dpdk; /* NULL: no port needs it */
+	struct worker *worker;
+	struct stats_worker published;
+	struct facts facts;
+	struct memory memory;
+	bool memory_is_huge;
+	uint32_t core;
+	pthread_t thread;
+	bool thread_runs;
+	_Atomic bool stop;
+	uint64_t start_us;
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed;
+
+	/* 8 bytes come whole once the kernel's source is ready; it waits for that */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		log_error("the kernel gives no random numbers: %m");
+		exit(EXIT_FAILURE);
+	}
+	return seed;
+}
+
+static uint64_t timeval_us(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
+static void facts_publish(struct kanted *kanted)
+{
+	struct facts *facts = &kanted->facts;
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	/* relaxed: figures for people, no other memory hangs on them */
+	atomic_store_explicit(&facts->uptime_s, (now_us() - kanted->start_us) / 1000000,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&facts->unix_time_s, (uint64_t)time(NULL), memory_order_relaxed);
+	atomic_store_explicit(&facts->rusage_user_us, timeval_us(&usage.ru_utime),
+	                      memory_order_relaxed);
+	atomic_store_explicit(&facts->rusage_system_us, timeval_us(&usage.ru_stime),
+	                      memory_order_relaxed);
+}
+
+static void facts_read(void *context, struct stats_facts *ret_facts)
+{
+	const struct facts *facts = context;
+	const struct port_options *port = &facts->config->ports[0];
+
+	*ret_facts = (struct stats_facts){
+	    .pid = (uint64_t)getpid(),
+	    .uptime_s = counter_read(&facts->uptime_s),
+	    .unix_time_s = counter_read(&facts->unix_time_s),
+	    .rusage_user_us = counter_read(&facts->rusage_user_us),
+	    .rusage_system_us = counter_read(&facts->rusage_system_us),
+	    .connection_count_max = facts->config->connection_count_max,
+	    .rejected_connections =
+	        counter_read(&worker_counters(facts->worker)->rejected_connections),
+	    .value_bytes_max = facts->config->item_bytes_max,
+	    .tcp_port = port->tcp_port,
+	    .udp_port = port->udp_port,
+	    .version = KANTE_VERSION,
+	    .interface = facts->interface,
+	};
+}
+
+/* Zeroed memory, in hugepages when there are enough free ones. */
+static int memory_map(struct kanted *kanted, size_t bytes)
+{
+	size_t rounded = (bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
+	int protection = PROT_READ | PROT_WRITE;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *base = mmap(NULL, rounded, protection, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	kanted->memory_is_huge = base != MAP_FAILED;
+	if (base == MAP_FAILED) {
+		base = mmap(NULL, rounded, protection, flags | MAP_NORESERVE, -1, 0);
+		if (base == MAP_FAILED)
+			return -errno;
+		madvise(base, rounded, MADV_HUGEPAGE);
+	}
+	kanted->memory = (struct memory){.base = base, .bytes = rounded};
+	return 0;
+}
+
+static bool port_is_socket(const struct port_options *port)
+{
+	return port->kind == PORT_SOCKET;
+}
+
+static bool ports_have(const struct config *config, bool sockets)
+{
+	for (uint32_t i = 0; i < config->port_count; i++)
+		if (port_is_socket(&config->ports[i]) == sockets)
+			return true;
+	return false;
+}
+
+static struct worker_options worker_options_from(struct kanted *kanted)
+{
+	const struct config *config = kanted->config;
+	uint32_t clients = (uint32_t)config->connection_count_max;
+	struct worker_options options = {
+	    .shard = {.memory_bytes = config->memory_bytes,
+	              .value_bytes_max = (uint32_t)config->item_bytes_max,
+	              .hash_seed = random_seed(),
+	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
+	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,
+	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
+	                 .line_buffer_count = LINE_BUFFER_COUNT,
+	                 .request_timeout_us = config->request_timeout_us,
+	                 .version = KANTE_VERSION},
+	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
+	                  .amplification_max = (uint32_t)config->udp_amplification_max},
+	    .tcp = tcp_options_default(),
+	    .stats = {.workers = &kanted->published,
+	              .worker_count = 1,
+	              .read_facts = facts_read,
+	              .context = &kanted->facts},
+	    .connection_count_max = clients,
+	    .block_count = max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT),
+	    .idle_timeout_us = config->idle_timeout_us,
+	    .with_sockets = ports_have(config, true),
+	};
+
+	options.tcp.connection_count_max = clients + TIME_WAIT_SPARE;
+	options.tcp.half_open_count_max = TIME_WAIT_SPARE / 4;
+	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
+	return options;
+}
+
+/* Every client on a kernel socket takes a file descriptor. */
+static int file_descriptors_raise(uint64_t clients)
+{
+	struct rlimit limit;
+	rlim_t wanted = clients + 256;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return 0;
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
+	log_error("max_connections %llu needs %llu file descriptors, the limit is lower: raise it "
+	          "(ulimit -n, LimitNOFILE=) or lower max_connections",
+	          (unsigned long long)clients, (unsigned long long)wanted);
+	return -EMFILE;
+}
+
+/* The core of the one worker: as the config says, else the last one that we may use, so that the
+ * first is left to the kernel and the control thread. */
+static int core_choose(struct kanted *kanted)
+{
+	cpu_set_t allowed;
+	int core = CPU_SETSIZE - 1;
+
+	CPU_ZERO(&allowed);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	if (kanted->config->cores_given) {
+		kanted->core = kanted->config->cores[0];
+		if (CPU_ISSET(kanted->core, &allowed))
+			return 0;
+		log_error("workers: core %u is not there, or not for this process: choose from "
+		          "those that `taskset -p $$` and `lscpu` show",
+		          kanted->core);
+		return -EINVAL;
+	}
+	while (core > 0 && !CPU_ISSET(core, &allowed))
+		core--;
+	kanted->core = (uint32_t)core;
+	return 0;
+}
+
+static int ports_listen(struct kanted *kanted)
+{
+	char error[TEXT_BYTES];
+
+	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
+		const struct port_options *port = &kanted->config->ports[i];
+		int r;
+
+		if (!port_is_socket(port))
+			continue;
+		r = socket_listen(worker_sockets(kanted->worker), port, error, sizeof(error));
+		if (r < 0) {
+			log_error("%s", error);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void ports_add_netifs(struct kanted *kanted)
+{
+	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
+		const struct port_options *port = &kanted->config->ports[i];
+
+		if (!port_is_socket(port))
+			worker_add_netif(kanted->worker, dpdk_netif(kanted->dpdk, i, 0), port, true,
+			                 random_seed(), now_us());
+	}
+}
+
+static int worker_start_up(struct kanted *kanted)
+{
+	struct worker_options options = worker_options_from(kanted);
+	size_t bytes = worker_memory_bytes(&options);
+	int r = memory_map(kanted, bytes);
+
+	if (r < 0) {
+		log_error("no memory for %zu MiB: lower `memory:` or `max_connections:`",
+		          bytes >> 20);
+		return r;
+	}
+	r = worker_create(&kanted->worker, &options, &kanted->memory, now_us());
+	if (r == -EINVAL) {
+		log_error(
+		    "memory: too small for item_size_max: at least %llu MiB are needed",
+		    (unsigned long long)(shard_memory_bytes_min(options.shard.value_bytes_max) >>
+		                         20) +
+		        1);
+		return r;
+	}
+	if (r < 0) {
+		log_error("kernel sockets cannot be set up: %s", strerror(-r));
+		return r;
+	}
+	kanted->published = worker_published(kanted->worker);
+	kanted->facts.worker = kanted->worker;
+	ports_add_netifs(kanted);
+	return ports_listen(kanted);
+}
+
+static int worker_loop(void *context)
+{
+	struct kanted *kanted = context;
+	struct timespec rest = {.tv_nsec = IDLE_REST_NS};
+	uint32_t empty_turns = 0;
+
+	/* relaxed: the flag is all there is to see */
+	while (!atomic_load_explicit(&kanted->stop, memory_order_relaxed)) {
+		if (worker_turn(kanted->worker, now_us(), WAIT_MS) > 0)
+			empty_turns = 0;
+		else if (++empty_turns > IDLE_TURNS && kanted->dpdk != NULL)
+			nanosleep(&rest, NULL);
+	}
+	return 0;
+}
+
+static void *worker_thread(void *context)
+{
+	worker_loop(context);
+	return NULL;
+}
+
+static int worker_launch(struct kanted *kanted)
+{
+	cpu_set_t core;
+	int r;
+
+	if (kanted->dpdk != NULL)
+		r = dpdk_launch(kanted->dpdk, 0, worker_loop, kanted);
+	else
+		r = -pthread_create(&kanted->thread, NULL, worker_thread, kanted);
+	if (r < 0) {
+		log_error("the worker's thread cannot be started: %s", strerror(-r));
+		return r;
+	}
+	kanted->thread_runs = true;
+	if (kanted->dpdk != NULL)
+		return 0;
+	CPU_ZERO(&core);
+	CPU_SET(kanted->core, &core);
+	pthread_setaffinity_np(kanted->thread, sizeof(core), &core);
+	return 0;
+}
+
+static int ports_start(struct kanted *kanted)
+{
+	char error[TEXT_BYTES];
+	struct dpdk_options options = {
+	    .ports = kanted->config->ports,
+	    .port_count = kanted->config->port_count,
+	    .worker_count = 1,
+	    .worker_cores = &kanted->core,
+	};
+	int r;
+
+	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
+		if (!port_is_socket(&kanted->config->ports[i]))
+			continue;
+		r = socket_check_free(&kanted->config->ports[i], error, sizeof(error));
+		if (r < 0) {
+			log_error("%s", error);
+			return r;
+		}
+	}
+	if (!ports_have(kanted->config, false))
+		return 0;
+	r = dpdk_start(&kanted->dpdk, &options, error);
+	if (r < 0)
+		log_error("%s", error);
+	return r;
+}
+
+static void describe(struct kanted *kanted)
+{
+	const struct config *config = kanted->config;
+	char text[DPDK_DESCRIBE_BYTES];
+	char address[IP_ADDRESS_TEXT_MAX];
+
+	log_info("kanted %s: worker 0 on core %u, %llu MiB for items%s", KANTE_VERSION,
+	         kanted->core, (unsigned long long)(config->memory_bytes >> 20),
+	         kanted->memory_is_huge
+	             ? " in hugepages"
+	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
+	for (uint32_t i = 0; i < config->port_count; i++) {
+		const struct port_options *port = &config->ports[i];
+
+		if (!port_is_socket(port)) {
+			dpdk_describe(kanted->dpdk, i, text);
+			log_info("%s", text);
+		}
+		for (uint32_t k = 0; k < port->address_count; k++) {
+			ip_address_format(&port->addresses[k].address, address);
+			log_info("ports[%u]: serving %s%s%s tcp %u udp %u (0: off)", i,
+			         port_is_socket(port) ? "kernel sockets at " : "", address,
+			         port->allow_any ? " to any source," : "", port->tcp_port,
+			         port->udp_port);
+		}
+	}
+}
+
+/* Until SIGINT or SIGTERM. */
+static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
+{
+	struct timespec second = {.tv_sec = 1};
+
+	for (;;) {
+		int signal_number = sigtimedwait(signals, NULL, &second);
+
+		facts_publish(kanted);
+		if (signal_number == SIGINT || signal_number == SIGTERM) {
+			log_info("stopping on signal %d", signal_number);
+			return;
+		}
+	}
+}
+
+static void stop_all(struct kanted *kanted)
+{
+	atomic_store_explicit(&kanted->stop, true, memory_order_relaxed);
+	if (kanted->thread_runs && kanted->dpdk != NULL)
+		dpdk_join(kanted->dpdk);
+	else if (kanted->thread_runs)
+		pthread_join(kanted->thread, NULL);
+	worker_destroy(kanted->worker);
+	dpdk_stop(kanted->dpdk);
+	if (kanted->memory.base != NULL)
+		munmap(kanted->memory.base, kanted->memory.bytes);
+	config_destroy(kanted->config);
+}
+
+static int run(struct kanted *kanted)
+{
+	sigset_t signals;
+	int r;
+
+	/* before any thread is made, so that all inherit it and only sigtimedwait() sees them */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	kanted->start_us = now_us();
+	if (kanted->config->worker_count > 1) {
+		log_error("workers: %llu are asked for, but this version serves with one: say "
+		          "`workers: 1`",
+		          (unsigned long long)kanted->config->worker_count);
+		return -EINVAL;
+	}
+	r = core_choose(kanted);
+	if (r < 0)
+		return r;
+	if (ports_have(kanted->config, true)) {
+		r = file_descriptors_raise(kanted->config->connection_count_max);
+		if (r < 0)
+			return r;
+	}
+	r = ports_start(kanted);
+	if (r < 0)
+		return r;
+	kanted->facts.config = kanted->config;
+	if (kanted->config->ports[0].address_count > 0)
+		ip_address_format(&kanted->config->ports[0].addresses[0].address,
+		                  kanted->facts.interface);
+	facts_publish(kanted);
+	r = worker_start_up(kanted);
+	if (r < 0)
+		return r;
+	r = worker_launch(kanted);
+	if (r < 0)
+		return r;
+	describe(kanted);
+	log_info("ready");
+	wait_for_end(kanted, &signals);
+	return 0;
+}
+
+static void usage(FILE *to)
+{
+	fputs("kanted -c FILE            serve as FILE says, until SIGINT or SIGTERM\n"
+	      "kanted --check -c FILE    read FILE, say what is wrong with it, and end\n"
+	      "kanted --version | --help\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"check", no_argument, NULL, 'k'},
+	    {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
+	};
+	struct kanted kanted = {0};
+	char error[TEXT_BYTES];
+	const char *path = NULL;
+	bool check = false;
+	int option, r;
+
+	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c': path = optarg; break;
+		case 'k': check = true; break;
+		case 'v': puts("kanted " KANTE_VERSION); return EXIT_SUCCESS;
+		case 'h': usage(stdout); return EXIT_SUCCESS;
+		default: usage(stderr); return 2;
+		}
+	}
+	if (path == NULL || optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	r = config_load(&kanted.config, path, error, sizeof(error));
+	if (r < 0) {
+		fprintf(stderr, "%s%s", error,
+		        error[0] != '\0' && error[strlen(error) - 1] == '\n' ? "" : "\n");
+		return EXIT_FAILURE;
+	}
+	if (check) {
+		printf("%s: good\n", path);
+		config_destroy(kanted.config);
+		return EXIT_SUCCESS;
+	}
+	r = run(&kanted);
+	stop_all(&kanted);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

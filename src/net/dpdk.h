@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The DPDK environment of the process, and its ports of the kinds pci, xdp, tap and memif.
+ *
+ * Worker i is lcore i, pinned to its core; the caller of dpdk_start(), the control thread, becomes
+ * the main lcore, which is lcore `worker_count` and has the remaining cores (or shares the workers'
+ * when there are none). Each worker has one receive and one transmit queue of every port.
+ *
+ * DPDK is started once a process: after a failure or dpdk_stop() the process has to end. Nothing
+ * is left behind then: no interface, XDP program, hugepage file, socket or runtime directory. Nor
+ * after SIGKILL, save a memif socket's file, which the next start removes.
+ *
+ * Owner: the control thread; a netif is its worker's. */
+#pragma once
+
+#include "net/netif.h"
+#include "net/port.h"
+#include "xdp/layout.h"
+
+#include <stddef.h>
+
+#define DPDK_ERROR_BYTES    512
+#define DPDK_DESCRIBE_BYTES 512
+
+struct dpdk;
+
+struct dpdk_options {
+	/* Read while the environment lives; of xdp ports, `addresses` is filled in. Ports of the
+	 * kind socket are passed over. */
+	struct port_options *ports;
+	uint32_t port_count;
+	uint32_t worker_count;
+	const uint32_t *worker_cores; /* CPU numbers, by worker */
+};
+
+/* What a port has counted since it was opened, beyond what the workers count themselves. */
+struct dpdk_statistics {
+	uint64_t receive_missed; /* frames for which the worker had no time or memory */
+	uint64_t receive_errors; /* frames that came damaged or too long */
+	uint64_t transmit_drops; /* frames that the device did not take */
+	uint64_t xdp[XDP_COUNTER_COUNT];
+};
+
+/* Brings everything up, or nothing. On failure returns a negative errno, and in `error`
+ * (DPDK_ERROR_BYTES) one sentence that says what is wrong and what to do. */
+int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char *error);
+
+/* The worker's queues of a port; NULL when the port is of the kind socket. The worker must be the
+ * one lcore that uses it. */
+struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker_index);
+
+/* Runs `run` on the worker's core, until it returns. 0, or -EBUSY: it runs already. */
+int dpdk_launch(struct dpdk *dpdk, uint32_t worker_index, int (*run)(void *context), void *context);
+
+/* Waits until all workers have returned. */
+void dpdk_join(struct dpdk *dpdk);
+
+/* Writes one line (DPDK_DESCRIBE_BYTES) for people: driver, queues, MTU, MAC, offloads, memory. */
+void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text);
+
+/* Whether frames can come and go. */
+bool dpdk_port_is_up(struct dpdk *dpdk, uint32_t port_index);
+
+void dpdk_statistics_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_statistics *ret);
+
+/* Takes the ports down and the environment with them. The workers must have returned. Takes NULL.
+ */
+void dpdk_stop(struct dpdk *dpdk);

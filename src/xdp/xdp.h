@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user side of the XDP program of one interface. net_af_xdp loads the program, attaches it and
+ * puts its sockets into the program's map; this fills in what we listen on and reads counters.
+ *
+ * The driver's attachment would outlive a process that is killed. So it is replaced by a BPF link,
+ * which the kernel takes away with the process, however it ends.
+ *
+ * Errors: negative errno, and one sentence in `error` (XDP_ERROR_BYTES) that says what is wrong and
+ * what to do. Owner: the control thread. */
+#pragma once
+
+#include "xdp/layout.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define XDP_ERROR_BYTES 256
+
+struct xdp;
+
+/* The program's object file, as a file in memory that the driver can open by its path
+ * /proc/self/fd/N. Returns its descriptor, or a negative errno. The caller closes it. */
+int xdp_object_open(void);
+
+/* Sees to it that no XDP program is on the interface. One that a kanted left behind is taken away
+ * and *ret_leftover set; anybody else's is an error. */
+int xdp_interface_claim(unsigned interface_index, bool *ret_leftover, char *error);
+
+/* Takes over the program that the driver has just attached. On failure it is still the driver's to
+ * detach. */
+int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error);
+
+/* From now on frames to this address (IPv4-mapped), protocol and port are ours. */
+int xdp_listen(struct xdp *xdp, const uint8_t address[16], uint8_t protocol, uint16_t port);
+
+/* True: the program runs in the driver; false: behind it, on sk_buffs, at a fraction of the speed.
+ */
+bool xdp_is_native(const struct xdp *xdp);
+
+/* Sums over all CPUs. On failure they are zero. */
+void xdp_counters_read(const struct xdp *xdp, uint64_t ret_counters[XDP_COUNTER_COUNT]);
+
+/* Takes the program off the interface. Takes NULL. */
+void xdp_detach(struct xdp *xdp);

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind of port serves real clients, IPv4 and IPv6, and leaves nothing behind."""
+import pathlib
+import re
+import unittest
+
+import rig
+
+CONFIG_HEAD = "memory: 1GiB\nmax_connections: 2000\n"
+ADDRESSES = ("198.18.0.2", "fd00:198::2")
+
+
+def serve_everybody(test, client_namespace, addresses):
+    """The work that every kind of port has to do."""
+    for address in addresses:
+        client_namespace.run(rig.PYTHON, str(pathlib.Path(__file__).parent / "clients.py"),
+                             address, "11211")
+        report = rig.load(client_namespace, address, "--connections", "1000", "--requests",
+                          str(rig.OPERATIONS), "--value-size", "0-1048576", "--keys", "2000",
+                          "--set-percent", "30")
+        print(f"\n{test.id()} {address}\n{report}", end="")
+
+
+class SocketPort(unittest.TestCase):
+    def test_serves_and_stops(self):
+        with rig.namespaces(1) as (host,):
+            config = CONFIG_HEAD + ('ports:\n  - {kind: socket, listen: "127.0.0.1:11211"}\n'
+                                    '  - {kind: socket, listen: "[::1]:11211"}\n')
+            with rig.Kanted(config, host) as kanted:
+                serve_everybody(self, host, ("127.0.0.1", "::1"))
+                self.assertEqual(kanted.stop(), 0, kanted.log())
+
+
+class TapPort(unittest.TestCase):
+    CONFIG = CONFIG_HEAD + """ports:
+  - kind: tap
+    name: kante0
+    addresses: [198.18.0.2/24, "fd00:198::2/64"]
+    tcp: 11211
+    udp: 11211
+    allow: [198.18.0.0/24, "fd00:198::/64"]
+"""
+
+    def test_serves_and_leaves_no_interface(self):
+        with rig.namespaces(1) as (host,):
+            with rig.Kanted(self.CONFIG, host) as kanted:
+                host.run("ip", "link", "set", "kante0", "up")
+                host.run("ip", "addr", "add", "198.18.0.1/24", "dev", "kante0")
+                host.run("ip", "-6", "addr", "add", "fd00:198::1/64", "dev", "kante0", "nodad")
+                host.run("ping", "-c", "3", "-i", "0.2", "198.18.0.2")
+                host.run("ping", "-c", "3", "-i", "0.2", "fd00:198::2")
+                serve_everybody(self, host, ADDRESSES)
+                rig.load(host, "198.18.0.2", "--udp", "--connections", "16", "--requests",
+                         "20000", "--value-size", "0-1000", "--populate", "--keys", "1000")
+                self.assertEqual(kanted.stop(), 0, kanted.log())
+            self.assertNotIn("kante0", host.links())
+
+
+class XdpPort(unittest.TestCase):
+    CONFIG = CONFIG_HEAD + ("ports:\n  - {kind: xdp, interface: veth0, tcp: 11211, udp: 11211, "
+                            "allow: any}\n")
+
+    def test_serves_beside_the_kernel_and_leaves_no_program(self):
+        with rig.namespaces(2) as (host, client):
+            rig.veth(host, "veth0", client, "veth1")
+            for namespace, name, last in ((host, "veth0", 2), (client, "veth1", 1)):
+                namespace.run("ip", "addr", "add", f"198.18.0.{last}/24", "dev", name)
+                namespace.run("ip", "-6", "addr", "add", f"fd00:198::{last}/64", "dev", name,
+                              "nodad")
+            with rig.Kanted(self.CONFIG, host) as kanted:
+                self.assertRegex(host.run("ip", "link", "show", "veth0").stdout, "xdp")
+                client.run("ping", "-c", "3", "-i", "0.2", "198.18.0.2")
+                serve_everybody(self, client, ADDRESSES)
+                self.assertEqual(kanted.stop(), 0, kanted.log())
+            self.assertIsNone(re.search("xdp", host.run("ip", "link", "show", "veth0").stdout))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
