@@ -20,13 +20,14 @@
 
 #define TEXT_BYTES        8192
 #define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
-#define BLOCKS_A_CLIENT   8    /* enough for a reply window's worth in common use */
+#define BLOCKS_A_CLIENT   16   /* enough for a reply window's worth in common use */
 #define BLOCK_COUNT_MIN   8192 /* 17 MiB, touched as needed */
 #define TIME_WAIT_SPARE   16384
 #define LINE_BUFFER_COUNT 64
 #define OUTPUT_BYTES_MAX  (256 * 1024)
 #define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
 #define IDLE_REST_NS      50000
+#define WORKER_NICE       -20
 #define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
 
 /* What the process publishes for `stats`. Owner: the main thread writes, workers read. */
@@ -293,6 +294,9 @@ static int worker_loop(void *context)
 	struct timespec rest = {.tv_nsec = IDLE_REST_NS};
 	uint32_t empty_turns = 0;
 
+	/* whoever shares the core waits: a ring that nobody empties for a time slice overflows.
+	 * What cannot be had costs nothing but that. */
+	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	/* relaxed: the flag is all there is to see */
 	while (!atomic_load_explicit(&kanted->stop, memory_order_relaxed)) {
 		if (worker_turn(kanted->worker, now_us(), WAIT_MS) > 0)
@@ -359,32 +363,46 @@ static int ports_start(struct kanted *kanted)
 	return r;
 }
 
+/* "tcp 11211", "udp off" */
+static void transport_format(char *to, size_t bytes, const char *name, uint16_t port)
+{
+	if (port == 0)
+		snprintf(to, bytes, "%s off", name);
+	else
+		snprintf(to, bytes, "%s %u", name, port);
+}
+
+static void describe_port(struct kanted *kanted, uint32_t index)
+{
+	const struct port_options *port = &kanted->config->ports[index];
+	char text[DPDK_DESCRIBE_BYTES], address[IP_ADDRESS_TEXT_MAX], tcp[16], udp[16];
+
+	if (port_is_socket(port)) {
+		log_info("socket: kernel sockets");
+	} else {
+		dpdk_describe(kanted->dpdk, index, text);
+		log_info("%s", text);
+	}
+	transport_format(tcp, sizeof(tcp), "tcp", port->tcp_port);
+	transport_format(udp, sizeof(udp), "udp", port->udp_port);
+	for (uint32_t i = 0; i < port->address_count; i++) {
+		ip_address_format(&port->addresses[i].address, address);
+		log_info("    %s: %s, %s, %s", address, tcp, udp,
+		         port->allow_any ? "any source" : "sources as in `allow`");
+	}
+}
+
 static void describe(struct kanted *kanted)
 {
 	const struct config *config = kanted->config;
-	char text[DPDK_DESCRIBE_BYTES];
-	char address[IP_ADDRESS_TEXT_MAX];
 
-	log_info("kanted %s: worker 0 on core %u, %llu MiB for items%s", KANTE_VERSION,
+	log_info("version %s, worker 0 on core %u, %llu MiB for items%s", KANTE_VERSION,
 	         kanted->core, (unsigned long long)(config->memory_bytes >> 20),
 	         kanted->memory_is_huge
 	             ? " in hugepages"
 	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
-	for (uint32_t i = 0; i < config->port_count; i++) {
-		const struct port_options *port = &config->ports[i];
-
-		if (!port_is_socket(port)) {
-			dpdk_describe(kanted->dpdk, i, text);
-			log_info("%s", text);
-		}
-		for (uint32_t k = 0; k < port->address_count; k++) {
-			ip_address_format(&port->addresses[k].address, address);
-			log_info("ports[%u]: serving %s%s%s tcp %u udp %u (0: off)", i,
-			         port_is_socket(port) ? "kernel sockets at " : "", address,
-			         port->allow_any ? " to any source," : "", port->tcp_port,
-			         port->udp_port);
-		}
-	}
+	for (uint32_t i = 0; i < config->port_count; i++)
+		describe_port(kanted, i);
 }
 
 /* Until SIGINT or SIGTERM. */

@@ -2,7 +2,8 @@
 /* Counters with one writer each, declared once.
  *
  * A module lists its counters in one X-macro table: X(name, unit, kind, help). The struct's fields
- * and the descriptions that stats, metrics and manual are made from both come from that table. */
+ * and the descriptions that stats, metrics and manual are made from both come from that table, in
+ * the same order: the struct is an array of counters, description i is that of counter i. */
 #pragma once
 
 #include <stdatomic.h>
@@ -19,10 +20,18 @@ struct counter_description {
 	const char *unit;
 	enum counter_kind kind;
 	const char *help;
-	size_t offset; /* of its _Atomic uint64_t in the module's struct */
 };
 
-#define COUNTER_FIELD(name, unit, kind, help) _Atomic uint64_t name;
+#define COUNTER_FIELD(name, unit, kind, help)    _Atomic uint64_t name;
+#define COUNTER_DESCRIBE(name, unit, kind, help) {#name, unit, kind, help},
+
+/* One module's counters, as they are listed. */
+struct counter_group {
+	const char *module;
+	const struct counter_description *descriptions;
+	size_t count;
+	const _Atomic uint64_t *counters;
+};
 
 /* Only the owning worker writes, so load and store need no locked add. */
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)

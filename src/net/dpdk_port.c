@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define VDEV_ARGUMENTS_BYTES 256
@@ -20,6 +21,8 @@
 /* An mbuf of xdp takes a page, neither more nor less: a frame that crosses pages could not be used
  * by a driver that maps each page alone, and net_af_xdp takes it that mbufs lie without gaps. */
 #define XDP_MBUF_BYTES 4096
+
+#define TAP_QUEUE_FRAMES 32768
 
 /* Ring sizes and mbufs of one queue. The mbufs: both rings full, the completions that the driver
  * has not collected, the pool's cache and two bursts. */
@@ -263,6 +266,15 @@ static void tap_signals_restore(const struct sigaction *saved)
 		(void)sigaction(number, &saved[number], NULL);
 }
 
+/* The kernel's end drops what is over its queue, 500 frames as it comes: a burst of a few dozen
+ * connections. Not to be able to change it costs speed only. */
+static void tap_queue_lengthen(const char *name)
+{
+	struct ifreq ifreq = {.ifr_qlen = TAP_QUEUE_FRAMES};
+
+	(void)dpdk_interface_ioctl(name, SIOCSIFTXQLEN, &ifreq);
+}
+
 static int tap_open(struct dpdk_port *port, char *error)
 {
 	char arguments[VDEV_ARGUMENTS_BYTES], name[32];
@@ -276,6 +288,8 @@ static int tap_open(struct dpdk_port *port, char *error)
 	if (r == 0)
 		r = device_open(port, name, error);
 	tap_signals_restore(saved);
+	if (r == 0)
+		tap_queue_lengthen(port->options->name);
 	return r;
 }
 

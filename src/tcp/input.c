@@ -75,6 +75,7 @@ static void accept_syn(struct tcp *tcp, const struct net_input *input,
 	connection->stream.ops = &tcp_stream_ops;
 	chain_create(&connection->stream.out, tcp->pool);
 	connection->timestamps = segment->has_timestamp;
+	connection->sack_permitted = segment->sack_permitted;
 	connection->window_scaling = segment->has_window_shift;
 	if (connection->window_scaling) {
 		connection->send_shift = segment->window_shift;
@@ -283,18 +284,30 @@ static void data_discard(struct tcp_connection *connection, uint32_t end)
 	connection_mark(connection);
 }
 
-/* RFC 9293 3.8.6.3, RFC 5681 4.2: every second full segment at once, the rest within 40 ms. */
+/* RFC 9293 3.8.6.3: a full segment is acknowledged at the end of the burst, with all that came
+ * beside it; the rest goes along with the reply, or within 40 ms. */
 static void ack_soon(struct tcp_connection *connection, uint32_t length, uint64_t now_us)
 {
 	connection->peer_mss = (uint16_t)max_u32(connection->peer_mss, length);
-	if (length == connection->peer_mss)
-		connection->unacked_segments++;
-	if (connection->unacked_segments >= 2) {
+	if (length == connection->peer_mss && length >= TCP_MSS_MIN - TCP_TIMESTAMP_BYTES) {
 		connection->ack_now = true;
 		connection_mark(connection);
 	} else if (connection->deadlines_ms[DEADLINE_DELAYED_ACK] == 0) {
 		deadline_set(connection, DEADLINE_DELAYED_ACK,
 		             now_ms_from(now_us) + TCP_DELAYED_ACK_MS);
+	}
+}
+
+/* What is dropped is not acknowledged, so it comes again. */
+static void queue_add_counted(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
+                              uint32_t length)
+{
+	struct tcp_counters *counters = &connection->tcp->counters;
+
+	switch (queue_add(connection, seq, data, length)) {
+	case QUEUE_TAKEN: break;
+	case QUEUE_OVER_LIMIT: counter_add(&counters->receive_over_limit, 1); break;
+	case QUEUE_NO_MEMORY: counter_add(&counters->receive_no_memory, 1); break;
 	}
 }
 
@@ -312,8 +325,7 @@ static void data_in_order(struct tcp_connection *connection, const uint8_t *data
 	}
 	connection->rcv_nxt = seq + taken;
 	connection->read_nxt = connection->rcv_nxt;
-	if (queue_add(connection, seq + taken, data + taken, length - taken) != QUEUE_TAKEN)
-		counter_add(&tcp->counters.receive_no_memory, 1);
+	queue_add_counted(connection, seq + taken, data + taken, length - taken);
 }
 
 static void data_input(struct tcp_connection *connection, const struct tcp_segment *segment,
@@ -347,11 +359,8 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	/* a gap, or the filling of one: the sender learns of it at once (RFC 5681 4.2) */
 	if (seq != connection->rcv_nxt)
 		counter_add(&tcp->counters.out_of_order, 1);
-	switch (queue_add(connection, seq, segment->payload + skipped, length)) {
-	case QUEUE_TAKEN: break;
-	case QUEUE_OVER_LIMIT: counter_add(&tcp->counters.out_of_order_dropped, 1); break;
-	case QUEUE_NO_MEMORY: counter_add(&tcp->counters.receive_no_memory, 1); break;
-	}
+	connection->newest_sequence = seq;
+	queue_add_counted(connection, seq, segment->payload + skipped, length);
 	queue_deliver(connection);
 	connection->ack_now = true;
 	connection_mark(connection);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323). */
+/* TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), selective
+ * acknowledgements of what we hold out of order (RFC 2018). */
 #include "tcp/tcp_internal.h"
 
-#define OPTION_END          0
-#define OPTION_NOP          1
-#define OPTION_MSS          2
-#define OPTION_WINDOW_SCALE 3
-#define OPTION_TIMESTAMP    8
+#define OPTION_END            0
+#define OPTION_NOP            1
+#define OPTION_MSS            2
+#define OPTION_WINDOW_SCALE   3
+#define OPTION_SACK_PERMITTED 4
+#define OPTION_SACK           5
+#define OPTION_TIMESTAMP      8
+#define SACK_BLOCK_BYTES      8
 
 bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segment *ret_segment)
 {
@@ -39,6 +43,10 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 			segment->has_window_shift = true;
 			/* RFC 7323 2.3: a larger one is taken as 14 */
 			segment->window_shift = (uint8_t)min_u32(options[2], TCP_WINDOW_SHIFT_MAX);
+		} else if (options[0] == OPTION_SACK_PERMITTED && (segment->flags & TCP_FLAG_SYN)) {
+			if (bytes != 2)
+				return false;
+			segment->sack_permitted = true;
 		} else if (options[0] == OPTION_TIMESTAMP) {
 			if (bytes != 10)
 				return false;
@@ -86,7 +94,61 @@ uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint
 	}
 	if (connection->timestamps)
 		bytes += timestamp_write(connection, to + bytes, now_ms);
+	if (connection->sack_permitted) {
+		to[bytes] = OPTION_NOP;
+		to[bytes + 1] = OPTION_NOP;
+		to[bytes + 2] = OPTION_SACK_PERMITTED;
+		to[bytes + 3] = 2;
+		bytes += 4;
+	}
 	return bytes;
+}
+
+/* The contiguous run that begins with `block`: its end, and the block behind it. */
+static const struct block *run_end(const struct block *block, uint32_t *ret_end)
+{
+	uint32_t end = block->sequence + block->length;
+
+	for (block = block->next; block != NULL && block->sequence == end; block = block->next)
+		end += block->length;
+	*ret_end = end;
+	return block;
+}
+
+uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t *to,
+                                uint32_t room_bytes)
+{
+	uint32_t count_max = (room_bytes - 4) / SACK_BLOCK_BYTES;
+	uint32_t count = 0;
+	const struct block *block = connection->queue;
+
+	if (!connection->sack_permitted || connection->range_count == 0)
+		return 0;
+	while (block != NULL) {
+		uint32_t start = block->sequence, end;
+		uint8_t *at = to + 4 + count * SACK_BLOCK_BYTES;
+
+		block = run_end(block, &end);
+		if (!seq_after(start, connection->rcv_nxt))
+			continue; /* in order: it only waits to be read */
+		if (!seq_before(connection->newest_sequence, start) &&
+		    seq_before(connection->newest_sequence, end)) {
+			/* the one that has just grown comes first: RFC 2018 4 */
+			count = min_u32(count, count_max - 1);
+			memmove(to + 4 + SACK_BLOCK_BYTES, to + 4, count * SACK_BLOCK_BYTES);
+			at = to + 4;
+		} else if (count == count_max) {
+			continue;
+		}
+		store_be32(at, start);
+		store_be32(at + 4, end);
+		count++;
+	}
+	to[0] = OPTION_NOP;
+	to[1] = OPTION_NOP;
+	to[2] = OPTION_SACK;
+	to[3] = (uint8_t)(2 + count * SACK_BLOCK_BYTES);
+	return 4 + count * SACK_BLOCK_BYTES;
 }
 
 uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms)

@@ -13,10 +13,25 @@ void connection_mark(struct tcp_connection *connection)
 	tcp->flush_end = &connection->next_to_flush;
 }
 
+/* What a connection may have under way to us. In-order bytes are consumed at once, so most of it
+ * never needs a block; as blocks get scarce all connections are held back, long before the last one
+ * is gone (a dynamic threshold, Choudhury and Hahne 1998). */
+static uint32_t receive_cap(const struct tcp_connection *connection)
+{
+	const struct tcp *tcp = connection->tcp;
+	uint64_t share = (uint64_t)tcp->pool->free_count * BLOCK_CAPACITY / TCP_RECEIVE_SHARE;
+	uint32_t most = tcp->options.receive_window_bytes;
+
+	/* a SYN-ACK offers a first flight: nobody knows yet how many more will come */
+	if (connection->state == TCP_SYN_RCVD)
+		most = min_u32(most, TCP_RECEIVE_BYTES_FIRST);
+	return (uint32_t)min_u64(max_u64(share, TCP_RECEIVE_BYTES_MIN), most);
+}
+
 /* The right edge is only ever moved forward, and not by dribbles (RFC 9293 3.8.6.2.2). */
 uint32_t output_receive_window(const struct tcp_connection *connection)
 {
-	uint32_t cap = connection->tcp->options.receive_window_bytes;
+	uint32_t cap = receive_cap(connection);
 	uint32_t pending = connection->rcv_nxt - connection->read_nxt;
 	uint32_t window = pending < cap ? cap - pending : 0;
 	uint32_t offered = seq_after(connection->rcv_adv, connection->rcv_nxt)
@@ -70,8 +85,9 @@ static void outgoing_send(struct tcp_connection *connection, struct outgoing *ou
 {
 	uint32_t shift = flags & TCP_FLAG_SYN ? 0 : connection->receive_shift;
 	uint32_t window = output_receive_window(connection);
-	/* rounded up: rounding down would move the edge back */
-	uint32_t scaled = min_u32((window + (1u << shift) - 1) >> shift, UINT16_MAX);
+	/* rounding down may take back less than one unit, which RFC 7323 2.4 allows; rounding up
+	 * would offer what cannot be kept */
+	uint32_t scaled = min_u32(window >> shift, UINT16_MAX);
 	uint32_t edge = connection->rcv_nxt + (scaled << shift);
 
 	header_write(outgoing->header, connection->local_port, connection->remote_port, seq,
@@ -82,7 +98,6 @@ static void outgoing_send(struct tcp_connection *connection, struct outgoing *ou
 		connection->rcv_adv = edge;
 	connection->last_ack_sent = connection->rcv_nxt;
 	connection->ack_now = false;
-	connection->unacked_segments = 0;
 	deadline_clear(connection, DEADLINE_DELAYED_ACK);
 	counter_add(&connection->tcp->counters.segments_sent, 1);
 }
@@ -109,6 +124,9 @@ static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
 		connection_mark(connection); /* try again with the next flush */
 		return;
 	}
+	outgoing.header_bytes += tcp_options_write_sack(
+	    connection, outgoing.header + outgoing.header_bytes,
+	    TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes);
 	outgoing_send(connection, &outgoing, connection->snd_nxt, 0, TCP_FLAG_ACK);
 }
 
@@ -152,9 +170,11 @@ static struct allowance allowance_now(const struct tcp_connection *connection)
 	allowance.length = min_u32(wanted, window > in_flight ? window - in_flight : 0);
 	/* RFC 9293 3.8.6.2.1: no silly windows. With nothing in flight the persist timer sends it
 	 * in the end. */
-	if (allowance.length < wanted && allowance.length < (connection->snd_wnd_max + 1) / 2)
+	if (allowance.length < wanted && allowance.length < connection->snd_wnd_max / 2)
 		allowance.length = 0;
-	allowance.fin = fin_wanted(connection) && allowance.length == unsent;
+	/* the FIN takes a place in the window too; alone it is a legal probe */
+	allowance.fin = fin_wanted(connection) && allowance.length == unsent &&
+	                (in_flight + unsent < connection->snd_wnd || in_flight + unsent == 0);
 	return allowance;
 }
 
@@ -201,8 +221,15 @@ static bool output_one(struct tcp_connection *connection, uint64_t now_us)
 
 void connection_output(struct tcp_connection *connection, uint64_t now_us)
 {
-	while (output_one(connection, now_us))
-		;
+	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
+	if (connection->ack_now && connection->range_count > 0)
+		pure_ack(connection, now_us);
+	for (int sent = 0; output_one(connection, now_us); sent++) {
+		if (sent == TCP_QUANTUM_SEGMENTS) {
+			connection_mark(connection); /* the others first */
+			break;
+		}
+	}
 	if (connection->ack_now)
 		pure_ack(connection, now_us);
 	/* what waits for the peer's window is probed for (RFC 9293 3.8.6.1) */

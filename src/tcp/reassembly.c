@@ -14,8 +14,9 @@ static uint32_t block_end(const struct block *block)
 static enum queue_verdict piece_add(struct tcp_connection *connection, struct block *previous,
                                     uint32_t seq, const uint8_t *data, uint32_t length)
 {
-	uint32_t blocks_max =
-	    connection->tcp->options.receive_window_bytes / BLOCK_CAPACITY + TCP_RANGE_COUNT_MAX;
+	/* segments that come in the wrong order fill their blocks by half and more */
+	uint32_t blocks_max = connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY / 2) +
+	                      TCP_RANGE_COUNT_MAX;
 	struct block *next = previous == NULL ? connection->queue : previous->next;
 	bool joins_previous =
 	    previous == NULL ? seq == connection->rcv_nxt : block_end(previous) == seq;

@@ -222,10 +222,10 @@ void tcp_flush(struct tcp *tcp, uint64_t now_us)
 {
 	/* only those that are there now: one that marks itself again waits for the next flush */
 	struct tcp_connection **end = tcp->flush_end;
+	uint64_t budget_end = counter_read(&tcp->counters.segments_sent) + TCP_FLUSH_SEGMENTS;
 
-	if (tcp->flush_first == NULL)
-		return;
-	while (tcp->flush_first != NULL) {
+	while (tcp->flush_first != NULL &&
+	       counter_read(&tcp->counters.segments_sent) < budget_end) {
 		struct tcp_connection *connection = tcp->flush_first;
 		bool last = end == &connection->next_to_flush;
 

@@ -24,7 +24,8 @@
 	X(window_probes, "segments", COUNTER_TOTAL, "Zero-window probes sent")                     \
 	X(duplicate_acks, "segments", COUNTER_TOTAL, "Duplicate acknowledgements received")        \
 	X(out_of_order, "segments", COUNTER_TOTAL, "Arrived ahead of the next expected byte")      \
-	X(out_of_order_dropped, "segments", COUNTER_TOTAL, "Dropped: over an out-of-order limit")  \
+	X(receive_over_limit, "segments", COUNTER_TOTAL,                                           \
+	  "Dropped: over a limit of the receive queue")                                            \
 	X(duplicate_data, "segments", COUNTER_TOTAL, "Held only bytes that were there already")    \
 	X(out_of_window, "segments", COUNTER_TOTAL, "Dropped: outside the receive window")         \
 	X(after_close, "segments", COUNTER_TOTAL, "Data discarded: we had closed")                 \

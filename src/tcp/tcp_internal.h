@@ -4,21 +4,26 @@
 
 #include "tcp/tcp.h"
 
-#define TCP_HEADER_BYTES      20
-#define TCP_CHECKSUM_OFFSET   16
-#define TCP_OPTIONS_BYTES_MAX 40
-#define TCP_MSS_MIN           536  /* what we send in one segment at least; RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6   1220 /* RFC 9293 3.7.1 */
-#define TCP_TIMESTAMP_BYTES   12   /* the option with its padding */
-#define TCP_WINDOW_SHIFT_MAX  14   /* RFC 7323 2.3 */
-#define TCP_RANGE_COUNT_MAX   32   /* out-of-order ranges a connection */
-#define TCP_RTO_INITIAL_MS    1000 /* RFC 6298 2.1 */
-#define TCP_RTO_SYN_LOST_MS   3000 /* RFC 6298 5.7 */
-#define TCP_RTO_MAX_MS        60000
-#define TCP_SYN_ACK_COUNT_MAX 5 /* times a SYN-ACK is sent */
-#define TCP_DELAYED_ACK_MS    40
-#define TCP_CHALLENGE_MAX     10 /* challenge ACKs a connection a second; RFC 5961 7 */
-#define TCP_MAGIC             0x7c9c0e11u
+#define TCP_HEADER_BYTES        20
+#define TCP_CHECKSUM_OFFSET     16
+#define TCP_OPTIONS_BYTES_MAX   40
+#define TCP_MSS_MIN             536   /* what we send in one segment at least; RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6     1220  /* RFC 9293 3.7.1 */
+#define TCP_TIMESTAMP_BYTES     12    /* the option with its padding */
+#define TCP_WINDOW_SHIFT_MAX    14    /* RFC 7323 2.3 */
+#define TCP_RECEIVE_BYTES_FIRST 16384 /* offered in a SYN-ACK: a first flight of RFC 6928 */
+#define TCP_RECEIVE_BYTES_MIN   4096  /* offered however scarce blocks are */
+#define TCP_RECEIVE_SHARE       16    /* of the free blocks one connection is offered 1/16 */
+#define TCP_QUANTUM_SEGMENTS    32    /* of one connection, then it is the others' turn */
+#define TCP_FLUSH_SEGMENTS      128   /* of all, then what has come in meanwhile is looked at */
+#define TCP_RANGE_COUNT_MAX     32    /* out-of-order ranges a connection */
+#define TCP_RTO_INITIAL_MS      1000  /* RFC 6298 2.1 */
+#define TCP_RTO_SYN_LOST_MS     3000  /* RFC 6298 5.7 */
+#define TCP_RTO_MAX_MS          60000
+#define TCP_SYN_ACK_COUNT_MAX   5 /* times a SYN-ACK is sent */
+#define TCP_DELAYED_ACK_MS      40
+#define TCP_CHALLENGE_MAX       10 /* challenge ACKs a connection a second; RFC 5961 7 */
+#define TCP_MAGIC               0x7c9c0e11u
 
 #define TCP_FLAG_FIN 0x01u
 #define TCP_FLAG_SYN 0x02u
@@ -89,6 +94,7 @@ struct tcp_connection {
 	bool fin_received : 1;    /* fin_sequence is known */
 	bool finished : 1;        /* the user was told of the peer's FIN */
 	bool timestamps : 1;      /* RFC 7323, agreed on */
+	bool sack_permitted : 1;  /* RFC 2018, agreed on */
 	bool window_scaling : 1;  /* RFC 7323, agreed on */
 	bool rtt_timed : 1;       /* rtt_sequence is under way */
 	bool recovering : 1;      /* fast recovery, until `recover` is acknowledged */
@@ -96,11 +102,10 @@ struct tcp_connection {
 	uint8_t receive_shift;    /* of windows we send */
 	uint8_t retransmit_count; /* time-outs in a row without progress */
 	uint8_t duplicate_acks;
-	uint8_t range_count;      /* out-of-order ranges in the receive queue */
-	uint8_t unacked_segments; /* full segments received since the last ACK went out */
-	uint8_t challenge_count;  /* in the second that began at challenge_ms */
-	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
-	uint16_t peer_mss;        /* the largest payload that the peer has sent */
+	uint8_t range_count;     /* out-of-order ranges in the receive queue */
+	uint8_t challenge_count; /* in the second that began at challenge_ms */
+	uint16_t mss;            /* payload bytes of a full segment, options already taken off */
+	uint16_t peer_mss;       /* the largest payload that the peer has sent */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
 	uint32_t iss;
@@ -119,6 +124,7 @@ struct tcp_connection {
 	uint32_t read_nxt;
 	uint32_t rcv_adv; /* right edge of the window we have offered: never moved back */
 	uint32_t fin_sequence;
+	uint32_t newest_sequence; /* of the last segment that came out of order */
 	uint32_t queue_block_count;
 	struct block *queue; /* by sequence, without overlap */
 
@@ -171,6 +177,7 @@ struct tcp_segment {
 	bool has_timestamp;
 	bool has_mss;
 	bool has_window_shift;
+	bool sack_permitted;
 	uint8_t window_shift;
 	uint16_t mss;
 	uint16_t source_port;
@@ -214,6 +221,9 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint8_t *to,
                                    uint32_t now_ms);
 uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms);
+/* What is held out of order, as far as there is room (RFC 2018); returns the bytes, or 0. */
+uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t *to,
+                                uint32_t room_bytes);
 /* The largest payload plus options we ask the peer to send in one segment. */
 uint16_t tcp_options_receive_mss(const struct tcp_connection *connection);
 

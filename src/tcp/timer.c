@@ -142,7 +142,8 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 		output_reset(connection, now_us);
 		connection_end(connection);
 		return;
-	} else if (connection->snd_una == connection->snd_max || connection->snd_wnd == 0) {
+	} else if (connection->snd_una == connection->snd_nxt || connection->snd_wnd == 0) {
+		/* nothing is in flight, a probe that was refused aside */
 		output_window_probe(connection, now_us);
 	} else {
 		/* RFC 6298 5.4 … 5.6; what is behind the first segment follows as it is

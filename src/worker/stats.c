@@ -4,23 +4,9 @@
 #include "proto/number.h"
 #include "proto/text.h"
 
-#define DESCRIBE_SESSIONS(name, unit, kind, help)                                                  \
-	{#name, unit, kind, help, offsetof(struct session_counters, name)},
-#define DESCRIBE_SHARD(name, unit, kind, help)                                                     \
-	{#name, unit, kind, help, offsetof(struct stats_totals, shard.name)},
-#define DESCRIBE_STORE(name, unit, kind, help)                                                     \
-	{#name, unit, kind, help, offsetof(struct stats_totals, store.name)},
-#define DESCRIBE_TOTAL(name, unit, kind, help)                                                     \
-	{#name, unit, kind, help, offsetof(struct stats_totals, sessions.name)},
-
-const struct counter_description session_counter_descriptions[] = {
-    SESSION_COUNTERS(DESCRIBE_SESSIONS)};
-const size_t session_counter_description_count =
-    sizeof(session_counter_descriptions) / sizeof(session_counter_descriptions[0]);
-
 /* Of everything in struct stats_totals. */
-static const struct counter_description total_descriptions[] = {
-    SHARD_COUNTERS(DESCRIBE_SHARD) STORE_COUNTERS(DESCRIBE_STORE) SESSION_COUNTERS(DESCRIBE_TOTAL)};
+static const struct counter_description total_descriptions[] = {SHARD_COUNTERS(
+    COUNTER_DESCRIBE) STORE_COUNTERS(COUNTER_DESCRIBE) SESSION_COUNTERS(COUNTER_DESCRIBE)};
 
 /* What a reply is made from. */
 struct view {
@@ -291,19 +277,16 @@ static void reset(struct stats *stats)
 
 static void subtract_baseline(const struct stats *stats, struct stats_totals *totals)
 {
+	_Atomic uint64_t *counters = (_Atomic uint64_t *)totals;
+	const _Atomic uint64_t *baseline = (const _Atomic uint64_t *)&stats->baseline;
 	size_t count = sizeof(total_descriptions) / sizeof(total_descriptions[0]);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct counter_description *description = &total_descriptions[i];
-		size_t offset = description->offset;
-
-		if (description->kind == COUNTER_TOTAL)
-			counter_subtract(
-			    (_Atomic uint64_t *)((uint8_t *)totals + offset),
-			    counter_read(
-			        (const _Atomic uint64_t *)((const uint8_t *)&stats->baseline +
-			                                   offset)));
-	}
+	_Static_assert(sizeof(*totals) / sizeof(*counters) ==
+	                   sizeof(total_descriptions) / sizeof(total_descriptions[0]),
+	               "nothing but counters");
+	for (size_t i = 0; i < count; i++)
+		if (total_descriptions[i].kind == COUNTER_TOTAL)
+			counter_subtract(&counters[i], counter_read(&baseline[i]));
 }
 
 /* seconds.µs, the latter of six digits */
@@ -359,6 +342,31 @@ static bool append_lines(const struct stats *stats, struct chain *out,
 	return text_append(out, SLICE_LITERAL("END\r\n"));
 }
 
+/* Everything that this worker counts, by module: Kante's own, memcached has no such reply. */
+static bool append_groups(const struct stats *stats, struct chain *out)
+{
+	uint8_t number[NUMBER_TEXT_MAX];
+
+	for (uint32_t g = 0; g < stats->group_count; g++) {
+		const struct counter_group *group = &stats->groups[g];
+
+		for (size_t i = 0; i < group->count; i++) {
+			const char *name = group->descriptions[i].name;
+			uint8_t *end = number_write(number, counter_read(&group->counters[i]));
+
+			if (!text_append(out, SLICE_LITERAL("STAT ")) ||
+			    !chain_append(out, group->module, strlen(group->module)) ||
+			    !text_append(out, SLICE_LITERAL(":")) ||
+			    !chain_append(out, name, strlen(name)) ||
+			    !text_append(out, SLICE_LITERAL(" ")) ||
+			    !chain_append(out, number, (size_t)(end - number)) ||
+			    !text_append(out, SLICE_LITERAL("\r\n")))
+				return false;
+		}
+	}
+	return text_append(out, SLICE_LITERAL("END\r\n"));
+}
+
 #define LINES(lines) lines, sizeof(lines) / sizeof(lines[0])
 
 bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
@@ -377,6 +385,8 @@ bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
 		return append_lines(stats, out, LINES(sizes_lines));
 	if (slice_equal(name, SLICE_LITERAL("conns")))
 		return text_append(out, SLICE_LITERAL("END\r\n"));
+	if (slice_equal(name, SLICE_LITERAL("kante")))
+		return append_groups(stats, out);
 	if (slice_equal(name, SLICE_LITERAL("reset"))) {
 		reset(stats);
 		return text_append(out, SLICE_LITERAL("RESET\r\n"));

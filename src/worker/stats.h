@@ -47,6 +47,8 @@ struct stats_totals {
 
 struct stats {
 	struct stats_options options;
+	const struct counter_group *groups; /* for `stats kante`: the worker's */
+	uint32_t group_count;
 	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
 };
 
@@ -55,6 +57,3 @@ void stats_create(struct stats *stats, const struct stats_options *options);
 /* Appends the reply to "stats <argument>", END and refusals included. False: the chain's pool is
  * empty, and what was appended must not be sent. */
 bool stats_append(struct stats *stats, struct slice argument, struct chain *out);
-
-extern const struct counter_description session_counter_descriptions[];
-extern const size_t session_counter_description_count;

@@ -7,6 +7,8 @@
 #define SWEEP_INTERVAL_US 10000 /* all sessions are looked at once in a second */
 #define SWEEPS_A_ROUND    100
 
+#define GROUP_COUNT_MAX (7 + PORT_COUNT_MAX)
+
 /* A client's place. */
 struct seat {
 	struct session session;
@@ -36,7 +38,34 @@ struct worker {
 	struct stats stats;
 	struct datagram_server datagrams;
 	struct worker_counters counters;
+	struct counter_group groups[GROUP_COUNT_MAX];
 };
+
+static const struct counter_description worker_descriptions[] = {WORKER_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description session_descriptions[] = {
+    SESSION_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description datagram_descriptions[] = {
+    DATAGRAM_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description shard_descriptions[] = {SHARD_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description store_descriptions[] = {STORE_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description tcp_descriptions[] = {TCP_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description net_descriptions[] = {NET_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description socket_descriptions[] = {SOCKET_COUNTERS(COUNTER_DESCRIBE)};
+
+static void group_add(struct worker *worker, const char *module,
+                      const struct counter_description *descriptions, size_t count,
+                      const void *counters)
+{
+	struct stats *stats = &worker->stats;
+
+	ASSERT(stats->group_count < GROUP_COUNT_MAX);
+	worker->groups[stats->group_count++] =
+	    (struct counter_group){module, descriptions, count, counters};
+}
+
+#define GROUP_ADD(worker, module, counters)                                                        \
+	group_add(worker, #module, module##_descriptions,                                          \
+	          sizeof(module##_descriptions) / sizeof(module##_descriptions[0]), counters)
 
 static bool opened(void *context, struct stream *stream)
 {
@@ -207,6 +236,13 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	sessions_create(&worker->sessions, &options->sessions, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
+	worker->stats.groups = worker->groups;
+	GROUP_ADD(worker, worker, &worker->counters);
+	GROUP_ADD(worker, session, &worker->sessions.counters);
+	GROUP_ADD(worker, datagram, &worker->datagrams.counters);
+	GROUP_ADD(worker, shard, shard_counters(worker->shard));
+	GROUP_ADD(worker, store, shard_store_counters(worker->shard));
+	GROUP_ADD(worker, tcp, tcp_counters(worker->tcp));
 	if (options->with_sockets) {
 		struct socket_options socket_options = socket_options_of(options);
 
@@ -217,6 +253,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		r = sockets_create(&worker->sockets, &socket_options, memory);
 		if (r < 0)
 			return r;
+		GROUP_ADD(worker, socket, socket_counters(worker->sockets));
 	}
 	*ret_worker = worker;
 	return 0;
@@ -237,8 +274,12 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 	struct net_user user = {segment, net_datagram, worker};
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
 
-	ASSERT(worker->net_count < PORT_COUNT_MAX);
-	net_create(&worker->nets[worker->net_count++], netif, &options, &user, now_us);
+	struct net *net = &worker->nets[worker->net_count++];
+
+	ASSERT(worker->net_count <= PORT_COUNT_MAX);
+	net_create(net, netif, &options, &user, now_us);
+	/* of several ports the groups are told apart by their order, which is the config's */
+	GROUP_ADD(worker, net, &net->counters);
 }
 
 struct sockets *worker_sockets(struct worker *worker)

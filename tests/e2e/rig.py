@@ -50,6 +50,10 @@ class Namespace:
         self.name = f"kante-e2e-{os.getpid()}-{Namespace.count}"
         run("ip", "netns", "add", self.name)
         self.run("ip", "link", "set", "lo", "up")
+        # Where the default is BBR (version 1) it takes the losses of an overrun queue for a slow
+        # link and paces a connection at kilobytes a second for tens of seconds. Tests are not to
+        # depend on a machine's default.
+        self.run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
 
     def command(self, *command):
         return ("ip", "netns", "exec", self.name, *command)
