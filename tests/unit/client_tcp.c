@@ -19,7 +19,7 @@ static void handshake_with(unsigned choice)
 	struct client_tcp_options options = rig_options();
 	struct frame_path path = {.vlan = FRAME_NO_VLAN};
 	uint32_t mss, ts_bytes = choice & 4 ? 12 : 0;
-	struct seen seen;
+	struct seen seen = {0};
 	struct rig rig;
 
 	ip_address_parse(&path.local, choice & 8 ? "fd00::2" : "198.18.0.2");
@@ -67,7 +67,7 @@ static void test_handshake_in_every_combination(void)
 static void test_options_the_server_declines_are_not_used(void)
 {
 	struct client_tcp_options options = rig_options();
-	struct seen seen;
+	struct seen seen = {0};
 	struct rig rig;
 
 	options.window_scaling = true;
@@ -117,7 +117,7 @@ static void test_refused_connection_is_reset(void)
 static void test_older_connection_is_reset_and_syn_sent_again(void)
 {
 	struct rig rig;
-	struct seen seen;
+	struct seen seen = {0};
 
 	rig_connect(&rig, rig_options());
 	rig_forget(&rig);
@@ -287,7 +287,7 @@ static void test_received_again_is_acknowledged_and_counted(void)
 static void test_refused_bytes_close_the_receive_window(void)
 {
 	struct rig rig;
-	struct seen seen;
+	struct seen seen = {0};
 
 	rig_establish(&rig, rig_options());
 	rig.take_max = 100;
@@ -500,7 +500,7 @@ static void test_reset_counts_only_where_it_is_expected(void)
 static void test_abort_sends_resets(void)
 {
 	struct rig rig;
-	struct seen seen;
+	struct seen seen = {0};
 
 	rig_establish(&rig, rig_options());
 	rig_write(&rig, "get a\r\n");
