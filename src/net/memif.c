@@ -24,6 +24,7 @@
 #define CLIENT_SPARE_COUNT 4
 #define CONNECT_TIMEOUT_US 5000000
 #define TICK_MS            20
+#define DESCRIPTOR_MAX     (CMSG_SPACE(sizeof(int)) / sizeof(int)) /* with one message */
 #define NO_LINK            UINT32_MAX
 
 /* One on the other end of the socket. */
@@ -193,6 +194,8 @@ static const char *take_region(struct client *client, const struct memif_add_reg
 	seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return "region is no memory with F_SEAL_SHRINK (zero-copy is not supported)";
+	if (region->bytes > MEMIF_REGION_BYTES_MAX)
+		return "region is larger than 256 MiB";
 	if (fstat(fd, &status) < 0 || region->bytes == 0 ||
 	    region->bytes > (uint64_t)status.st_size)
 		return "region is larger than its memory";
@@ -248,9 +251,30 @@ static const char *take_connect(struct memif *memif, struct client *client)
 	return NULL;
 }
 
-/* False: there was none, and the client is gone. */
+/* The one descriptor that may come with a message, or -1. Whatever else was sent is closed: what is
+ * not wanted must not be kept. */
+static int descriptor_take(struct msghdr *header)
+{
+	struct cmsghdr *part = CMSG_FIRSTHDR(header);
+	size_t count = 0;
+	int fds[DESCRIPTOR_MAX];
+
+	if (part == NULL || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+		return -1;
+	count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	ASSERT(count <= DESCRIPTOR_MAX);
+	memcpy(fds, CMSG_DATA(part), count * sizeof(int));
+	if (count == 1)
+		return fds[0];
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	return -1;
+}
+
+/* False: there was no whole one, and the client is gone or might as well be. */
 static bool message_receive(int fd, struct memif_message *ret_message, int *ret_fd)
 {
+	/* room for as many as the alignment makes of one; the kernel closes what is over that */
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -260,16 +284,16 @@ static bool message_receive(int fd, struct memif_message *ret_message, int *ret_
 	                        .msg_iovlen = 1,
 	                        .msg_control = &control,
 	                        .msg_controllen = sizeof(control)};
-	struct cmsghdr *part;
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int taken = n < 0 ? -1 : descriptor_take(&header);
 
-	*ret_fd = -1;
-	if (recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*ret_message))
-		return false;
-	part = CMSG_FIRSTHDR(&header);
-	if (part != NULL && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-	    part->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(part), sizeof(int));
-	return true;
+	if (n == (ssize_t)sizeof(*ret_message)) {
+		*ret_fd = taken;
+		return true;
+	}
+	if (taken >= 0)
+		close(taken);
+	return false;
 }
 
 static void client_serve(struct memif *memif, struct client *client)

@@ -11,6 +11,7 @@
 #define MEMIF_MODE_ETHERNET     0
 #define MEMIF_RING_LOG2_MAX     14
 #define MEMIF_REGION_MAX        4 /* of one client; net_memif and libmemif use one or two */
+#define MEMIF_REGION_BYTES_MAX  (256ull << 20) /* sums of lengths within one stay below 2^32 */
 #define MEMIF_RING_TO_SERVER    1 /* flag of add_ring: frames go from client to server */
 #define MEMIF_RING_NO_INTERRUPT 1 /* flag of a ring: its consumer polls */
 #define MEMIF_SLOT_NEXT         1 /* flag of a slot: the frame goes on in the next */
