@@ -224,8 +224,8 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
 	if (connection->ack_now && connection->range_count > 0)
 		pure_ack(connection, now_us);
-	for (int sent = 0; output_one(connection, now_us); sent++) {
-		if (sent == TCP_QUANTUM_SEGMENTS) {
+	for (int sent = 0; output_one(connection, now_us);) {
+		if (++sent == TCP_QUANTUM_SEGMENTS) {
 			connection_mark(connection); /* the others first */
 			break;
 		}
