@@ -20,8 +20,9 @@
 
 #define TEXT_BYTES        8192
 #define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
-#define BLOCKS_A_CLIENT   16   /* enough for a reply window's worth in common use */
-#define BLOCK_COUNT_MIN   8192 /* 17 MiB, touched as needed */
+#define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
+#define BLOCK_COUNT_MIN   8192   /* 17 MiB, touched as needed */
+#define BLOCK_COUNT_MAX   262144 /* 550 MiB: all that clients can make wait, however many */
 #define TIME_WAIT_SPARE   16384
 #define LINE_BUFFER_COUNT 64
 #define OUTPUT_BYTES_MAX  (256 * 1024)
@@ -36,6 +37,7 @@ struct facts {
 	_Atomic uint64_t unix_time_s;
 	_Atomic uint64_t rusage_user_us;
 	_Atomic uint64_t rusage_system_us;
+	uint64_t pid;
 	const struct config *config;
 	const struct worker *worker;
 	char interface[IP_ADDRESS_TEXT_MAX];
@@ -46,6 +48,7 @@ struct kanted {
 	struct dpdk *dpdk; /* NULL: no port needs it */
 	struct worker *worker;
 	struct stats_worker published;
+	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
 	struct memory memory;
 	bool memory_is_huge;
@@ -87,6 +90,8 @@ static void facts_publish(struct kanted *kanted)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
+	for (uint32_t i = 0; kanted->dpdk != NULL && i < kanted->config->port_count; i++)
+		dpdk_counters_read(kanted->dpdk, i, &kanted->ports[i]);
 	/* relaxed: figures for people, no other memory hangs on them */
 	atomic_store_explicit(&facts->uptime_s, (now_us() - kanted->start_us) / 1000000,
 	                      memory_order_relaxed);
@@ -103,7 +108,7 @@ static void facts_read(void *context, struct stats_facts *ret_facts)
 	const struct port_options *port = &facts->config->ports[0];
 
 	*ret_facts = (struct stats_facts){
-	    .pid = (uint64_t)getpid(),
+	    .pid = facts->pid,
 	    .uptime_s = counter_read(&facts->uptime_s),
 	    .unix_time_s = counter_read(&facts->unix_time_s),
 	    .rusage_user_us = counter_read(&facts->rusage_user_us),
@@ -173,7 +178,8 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	              .read_facts = facts_read,
 	              .context = &kanted->facts},
 	    .connection_count_max = clients,
-	    .block_count = max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT),
+	    .block_count =
+	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
 	    .idle_timeout_us = config->idle_timeout_us,
 	    .with_sockets = ports_have(config, true),
 	};
@@ -249,12 +255,20 @@ static int ports_listen(struct kanted *kanted)
 
 static void ports_add_netifs(struct kanted *kanted)
 {
+	static const struct counter_description descriptions[] = {DPDK_COUNTERS(COUNTER_DESCRIBE)};
+
 	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
 		const struct port_options *port = &kanted->config->ports[i];
 
-		if (!port_is_socket(port))
-			worker_add_netif(kanted->worker, dpdk_netif(kanted->dpdk, i, 0), port, true,
-			                 random_seed(), now_us());
+		if (port_is_socket(port))
+			continue;
+		worker_add_netif(kanted->worker, dpdk_netif(kanted->dpdk, i, 0), port, i, true,
+		                 random_seed(), now_us());
+		worker_add_counters(
+		    kanted->worker,
+		    &(struct counter_group){"port", i, descriptions,
+		                            sizeof(descriptions) / sizeof(descriptions[0]),
+		                            (const _Atomic uint64_t *)&kanted->ports[i]});
 	}
 }
 
@@ -465,6 +479,7 @@ static int run(struct kanted *kanted)
 	if (r < 0)
 		return r;
 	kanted->facts.config = kanted->config;
+	kanted->facts.pid = (uint64_t)getpid();
 	if (kanted->config->ports[0].address_count > 0)
 		ip_address_format(&kanted->config->ports[0].addresses[0].address,
 		                  kanted->facts.interface);

@@ -25,9 +25,12 @@ struct counter_description {
 #define COUNTER_FIELD(name, unit, kind, help)    _Atomic uint64_t name;
 #define COUNTER_DESCRIBE(name, unit, kind, help) {#name, unit, kind, help},
 
-/* One module's counters, as they are listed. */
+#define COUNTER_NO_INDEX UINT32_MAX
+
+/* One module's counters, as they are listed: "tcp", or of a port "net0". */
 struct counter_group {
 	const char *module;
+	uint32_t index; /* of the port, by the config's order; or COUNTER_NO_INDEX */
 	const struct counter_description *descriptions;
 	size_t count;
 	const _Atomic uint64_t *counters;
@@ -44,6 +47,11 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 static inline void counter_subtract(_Atomic uint64_t *counter, uint64_t n)
 {
 	counter_add(counter, (uint64_t)0 - n);
+}
+
+static inline void counter_set(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, n, memory_order_relaxed);
 }
 
 static inline uint64_t counter_read(const _Atomic uint64_t *counter)

@@ -103,32 +103,19 @@ static void argument_add(struct dpdk *dpdk, const char *format, ...)
 }
 
 /* Which CPUs the control thread gets: those without a worker, if there are any. */
-static int cores_check(const struct dpdk_options *options, cpu_set_t *ret_control, char *error)
+static cpu_set_t control_cores(const struct dpdk_options *options)
 {
 	cpu_set_t allowed, control;
+	int r = sched_getaffinity(0, sizeof(allowed), &allowed);
 
-	if (options->worker_count == 0 || options->worker_count > DPDK_WORKER_COUNT_MAX)
-		return start_error(error, -EINVAL, "%u workers: there can be 1 to %d",
-		                   options->worker_count, DPDK_WORKER_COUNT_MAX);
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return start_error(error, -errno, "cannot ask which cores there are: %s",
-		                   strerror(errno));
+	ASSERT(r == 0);
 	control = allowed;
 	for (uint32_t i = 0; i < options->worker_count; i++) {
-		uint32_t core = options->worker_cores[i];
-
-		if (core >= CPU_SETSIZE || !CPU_ISSET(core, &allowed))
-			return start_error(error, -EINVAL,
-			                   "core %u of worker %u is not there or not allowed: see "
-			                   "`taskset -p $$` and `nproc`",
-			                   core, i);
-		if (!CPU_ISSET(core, &control))
-			return start_error(error, -EINVAL,
-			                   "core %u has two workers: give each its own", core);
-		CPU_CLR(core, &control);
+		/* the caller has seen to it: each is there, and has one worker */
+		ASSERT(CPU_ISSET(options->worker_cores[i], &control));
+		CPU_CLR(options->worker_cores[i], &control);
 	}
-	*ret_control = CPU_COUNT(&control) > 0 ? control : allowed;
-	return 0;
+	return CPU_COUNT(&control) > 0 ? control : allowed;
 }
 
 /* "0@4,1@5,2@(0-3,6)" */
@@ -262,25 +249,14 @@ static int eal_init(struct dpdk *dpdk, char *error)
 	return 0;
 }
 
-/* Two ports of one name would fight over it. */
 static int ports_check(struct dpdk *dpdk, char *error)
 {
-	for (uint32_t i = 0; i < dpdk->port_count; i++) {
-		struct dpdk_port *port = &dpdk->ports[i];
-		int r;
+	int r = 0;
 
-		if (port->options->kind == PORT_SOCKET)
-			continue;
-		for (uint32_t j = 0; j < i; j++)
-			if (dpdk->ports[j].options->kind == port->options->kind &&
-			    strcmp(dpdk->ports[j].options->name, port->options->name) == 0)
-				return dpdk_port_error(port, error, -EINVAL,
-				                       "is there twice: remove one");
-		r = dpdk_port_check(port, error);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (uint32_t i = 0; r == 0 && i < dpdk->port_count; i++)
+		if (dpdk->ports[i].options->kind != PORT_SOCKET)
+			r = dpdk_port_check(&dpdk->ports[i], error);
+	return r;
 }
 
 int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char *error)
@@ -290,6 +266,7 @@ int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char 
 	int r;
 
 	ASSERT(options->port_count <= PORT_COUNT_MAX);
+	ASSERT(options->worker_count > 0 && options->worker_count <= DPDK_WORKER_COUNT_MAX);
 	dpdk = calloc(1, sizeof(*dpdk));
 	if (dpdk == NULL)
 		return start_error(error, -ENOMEM, "no memory");
@@ -306,9 +283,7 @@ int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char 
 		start_error(error, r, "no memory");
 		goto fail;
 	}
-	r = cores_check(options, &control, error);
-	if (r < 0)
-		goto fail;
+	control = control_cores(options);
 	r = ports_check(dpdk, error);
 	if (r < 0)
 		goto fail;
@@ -408,12 +383,10 @@ static bool interface_is_up(const char *name)
 	       (ifreq.ifr_flags & IFF_UP) && (ifreq.ifr_flags & IFF_RUNNING);
 }
 
-bool dpdk_port_is_up(struct dpdk *dpdk, uint32_t port_index)
+static bool port_is_up(const struct dpdk_port *port)
 {
-	const struct dpdk_port *port = &dpdk->ports[port_index];
 	struct rte_eth_link link = {0};
 
-	ASSERT(port_index < dpdk->port_count);
 	/* These two drivers say "up" whatever the kernel's interface is. */
 	if (port->options->kind == PORT_XDP || port->options->kind == PORT_TAP)
 		return interface_is_up(port->options->name);
@@ -423,32 +396,39 @@ bool dpdk_port_is_up(struct dpdk *dpdk, uint32_t port_index)
 	       link.link_status == RTE_ETH_LINK_UP;
 }
 
-void dpdk_statistics_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_statistics *ret)
+void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters)
 {
 	const struct dpdk_port *port = &dpdk->ports[port_index];
 	struct rte_eth_stats stats = {0};
+	uint64_t xdp[XDP_COUNTER_COUNT] = {0};
+	uint64_t errors = 0, drops = 0;
 
 	ASSERT(port_index < dpdk->port_count);
-	*ret = (struct dpdk_statistics){0};
-	if (port->has_device && rte_eth_stats_get(port->device, &stats) == 0) {
-		ret->receive_missed = stats.imissed + stats.rx_nombuf;
-		ret->receive_errors = stats.ierrors;
-	}
+	if (port->options->kind == PORT_SOCKET)
+		return;
+	if (port->has_device)
+		(void)rte_eth_stats_get(port->device, &stats);
 	if (port->memif != NULL)
-		ret->receive_errors = memif_receive_drops(port->memif);
+		errors += memif_receive_drops(port->memif);
 	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
 		const struct netif *netif = dpdk_netif(dpdk, port_index, worker);
 
 		/* The worker writes meanwhile; a value a moment old will do. */
 		if (netif != NULL)
-			ret->transmit_drops +=
-			    __atomic_load_n(&netif->transmit_drops, __ATOMIC_RELAXED);
+			drops += __atomic_load_n(&netif->transmit_drops, __ATOMIC_RELAXED);
 		if (port->netifs[worker] != NULL)
-			ret->receive_errors +=
+			errors +=
 			    __atomic_load_n(&port->netifs[worker]->chained_drops, __ATOMIC_RELAXED);
 	}
 	if (port->xdp != NULL)
-		xdp_counters_read(port->xdp, ret->xdp);
+		xdp_counters_read(port->xdp, xdp);
+	counter_set(&counters->link_up, port_is_up(port));
+	counter_set(&counters->receive_missed, stats.imissed + stats.rx_nombuf);
+	counter_set(&counters->receive_errors, stats.ierrors + errors);
+	counter_set(&counters->transmit_drops, drops);
+#define SET_XDP(name, unit, kind, help) counter_set(&counters->name, xdp[XDP_COUNTER_##name]);
+	XDP_COUNTERS(SET_XDP)
+#undef SET_XDP
 }
 
 void dpdk_stop(struct dpdk *dpdk)

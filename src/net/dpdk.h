@@ -12,6 +12,7 @@
  * Owner: the control thread; a netif is its worker's. */
 #pragma once
 
+#include "base/counter.h"
 #include "net/netif.h"
 #include "net/port.h"
 #include "xdp/layout.h"
@@ -29,15 +30,21 @@ struct dpdk_options {
 	struct port_options *ports;
 	uint32_t port_count;
 	uint32_t worker_count;
-	const uint32_t *worker_cores; /* CPU numbers, by worker */
+	const uint32_t *worker_cores; /* CPU numbers, by worker: each there, each once */
 };
 
-/* What a port has counted since it was opened, beyond what the workers count themselves. */
-struct dpdk_statistics {
-	uint64_t receive_missed; /* frames for which the worker had no time or memory */
-	uint64_t receive_errors; /* frames that came damaged or too long */
-	uint64_t transmit_drops; /* frames that the device did not take */
-	uint64_t xdp[XDP_COUNTER_COUNT];
+/* What a port has counted since it was opened, beyond what the workers count themselves.
+ * name, unit, kind, help */
+#define DPDK_COUNTERS(X)                                                                           \
+	X(link_up, "state", COUNTER_LEVEL, "Frames can come and go")                               \
+	X(receive_missed, "frames", COUNTER_TOTAL, "Lost: no time or memory to take them")         \
+	X(receive_errors, "frames", COUNTER_TOTAL, "Dropped: damaged, too long or in pieces")      \
+	X(transmit_drops, "frames", COUNTER_TOTAL, "Dropped: the device did not take them")        \
+	XDP_COUNTERS(X)
+
+/* Writer: the control thread. */
+struct dpdk_counters {
+	DPDK_COUNTERS(COUNTER_FIELD)
 };
 
 /* Brings everything up, or nothing. On failure returns a negative errno, and in `error`
@@ -57,10 +64,8 @@ void dpdk_join(struct dpdk *dpdk);
 /* Writes one line (DPDK_DESCRIBE_BYTES) for people: driver, queues, MTU, MAC, offloads, memory. */
 void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text);
 
-/* Whether frames can come and go. */
-bool dpdk_port_is_up(struct dpdk *dpdk, uint32_t port_index);
-
-void dpdk_statistics_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_statistics *ret);
+/* Asks the device, the kernel and the XDP program; all zero for a port of the kind socket. */
+void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters);
 
 /* Takes the ports down and the environment with them. The workers must have returned. Takes NULL.
  */

@@ -342,28 +342,32 @@ static bool append_lines(const struct stats *stats, struct chain *out,
 	return text_append(out, SLICE_LITERAL("END\r\n"));
 }
 
-/* Everything that this worker counts, by module: Kante's own, memcached has no such reply. */
+static bool append_counter(struct chain *out, const struct counter_group *group, size_t i)
+{
+	uint8_t number[NUMBER_TEXT_MAX], index[NUMBER_TEXT_MAX];
+	const char *name = group->descriptions[i].name;
+	uint8_t *end = number_write(number, counter_read(&group->counters[i]));
+	uint8_t *index_end = index;
+
+	if (group->index != COUNTER_NO_INDEX)
+		index_end = number_write(index, group->index);
+	return text_append(out, SLICE_LITERAL("STAT ")) &&
+	       chain_append(out, group->module, strlen(group->module)) &&
+	       chain_append(out, index, (size_t)(index_end - index)) &&
+	       text_append(out, SLICE_LITERAL(":")) && chain_append(out, name, strlen(name)) &&
+	       text_append(out, SLICE_LITERAL(" ")) &&
+	       chain_append(out, number, (size_t)(end - number)) &&
+	       text_append(out, SLICE_LITERAL("\r\n"));
+}
+
+/* Everything that this worker and its ports count, by module: Kante's own, memcached has no such
+ * reply. */
 static bool append_groups(const struct stats *stats, struct chain *out)
 {
-	uint8_t number[NUMBER_TEXT_MAX];
-
-	for (uint32_t g = 0; g < stats->group_count; g++) {
-		const struct counter_group *group = &stats->groups[g];
-
-		for (size_t i = 0; i < group->count; i++) {
-			const char *name = group->descriptions[i].name;
-			uint8_t *end = number_write(number, counter_read(&group->counters[i]));
-
-			if (!text_append(out, SLICE_LITERAL("STAT ")) ||
-			    !chain_append(out, group->module, strlen(group->module)) ||
-			    !text_append(out, SLICE_LITERAL(":")) ||
-			    !chain_append(out, name, strlen(name)) ||
-			    !text_append(out, SLICE_LITERAL(" ")) ||
-			    !chain_append(out, number, (size_t)(end - number)) ||
-			    !text_append(out, SLICE_LITERAL("\r\n")))
+	for (uint32_t g = 0; g < stats->group_count; g++)
+		for (size_t i = 0; i < stats->groups[g].count; i++)
+			if (!append_counter(out, &stats->groups[g], i))
 				return false;
-		}
-	}
 	return text_append(out, SLICE_LITERAL("END\r\n"));
 }
 

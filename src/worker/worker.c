@@ -52,20 +52,20 @@ static const struct counter_description tcp_descriptions[] = {TCP_COUNTERS(COUNT
 static const struct counter_description net_descriptions[] = {NET_COUNTERS(COUNTER_DESCRIBE)};
 static const struct counter_description socket_descriptions[] = {SOCKET_COUNTERS(COUNTER_DESCRIBE)};
 
-static void group_add(struct worker *worker, const char *module,
-                      const struct counter_description *descriptions, size_t count,
-                      const void *counters)
+void worker_add_counters(struct worker *worker, const struct counter_group *group)
 {
 	struct stats *stats = &worker->stats;
 
 	ASSERT(stats->group_count < GROUP_COUNT_MAX);
-	worker->groups[stats->group_count++] =
-	    (struct counter_group){module, descriptions, count, counters};
+	worker->groups[stats->group_count++] = *group;
 }
 
-#define GROUP_ADD(worker, module, counters)                                                        \
-	group_add(worker, #module, module##_descriptions,                                          \
-	          sizeof(module##_descriptions) / sizeof(module##_descriptions[0]), counters)
+#define GROUP_ADD(worker, module, port_index, struct_of_counters)                                  \
+	worker_add_counters(worker,                                                                \
+	                    &(struct counter_group){                                               \
+	                        #module, port_index, module##_descriptions,                        \
+	                        sizeof(module##_descriptions) / sizeof(module##_descriptions[0]),  \
+	                        (const _Atomic uint64_t *)(struct_of_counters)})
 
 static bool opened(void *context, struct stream *stream)
 {
@@ -237,12 +237,12 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
 	worker->stats.groups = worker->groups;
-	GROUP_ADD(worker, worker, &worker->counters);
-	GROUP_ADD(worker, session, &worker->sessions.counters);
-	GROUP_ADD(worker, datagram, &worker->datagrams.counters);
-	GROUP_ADD(worker, shard, shard_counters(worker->shard));
-	GROUP_ADD(worker, store, shard_store_counters(worker->shard));
-	GROUP_ADD(worker, tcp, tcp_counters(worker->tcp));
+	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
+	GROUP_ADD(worker, session, COUNTER_NO_INDEX, &worker->sessions.counters);
+	GROUP_ADD(worker, datagram, COUNTER_NO_INDEX, &worker->datagrams.counters);
+	GROUP_ADD(worker, shard, COUNTER_NO_INDEX, shard_counters(worker->shard));
+	GROUP_ADD(worker, store, COUNTER_NO_INDEX, shard_store_counters(worker->shard));
+	GROUP_ADD(worker, tcp, COUNTER_NO_INDEX, tcp_counters(worker->tcp));
 	if (options->with_sockets) {
 		struct socket_options socket_options = socket_options_of(options);
 
@@ -253,7 +253,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		r = sockets_create(&worker->sockets, &socket_options, memory);
 		if (r < 0)
 			return r;
-		GROUP_ADD(worker, socket, socket_counters(worker->sockets));
+		GROUP_ADD(worker, socket, COUNTER_NO_INDEX, socket_counters(worker->sockets));
 	}
 	*ret_worker = worker;
 	return 0;
@@ -269,7 +269,7 @@ void worker_destroy(struct worker *worker)
 }
 
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
-                      bool probe, uint64_t random_seed, uint64_t now_us)
+                      uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us)
 {
 	struct net_user user = {segment, net_datagram, worker};
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
@@ -278,8 +278,7 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 
 	ASSERT(worker->net_count <= PORT_COUNT_MAX);
 	net_create(net, netif, &options, &user, now_us);
-	/* of several ports the groups are told apart by their order, which is the config's */
-	GROUP_ADD(worker, net, &net->counters);
+	GROUP_ADD(worker, net, port_index, &net->counters);
 }
 
 struct sockets *worker_sockets(struct worker *worker)

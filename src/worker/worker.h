@@ -48,11 +48,14 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 /* Ends kernel sockets; the memory is whoever gave it. Takes NULL. */
 void worker_destroy(struct worker *worker);
 
-/* Gives it a queue of a port. `probe`: this worker looks for duplicates of the port's addresses
- * and announces them. What the arguments point to must outlive the worker. At most
- * PORT_COUNT_MAX. */
+/* Gives it a queue of a port, whose place in the config is port_index. `probe`: this worker looks
+ * for duplicates of the port's addresses and announces them. What the arguments point to must
+ * outlive the worker. At most PORT_COUNT_MAX. */
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
-                      bool probe, uint64_t random_seed, uint64_t now_us);
+                      uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us);
+
+/* Lists counters that somebody else writes in `stats kante`, too: at most PORT_COUNT_MAX groups. */
+void worker_add_counters(struct worker *worker, const struct counter_group *group);
 
 /* Its kernel sockets, to listen on more ports; NULL without with_sockets. */
 struct sockets *worker_sockets(struct worker *worker);

@@ -109,7 +109,7 @@ static void server_create(struct sim *sim)
 	                    sim);
 	r = worker_create(&sim->worker, &options, &memory, sim->now_us);
 	ASSERT(r == 0);
-	worker_add_netif(sim->worker, &sim->netif.netif, &sim->port, true, 1, sim->now_us);
+	worker_add_netif(sim->worker, &sim->netif.netif, &sim->port, 0, true, 1, sim->now_us);
 	sim->published = worker_published(sim->worker);
 }
 
