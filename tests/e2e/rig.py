@@ -139,3 +139,15 @@ def load(namespace, address, *options, port=11211, timeout=1200):
     """kante-load over kernel sockets; every reply is checked byte for byte. Returns its report."""
     host = f"[{address}]" if ":" in address else address
     return namespace.run(LOAD, "--socket", f"{host}:{port}", *options, timeout=timeout).stdout
+
+
+def talk(namespace, address, text, port=11211, timeout=10):
+    """Sends text over one connection from within a namespace; returns all that comes back."""
+    return namespace.run("nc", "-N", "-w", str(timeout), address, str(port), input=text,
+                         timeout=timeout + 5).stdout
+
+
+def stats(namespace, address):
+    """What `stats kante` says, as numbers by name."""
+    reply = talk(namespace, address, "stats kante\r\nquit\r\n")
+    return {name: int(value) for name, value in re.findall(r"STAT (\S+) (\d+)", reply)}

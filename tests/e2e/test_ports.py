@@ -39,6 +39,7 @@ class TapPort(unittest.TestCase):
     tcp: 11211
     udp: 11211
     allow: [198.18.0.0/24, "fd00:198::/64"]
+  - {kind: socket, listen: "127.0.0.1:11211"}
 """
 
     def test_serves_and_leaves_no_interface(self):
@@ -52,8 +53,22 @@ class TapPort(unittest.TestCase):
                 serve_everybody(self, host, ADDRESSES)
                 rig.load(host, "198.18.0.2", "--udp", "--connections", "16", "--requests",
                          "20000", "--value-size", "0-1000", "--populate", "--keys", "1000")
+                counters = rig.stats(host, "127.0.0.1")
+                self.assertGreater(counters["tcp:accepted"], 2000)
+                self.assertGreater(counters["datagram:udp_requests"], 1000)
+                self.assertEqual(counters["port0:link_up"], 1)
                 self.assertEqual(kanted.stop(), 0, kanted.log())
             self.assertNotIn("kante0", host.links())
+
+    def test_one_connection_too_many_is_told_so(self):
+        config = self.CONFIG.replace("max_connections: 2000", "max_connections: 2")
+        with rig.namespaces(1) as (host,), rig.Kanted(config, host) as kanted:
+            host.run("ip", "link", "set", "kante0", "up")
+            host.run("ip", "addr", "add", "198.18.0.1/24", "dev", "kante0")
+            script = str(pathlib.Path(__file__).parent / "too_many.py")
+            # the limit is over both carriers together
+            host.run(rig.PYTHON, script, "2", "198.18.0.2", "127.0.0.1")
+            self.assertEqual(kanted.stop(), 0, kanted.log())
 
 
 class XdpPort(unittest.TestCase):
@@ -71,6 +86,9 @@ class XdpPort(unittest.TestCase):
                 self.assertRegex(host.run("ip", "link", "show", "veth0").stdout, "xdp")
                 client.run("ping", "-c", "3", "-i", "0.2", "198.18.0.2")
                 serve_everybody(self, client, ADDRESSES)
+                counters = rig.stats(client, "198.18.0.2")
+                self.assertGreater(counters["port0:redirected_tcp"], rig.OPERATIONS)
+                self.assertGreater(counters["port0:passed_protocol"], 0)  # the pings
                 self.assertEqual(kanted.stop(), 0, kanted.log())
             self.assertIsNone(re.search("xdp", host.run("ip", "link", "show", "veth0").stdout))
 
