@@ -279,6 +279,9 @@ void client_tcp_output(struct client_tcp *tcp, const struct client_tcp_emitter *
 		;
 	if (tcp->ack_now)
 		pure_ack(tcp, emitter, now_us);
+	/* what had no room to be sent will be, and has nothing to wait for until then */
+	if (tcp->output_wanted && tcp->snd_una == tcp->snd_max)
+		return;
 	if (tcp->retransmit_deadline_us == CLIENT_TCP_NEVER && unfinished(tcp))
 		tcp->retransmit_deadline_us = now_us + tcp->rto_us;
 }

@@ -60,6 +60,16 @@ static void slot_release(struct datagrams *datagrams, struct datagram_slot *slot
 	datagrams->busy_count--;
 }
 
+static size_t put_datagram(const struct datagram_slot *slot, uint8_t to[DATAGRAM_REQUEST_BYTES_MAX])
+{
+	store_be16(to, slot->id);
+	store_be16(to + 2, 0);
+	store_be16(to + 4, 1);
+	store_be16(to + 6, 0);
+	request_fill(&slot->request, 0, to + FRAME_HEADER_BYTES, slot->request.bytes);
+	return FRAME_HEADER_BYTES + slot->request.bytes;
+}
+
 size_t datagrams_ask(struct datagrams *datagrams, uint64_t intended_ns, uint64_t now_ns,
                      uint8_t to[DATAGRAM_REQUEST_BYTES_MAX])
 {
@@ -80,12 +90,7 @@ size_t datagrams_ask(struct datagrams *datagrams, uint64_t intended_ns, uint64_t
 	slot->sequence_next = 0;
 	slot->datagram_count = 0;
 	slot->is_busy = true;
-	store_be16(to, slot->id);
-	store_be16(to + 2, 0);
-	store_be16(to + 4, 1);
-	store_be16(to + 6, 0);
-	request_fill(&slot->request, 0, to + FRAME_HEADER_BYTES, slot->request.bytes);
-	return FRAME_HEADER_BYTES + slot->request.bytes;
+	return put_datagram(slot, to);
 }
 
 static void refuse(struct datagrams *datagrams, const char *what)
@@ -193,6 +198,29 @@ void datagrams_receive(struct datagrams *datagrams, const uint8_t *bytes, size_t
 		    slot_check(datagrams, slot, (struct slice){held->bytes, held->length}, now_ns);
 		shelf_give_back(datagrams->shelf, held);
 	}
+}
+
+void datagrams_reflected(struct datagrams *datagrams, const uint8_t *bytes, size_t length,
+                         uint64_t now_ns)
+{
+	uint8_t sent[DATAGRAM_REQUEST_BYTES_MAX];
+	struct datagram_slot *slot;
+
+	if (length < FRAME_HEADER_BYTES) {
+		refuse(datagrams, "a datagram came back too short");
+		return;
+	}
+	slot = &datagrams->slots[load_be16(bytes) % datagrams->slot_count];
+	if (!slot->is_busy || slot->id != load_be16(bytes)) {
+		datagrams->workload->counters.datagrams_late++;
+		return;
+	}
+	if (length != put_datagram(slot, sent) || memcmp(bytes, sent, length) != 0)
+		refuse(datagrams, "a datagram came back changed");
+	else
+		workload_count_reply(datagrams->workload, &slot->request, &slot->reply,
+		                     REPLY_REFLECTED, now_ns);
+	slot_release(datagrams, slot);
 }
 
 void datagrams_expire(struct datagrams *datagrams, uint64_t now_ns, uint64_t timeout_ns)

@@ -70,5 +70,9 @@ size_t datagrams_ask(struct datagrams *datagrams, uint64_t intended_ns, uint64_t
 void datagrams_receive(struct datagrams *datagrams, const uint8_t *bytes, size_t length,
                        uint64_t now_ns);
 
+/* The same where a reflector answers, which sends every datagram back as it was. */
+void datagrams_reflected(struct datagrams *datagrams, const uint8_t *bytes, size_t length,
+                         uint64_t now_ns);
+
 /* Gives up on, and counts as unanswered, what was sent timeout_ns ago or before. */
 void datagrams_expire(struct datagrams *datagrams, uint64_t now_ns, uint64_t timeout_ns);

@@ -41,6 +41,7 @@ enum reply_verdict {
 	REPLY_SERVER_ERROR, /* SERVER_ERROR: refused, say for want of memory */
 	REPLY_CLIENT_ERROR, /* ERROR or CLIENT_ERROR: our requests deserve neither */
 	REPLY_BROKEN,       /* not a reply to this request; where the next starts is unknown */
+	REPLY_REFLECTED,    /* no reply: the request itself has come back, see datagrams.h */
 };
 
 #define REPLY_LINE_BYTES_MAX 256

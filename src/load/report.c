@@ -46,6 +46,27 @@ static void table_populated(const struct report *report, FILE *to)
 	if ((always) || counters->name > 0)                                                        \
 		table_number(to, label, counters->name);
 
+#define TABLE_LINK(name, help) table_number(to, help, report->link->link.name);
+#define TABLE_TCP(name, help)                                                                      \
+	if (report->link->tcp.name > 0)                                                            \
+		fprintf(to, "  %-26s %18" PRIu64 "\n", #name, report->link->tcp.name);
+
+/* Of the whole run, populating too. */
+static void table_link(const struct report *report, FILE *to)
+{
+	LINK_COUNTERS(TABLE_LINK)
+	table_number(to, "frames dropped, incoming", report->receive_drops);
+	table_number(to, "frames dropped, outgoing", report->transmit_drops);
+	if (report->link->tcp.segments_sent > 0)
+		fprintf(to, "TCP\n");
+	CLIENT_TCP_COUNTERS(TABLE_TCP)
+	for (uint32_t i = 0; i < CLIENT_TCP_VIOLATION_COUNT; i++) {
+		if (report->link->violations[i] > 0)
+			fprintf(to, "  the server: %s: %" PRIu64 " times\n",
+			        client_tcp_violation_text(i), report->link->violations[i]);
+	}
+}
+
 void report_table(const struct report *report, FILE *to)
 {
 	const struct workload_counters *counters = &report->workload->counters;
@@ -67,6 +88,8 @@ void report_table(const struct report *report, FILE *to)
 	for (size_t i = 0; i < PERCENTILE_COUNT; i++)
 		table_microseconds(to, percentiles[i].label,
 		                   histogram_percentile_ns(latency, percentiles[i].permille));
+	if (report->link != NULL)
+		table_link(report, to);
 	if (report->workload->first_fault[0] != '\0')
 		fprintf(to, "first fault: %s\n", report->workload->first_fault);
 	if (report->has_stopped_populating)
@@ -86,6 +109,23 @@ static void json_counters(FILE *to, const struct workload_counters *counters)
 
 	fputc('{', to);
 	WORKLOAD_COUNTERS(JSON_COUNTER)
+	fputc('}', to);
+}
+
+#define JSON_LINK(name, help) fprintf(to, "\"" #name "\":%" PRIu64 ",", report->link->link.name);
+#define JSON_TCP(name, help)                                                                       \
+	fprintf(to, "%s\"" #name "\":%" PRIu64, separator, report->link->tcp.name);                \
+	separator = ",";
+
+static void json_link(const struct report *report, FILE *to)
+{
+	const char *separator = "";
+
+	fputs(",\"link\":{", to);
+	LINK_COUNTERS(JSON_LINK)
+	fprintf(to, "\"receive_drops\":%" PRIu64 ",\"transmit_drops\":%" PRIu64 "},\"tcp\":{",
+	        report->receive_drops, report->transmit_drops);
+	CLIENT_TCP_COUNTERS(JSON_TCP)
 	fputc('}', to);
 }
 
@@ -122,7 +162,10 @@ void report_json(const struct report *report, FILE *to)
 	for (size_t i = 0; i < PERCENTILE_COUNT; i++)
 		fprintf(to, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", percentiles[i].name,
 		        histogram_percentile_ns(&workload->latency, percentiles[i].permille));
-	fputs("},\"first_fault\":", to);
+	fputc('}', to);
+	if (report->link != NULL)
+		json_link(report, to);
+	fputs(",\"first_fault\":", to);
 	json_text(to, workload->first_fault);
 	fprintf(to, ",\"stopped_populating\":%s",
 	        report->has_stopped_populating ? "true" : "false");

@@ -2,7 +2,7 @@
 /* What a run is told as: a table for people, one JSON object for programs. */
 #pragma once
 
-#include "load/workload.h"
+#include "load/link_carrier.h"
 
 #include <stdio.h>
 
@@ -18,6 +18,9 @@ struct report {
 	const struct workload_counters *populated;
 	bool has_stopped_populating; /* nothing was measured: the figures are the population's */
 	const struct workload *workload;
+	const struct link_totals *link; /* NULL with kernel sockets, as the next two are 0 */
+	uint64_t receive_drops;         /* frames, by the device, not taken from or … */
+	uint64_t transmit_drops;        /* … by it */
 	bool is_interrupted;
 	bool has_failed;
 };

@@ -136,6 +136,7 @@ void workload_count_reply(struct workload *workload, const struct request *reque
 		counters->wrong_bytes += reply->wrong_bytes;
 		note_line(workload, request, reply, "no proper reply");
 		return;
+	case REPLY_REFLECTED: break;
 	case REPLY_MORE: ASSERT(verdict != REPLY_MORE); return;
 	}
 	counters->requests++;

@@ -6,9 +6,9 @@
 
 #include <rte_ethdev.h>
 
-/* How often a burst that the device takes only in part is offered again. A ring that stays full
- * that long belongs to a peer that does not read: what is left is dropped, as a wire would. */
-#define TRANSMIT_ATTEMPTS 16
+/* With so many waiting no more are allocated; what was received and is sent back as an answer still
+ * has room. */
+#define QUEUE_FULL (DPDK_NETIF_QUEUE_MAX - NETIF_BURST_MAX)
 
 static void packet_fill(struct packet *packet, struct rte_mbuf *mbuf)
 {
@@ -78,33 +78,36 @@ static void release(struct netif *netif, struct packet *burst, uint32_t count)
 		rte_pktmbuf_free_seg(burst[i].handle);
 }
 
-static bool allocate(struct netif *netif, struct packet *ret_packet)
-{
-	struct dpdk_netif *self = (struct dpdk_netif *)netif;
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(self->pool);
-
-	if (unlikely(mbuf == NULL))
-		return false;
-	packet_fill(ret_packet, mbuf);
-	return true;
-}
-
 static void flush(struct netif *netif)
 {
 	struct dpdk_netif *self = (struct dpdk_netif *)netif;
 	uint16_t count = self->queued_count;
-	uint16_t sent = 0;
+	uint16_t sent;
 
 	if (count == 0)
 		return;
-	for (int attempt = 0; attempt < TRANSMIT_ATTEMPTS && sent < count; attempt++)
-		sent += rte_eth_tx_burst(self->device, self->queue, self->queued + sent,
-		                         (uint16_t)(count - sent));
-	if (unlikely(sent < count)) {
-		rte_pktmbuf_free_bulk(self->queued + sent, count - sent);
-		netif->transmit_drops += count - sent;
+	sent = rte_eth_tx_burst(self->device, self->queue, self->queued, count);
+	if (unlikely(sent < count))
+		memmove(self->queued, self->queued + sent,
+		        (count - sent) * sizeof(self->queued[0]));
+	self->queued_count = count - sent;
+}
+
+static bool allocate(struct netif *netif, struct packet *ret_packet)
+{
+	struct dpdk_netif *self = (struct dpdk_netif *)netif;
+	struct rte_mbuf *mbuf;
+
+	if (unlikely(self->queued_count >= QUEUE_FULL)) {
+		flush(netif);
+		if (self->queued_count >= QUEUE_FULL)
+			return false;
 	}
-	self->queued_count = 0;
+	mbuf = rte_pktmbuf_alloc(self->pool);
+	if (unlikely(mbuf == NULL))
+		return false;
+	packet_fill(ret_packet, mbuf);
+	return true;
 }
 
 static void request_checksums(struct rte_mbuf *mbuf, const struct packet *packet)
@@ -136,8 +139,13 @@ static void transmit(struct netif *netif, struct packet *packet)
 	mbuf->ol_flags = 0;
 	if (packet->flags & (PACKET_SUM_IP4 | PACKET_SUM_TCP | PACKET_SUM_UDP))
 		request_checksums(mbuf, packet);
+	if (unlikely(self->queued_count == DPDK_NETIF_QUEUE_MAX)) {
+		rte_pktmbuf_free_seg(mbuf);
+		netif->transmit_drops++;
+		return;
+	}
 	self->queued[self->queued_count++] = mbuf;
-	if (self->queued_count == NETIF_BURST_MAX)
+	if (self->queued_count % NETIF_BURST_MAX == 0)
 		flush(netif);
 }
 

@@ -6,6 +6,9 @@
 
 #include <rte_mbuf.h>
 
+/* Frames that wait for room in the device's ring. */
+#define DPDK_NETIF_QUEUE_MAX (8 * NETIF_BURST_MAX)
+
 struct dpdk_netif {
 	struct netif netif;
 	struct rte_mempool *pool; /* this queue's own */
@@ -13,7 +16,7 @@ struct dpdk_netif {
 	uint16_t queue;
 	uint16_t queued_count;
 	uint64_t chained_drops; /* frames in several pieces, which never should come */
-	struct rte_mbuf *queued[NETIF_BURST_MAX];
+	struct rte_mbuf *queued[DPDK_NETIF_QUEUE_MAX];
 };
 
 /* `netif` is zeroed, cache-line aligned memory of the caller's. */

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How often to look whether a client has made room, before a frame is dropped, as a wire would. */
+/* How often to look whether a client has made room, before the sender has to wait. */
 #define TRANSMIT_ATTEMPTS 64
 
 /* One read of memory that somebody else may be writing. */
@@ -140,16 +140,6 @@ static void release(struct netif *netif, struct packet *burst, uint32_t count)
 		link->free[link->free_count++] = burst[i].handle;
 }
 
-static bool allocate(struct netif *netif, struct packet *ret_packet)
-{
-	struct memif_link *link = link_of(netif);
-
-	if (link->free_count == 0)
-		return false;
-	packet_fill(ret_packet, link->free[--link->free_count], 0);
-	return true;
-}
-
 static void post(struct memif_peer *peer)
 {
 	if (peer->transmit_posted == peer->transmit_next)
@@ -159,37 +149,47 @@ static void post(struct memif_peer *peer)
 	peer->transmit_posted = peer->transmit_next;
 }
 
-/* How many slots there are to send into; looks again for a while when there are none. */
-static uint16_t slots_free(struct memif_peer *peer)
+/* Whether so many frames can be sent; looks again for a while when they cannot. */
+static bool has_room(struct memif_peer *peer, uint16_t count)
 {
-	uint16_t count = 0;
+	uint16_t room = (uint16_t)(peer->transmit_end - peer->transmit_next);
 
-	for (int attempt = 0; attempt < TRANSMIT_ATTEMPTS && count == 0; attempt++) {
-		/* Acquire: pairs with the client's release of head, after it has read the slot. */
-		count = (uint16_t)(__atomic_load_n(&peer->to_client->head, __ATOMIC_ACQUIRE) -
-		                   peer->transmit_next);
-		if (count == 0)
-			post(peer);
+	for (int attempt = 0; attempt < TRANSMIT_ATTEMPTS && room < count; attempt++) {
+		post(peer);
+		/* Acquire: pairs with the client's release of head, after it has read the slots. */
+		peer->transmit_end = __atomic_load_n(&peer->to_client->head, __ATOMIC_ACQUIRE);
+		room = (uint16_t)(peer->transmit_end - peer->transmit_next);
 	}
-	return count;
+	return room >= count;
+}
+
+static bool allocate(struct netif *netif, struct packet *ret_packet)
+{
+	struct memif_link *link = link_of(netif);
+	struct memif_peer *peer = atomic_load_explicit(&link->peer, memory_order_acquire);
+
+	/* What was received and is sent back as an answer still has room. */
+	if (link->free_count == 0 ||
+	    (peer != NULL &&
+	     !has_room(peer, min_u32(NETIF_BURST_MAX, peer->to_client_slots / 8) + 1)))
+		return false;
+	packet_fill(ret_packet, link->free[--link->free_count], 0);
+	return true;
 }
 
 static bool frame_send(struct memif_link *link, const struct packet *packet)
 {
 	struct memif_peer *peer = atomic_load_explicit(&link->peer, memory_order_acquire);
 	struct memif_slot *slot;
-	uint16_t count;
 	uint32_t room;
 	uint8_t *to;
 
-	if (peer == NULL)
-		return false;
-	count = slots_free(peer);
-	if (count == 0)
+	if (peer == NULL || !has_room(peer, 1))
 		return false;
 	slot = &peer->to_client->slots[peer->transmit_next & (peer->to_client_slots - 1)];
 	to = slot_memory(peer, slot, &room);
-	if (count > peer->to_client_slots || to == NULL) {
+	if ((uint16_t)(peer->transmit_end - peer->transmit_next) > peer->to_client_slots ||
+	    to == NULL) {
 		link_break(link);
 		return false;
 	}

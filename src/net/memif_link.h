@@ -32,6 +32,7 @@ struct memif_peer {
 	uint16_t receive_next;    /* slot, counted on without wrapping to the ring */
 	uint16_t transmit_next;   /* likewise */
 	uint16_t transmit_posted; /* what the client knows */
+	uint16_t transmit_end;    /* behind the last slot that is ours to fill, when last seen */
 };
 
 struct memif_link {

@@ -143,6 +143,7 @@ uint32_t net_poll(struct net *net, uint64_t now_us)
 	struct packet burst[NETIF_BURST_MAX];
 	uint32_t count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
 
+	net->is_full = false;
 	if (count == 0)
 		return 0;
 	counter_add(&net->counters.frames_received, count);
@@ -189,6 +190,7 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 
 	if (!net->netif->ops->allocate(net->netif, ret_packet)) {
 		counter_add(&net->counters.no_packet_memory, 1);
+		net->is_full = true;
 		return NULL;
 	}
 	at = ret_packet->data;

@@ -23,7 +23,7 @@
 #define NET_COUNTERS(X)                                                                            \
 	X(frames_received, "frames", COUNTER_TOTAL, "Frames that came in")                         \
 	X(frames_sent, "frames", COUNTER_TOTAL, "Frames given to the device")                      \
-	X(no_packet_memory, "frames", COUNTER_TOTAL, "Not sent: no packet memory")                 \
+	X(no_packet_memory, "frames", COUNTER_TOTAL, "Not sent now: no memory, or device behind")  \
 	X(eth_short, "frames", COUNTER_TOTAL, "Dropped: shorter than its headers")                 \
 	X(eth_not_ours, "frames", COUNTER_TOTAL, "Dropped: for another MAC address")               \
 	X(eth_unknown_type, "frames", COUNTER_TOTAL, "Dropped: neither IP nor ARP, or two tags")   \
@@ -105,6 +105,7 @@ struct net {
 	struct net_address addresses[PORT_ADDRESS_COUNT_MAX];
 	uint32_t address_count;
 	bool kernel_answers; /* xdp: the kernel does ARP, neighbour discovery and ICMP */
+	bool is_full;        /* in this turn: no packet memory, or the device is behind */
 	uint64_t next_us;    /* earliest next_us of the addresses */
 	uint64_t icmp_tokens;
 	uint64_t icmp_refill_us;
@@ -120,7 +121,8 @@ struct net_options {
 void net_create(struct net *net, struct netif *netif, const struct net_options *options,
                 const struct net_user *user, uint64_t now_us);
 
-/* Takes in one burst. Gives the frames back to the netif. Returns how many there were. */
+/* Begins a turn: takes in one burst. Gives the frames back to the netif. Returns how many there
+ * were. */
 uint32_t net_poll(struct net *net, uint64_t now_us);
 
 /* Sends what is due: probes, announcements. */

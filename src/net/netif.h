@@ -41,10 +41,11 @@ struct netif_ops {
 	uint32_t (*receive)(struct netif *netif, struct packet *ret_burst, uint32_t count_max);
 	/* Gives received frames, or allocated ones that will not be sent, back. */
 	void (*release)(struct netif *netif, struct packet *burst, uint32_t count);
-	/* Memory for one frame of up to mtu + 18 bytes. False: there is none now. */
+	/* Memory for one frame of up to mtu + 18 bytes. False: there is none now, or the device is
+	 * behind with what it was given, and a frame would only be lost. */
 	bool (*allocate)(struct netif *netif, struct packet *ret_packet);
-	/* Queues a frame; its memory is the netif's again. What the device does not take is dropped
-	 * and counted. */
+	/* Queues a frame; its memory is the netif's again. What there is no place for (the sender
+	 * did not allocate it, or the link is down) is dropped and counted. */
 	void (*transmit)(struct netif *netif, struct packet *packet);
 	/* Rings the doorbell for all that transmit() has queued. */
 	void (*flush)(struct netif *netif);

@@ -215,6 +215,10 @@ static void connection_flush(struct tcp_connection *connection, uint64_t now_us)
 	}
 	if (connection->state == TCP_SYN_RCVD)
 		return;
+	if (connection->path.net->is_full) { /* one has found out; no need for all to */
+		connection_mark(connection);
+		return;
+	}
 	connection_output(connection, now_us);
 }
 

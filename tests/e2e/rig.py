@@ -141,6 +141,13 @@ def load(namespace, address, *options, port=11211, timeout=1200):
     return namespace.run(LOAD, "--socket", f"{host}:{port}", *options, timeout=timeout).stdout
 
 
+def load_memif(path, local, remote, *options, port=11211, timeout=1200):
+    """kante-load with its own TCP, over a memif; it and kanted poll, each on a core."""
+    host = f"[{remote}]" if ":" in remote else remote
+    return run("taskset", "-c", "0", LOAD, "--memif", path, "--local", local, "--remote",
+               f"{host}:{port}", *options, timeout=timeout).stdout
+
+
 def talk(namespace, address, text, port=11211, timeout=10):
     """Sends text over one connection from within a namespace; returns all that comes back."""
     return namespace.run("nc", "-N", "-w", str(timeout), address, str(port), input=text,

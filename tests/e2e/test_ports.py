@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of port serves real clients, IPv4 and IPv6, and leaves nothing behind."""
+import os
 import pathlib
 import re
+import tempfile
 import unittest
 
 import rig
@@ -91,6 +93,53 @@ class XdpPort(unittest.TestCase):
                 self.assertGreater(counters["port0:passed_protocol"], 0)  # the pings
                 self.assertEqual(kanted.stop(), 0, kanted.log())
             self.assertIsNone(re.search("xdp", host.run("ip", "link", "show", "veth0").stdout))
+
+
+class MemifPort(unittest.TestCase):
+    NETWORKS = (("198.18.1.1", "198.18.1.2"), ("fd00:198:1::1", "fd00:198:1::2"))
+
+    def test_serves_clients_one_after_the_other_and_leaves_no_socket(self):
+        with tempfile.TemporaryDirectory() as folder, rig.namespaces(1) as (host,):
+            path = f"{folder}/memif.sock"
+            config = CONFIG_HEAD + f"""workers: [{os.cpu_count() - 1}]
+ports:
+  - kind: memif
+    socket: {path}
+    addresses: [198.18.1.2/24, "fd00:198:1::2/64"]
+    tcp: 11211
+    udp: 11211
+    allow: any
+  - {{kind: socket, listen: "127.0.0.1:11211"}}
+"""
+            with rig.Kanted(config, host) as kanted:
+                for local, remote in self.NETWORKS:
+                    report = rig.load_memif(
+                        path, local, remote, "--connections", "1000", "--requests",
+                        str(rig.OPERATIONS), "--value-size", "0-1048576", "--keys", "2000",
+                        "--set-percent", "30")
+                    print(f"\n{self.id()} {remote}\n{report}", end="")
+                    rig.load_memif(path, local, remote, "--udp", "--connections", "16",
+                                   "--requests", "20000", "--value-size", "0-1000", "--populate",
+                                   "--keys", "1000")
+                counters = rig.stats(host, "127.0.0.1")
+                self.assertGreater(counters["tcp:accepted"], 2000)
+                self.assertGreater(counters["datagram:udp_requests"], 2000)
+                rig.wait_until(lambda: rig.stats(host, "127.0.0.1")["port0:link_up"] == 0, 5,
+                               "the last client has left")
+                self.assertEqual(kanted.stop(), 0, kanted.log())
+            self.assertFalse(os.path.exists(path))
+
+    def test_a_client_that_cannot_be_served_is_told_why(self):
+        def refused(*options):
+            return rig.run(rig.LOAD, *options, check=False).stderr
+
+        with tempfile.TemporaryDirectory() as folder:
+            to = ("--local", "198.18.1.1", "--remote", "198.18.1.2:11211")
+            self.assertIn("start the server first", refused("--memif", f"{folder}/none", *to))
+            self.assertIn("need --local", refused("--memif", f"{folder}/none"))
+            self.assertIn("both be IPv4", refused("--memif", "x", "--local", "::1", *to[2:]))
+            self.assertIn("only one of", refused("--memif", "x", "--socket", "y:1"))
+            self.assertIn("ADDRESS:PORT", refused("--memif", "x", *to[:2], "--remote", "1.2.3.4"))
 
 
 if __name__ == "__main__":

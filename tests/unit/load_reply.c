@@ -42,6 +42,7 @@ static enum outcome outcome_at(const uint8_t *bytes, size_t length, size_t split
 
 	switch (check_split(&reply, &request, bytes, length, split)) {
 	case REPLY_HIT: return reply.is_wrong ? OUTCOME_WRONG : OUTCOME_RIGHT;
+	case REPLY_REFLECTED:
 	case REPLY_BROKEN: return OUTCOME_BROKEN;
 	case REPLY_MORE: return OUTCOME_MORE;
 	default: return OUTCOME_OTHER;

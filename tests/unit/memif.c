@@ -247,6 +247,33 @@ static void test_frames_go_both_ways(void)
 	rig_close(&rig);
 }
 
+/* Nothing is lost to a client that is slow: the sender has to wait, and knows. */
+static void test_a_full_ring_gives_no_frames(void)
+{
+	struct packet packet;
+	struct rig rig;
+	int sent = 0;
+
+	rig_open(&rig);
+	rig_attach(&rig);
+	rig_poll(&rig);
+	CU_ASSERT_FALSE(rig.netif->ops->allocate(rig.netif, &packet));
+	__atomic_store_n(&ring_at(&rig, TO_CLIENT_AT)->head, 1u << RING_LOG2, __ATOMIC_RELEASE);
+	while (sent < 100 && rig.netif->ops->allocate(rig.netif, &packet)) {
+		packet.length = 60;
+		rig.netif->ops->transmit(rig.netif, &packet);
+		sent++;
+	}
+	CU_ASSERT_EQUAL(sent, (1 << RING_LOG2) - (1 << RING_LOG2) / 8);
+	CU_ASSERT_EQUAL(rig.netif->transmit_drops, 0);
+	/* seen although nothing was flushed: else both would wait for each other */
+	CU_ASSERT_EQUAL(ring_at(&rig, TO_CLIENT_AT)->tail, sent);
+	__atomic_store_n(&ring_at(&rig, TO_CLIENT_AT)->head, 2u << RING_LOG2, __ATOMIC_RELEASE);
+	CU_ASSERT_TRUE_FATAL(rig.netif->ops->allocate(rig.netif, &packet));
+	rig.netif->ops->release(rig.netif, &packet, 1);
+	rig_close(&rig);
+}
+
 static void test_broken_rings_are_hung_up_on(void)
 {
 	static const struct {
@@ -362,6 +389,7 @@ static void test_a_client_that_dies_makes_room_for_the_next(void)
 
 static const struct unit_case cases[] = {
     {"frames go both ways", test_frames_go_both_ways},
+    {"a full ring gives no frames", test_a_full_ring_gives_no_frames},
     {"clients with broken rings are hung up on", test_broken_rings_are_hung_up_on},
     {"a frame of many slots is not copied past its buffer",
      test_a_frame_of_many_slots_is_not_copied_past_its_buffer},
