@@ -117,6 +117,7 @@ static void facts_read(void *context, struct stats_facts *ret_facts)
 	    .rejected_connections =
 	        counter_read(&worker_counters(facts->worker)->rejected_connections),
 	    .value_bytes_max = facts->config->item_bytes_max,
+	    .idle_timeout_s = (facts->config->idle_timeout_us + 999999) / 1000000, /* 0: off */
 	    .tcp_port = port->tcp_port,
 	    .udp_port = port->udp_port,
 	    .version = KANTE_VERSION,

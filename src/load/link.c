@@ -86,7 +86,7 @@ static int eal_start(const char *device)
 	return r < 0 ? -rte_errno : 0;
 }
 
-static int device_open(struct link *link)
+static int device_open(struct link *link, const char *device)
 {
 	uint16_t rx_count = DESCRIPTOR_COUNT, tx_count = DESCRIPTOR_COUNT;
 	struct rte_eth_conf conf = {0};
@@ -121,6 +121,9 @@ static int device_open(struct link *link)
 	if (r < 0)
 		return r;
 	(void)rte_eth_allmulticast_enable(link->device); /* neighbour solicitations, if it can */
+	/* What DPDK says is the address of the kernel's end of a tap; ours is the other. */
+	if (strncmp(device, "net_tap", 7) == 0)
+		mac.addr_bytes[0] ^= 0x04;
 	dpdk_netif_create(&link->netif, link->device, 0, pool, mtu, mac.addr_bytes, 0);
 	return 0;
 }
@@ -157,7 +160,7 @@ int link_open(struct link **ret_link, const char *device)
 		return -ENOMEM;
 	}
 	memset(link, 0, sizeof(*link));
-	r = device_open(link);
+	r = device_open(link, device);
 	if (r == 0)
 		r = link_await(link);
 	if (r < 0) {

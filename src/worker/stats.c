@@ -175,7 +175,7 @@ static const struct stat_line settings_lines[] = {
     CONSTANT("warm_max_factor", "2.00"),
     CONSTANT("temp_lru", "no"),
     CONSTANT("temporary_ttl", "61"),
-    CONSTANT("idle_timeout", "0"),
+    NUMBER("idle_timeout", facts.idle_timeout_s),
     CONSTANT("watcher_logbuf_size", "262144"),
     CONSTANT("worker_logbuf_size", "65536"),
     CONSTANT("read_buf_mem_limit", "0"),

@@ -17,6 +17,7 @@ struct stats_facts {
 	uint64_t connection_count_max;
 	uint64_t rejected_connections;
 	uint64_t value_bytes_max;
+	uint64_t idle_timeout_s;
 	uint64_t tcp_port;
 	uint64_t udp_port;
 	const char *version;
