@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kanted: reads the config, brings the ports up, starts the workers, and takes all of it down
  * again. This file is the one place that knows every part. */
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "control/config.h"
@@ -56,6 +57,7 @@ struct kanted {
 	pthread_t thread;
 	bool thread_runs;
 	_Atomic bool stop;
+	_Atomic bool worker_returned; /* set by the worker, which then touches nothing of ours */
 	uint64_t start_us;
 };
 
@@ -319,6 +321,8 @@ static int worker_loop(void *context)
 		else if (++empty_turns > IDLE_TURNS && kanted->dpdk != NULL)
 			nanosleep(&rest, NULL);
 	}
+	/* Release: pairs with the acquire in worker_join(); all that the worker did is done. */
+	atomic_store_explicit(&kanted->worker_returned, true, memory_order_release);
 	return 0;
 }
 
@@ -436,13 +440,23 @@ static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
 	}
 }
 
+/* All that the worker has used may be taken down afterwards. */
+static void worker_join(struct kanted *kanted)
+{
+	if (kanted->dpdk != NULL)
+		dpdk_join(kanted->dpdk);
+	else
+		pthread_join(kanted->thread, NULL);
+	/* Acquire: pairs with the release in worker_loop(). DPDK's join orders the threads too, but
+	 * inside of its library, where ThreadSanitizer sees nothing. */
+	ASSERT(atomic_load_explicit(&kanted->worker_returned, memory_order_acquire));
+}
+
 static void stop_all(struct kanted *kanted)
 {
 	atomic_store_explicit(&kanted->stop, true, memory_order_relaxed);
-	if (kanted->thread_runs && kanted->dpdk != NULL)
-		dpdk_join(kanted->dpdk);
-	else if (kanted->thread_runs)
-		pthread_join(kanted->thread, NULL);
+	if (kanted->thread_runs)
+		worker_join(kanted);
 	worker_destroy(kanted->worker);
 	dpdk_stop(kanted->dpdk);
 	if (kanted->memory.base != NULL)

@@ -181,7 +181,8 @@ uint64_t link_receive_drops(const struct link *link)
 	struct rte_eth_stats stats = {0};
 
 	(void)rte_eth_stats_get(link->device, &stats);
-	return stats.imissed + stats.ierrors + stats.rx_nombuf + link->netif.chained_drops;
+	return stats.imissed + stats.ierrors + stats.rx_nombuf +
+	       counter_read(&link->netif.chained_drops);
 }
 
 void link_close(struct link *link)

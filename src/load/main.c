@@ -241,7 +241,7 @@ static int run_all(const struct options *options, const struct way_open *way,
 	if (way->link != NULL) {
 		report.link = link_carrier_totals(way->carrier);
 		report.receive_drops = link_receive_drops(way->link);
-		report.transmit_drops = link_netif(way->link)->transmit_drops;
+		report.transmit_drops = counter_read(&link_netif(way->link)->transmit_drops);
 	}
 	if (options->is_json)
 		report_json(&report, stdout);

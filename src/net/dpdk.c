@@ -413,12 +413,10 @@ void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_coun
 	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
 		const struct netif *netif = dpdk_netif(dpdk, port_index, worker);
 
-		/* The worker writes meanwhile; a value a moment old will do. */
 		if (netif != NULL)
-			drops += __atomic_load_n(&netif->transmit_drops, __ATOMIC_RELAXED);
+			drops += counter_read(&netif->transmit_drops);
 		if (port->netifs[worker] != NULL)
-			errors +=
-			    __atomic_load_n(&port->netifs[worker]->chained_drops, __ATOMIC_RELAXED);
+			errors += counter_read(&port->netifs[worker]->chained_drops);
 	}
 	if (port->xdp != NULL)
 		xdp_counters_read(port->xdp, xdp);

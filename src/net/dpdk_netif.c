@@ -51,7 +51,7 @@ static inline uint32_t receive(struct dpdk_netif *netif, struct packet *ret_burs
 
 		if (unlikely(mbuf->nb_segs != 1)) {
 			rte_pktmbuf_free(mbuf);
-			netif->chained_drops++;
+			counter_add(&netif->chained_drops, 1);
 			continue;
 		}
 		packet_fill(&ret_burst[count], mbuf);
@@ -141,7 +141,7 @@ static void transmit(struct netif *netif, struct packet *packet)
 		request_checksums(mbuf, packet);
 	if (unlikely(self->queued_count == DPDK_NETIF_QUEUE_MAX)) {
 		rte_pktmbuf_free_seg(mbuf);
-		netif->transmit_drops++;
+		counter_add(&netif->transmit_drops, 1);
 		return;
 	}
 	self->queued[self->queued_count++] = mbuf;

@@ -15,7 +15,7 @@ struct dpdk_netif {
 	uint16_t device;          /* DPDK's port id */
 	uint16_t queue;
 	uint16_t queued_count;
-	uint64_t chained_drops; /* frames in several pieces, which never should come */
+	_Atomic uint64_t chained_drops; /* frames in several pieces, which never should come */
 	struct rte_mbuf *queued[DPDK_NETIF_QUEUE_MAX];
 };
 

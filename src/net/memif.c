@@ -467,9 +467,8 @@ uint64_t memif_receive_drops(struct memif *memif)
 {
 	uint64_t sum = 0;
 
-	/* The worker writes meanwhile; a value a moment old will do. */
 	for (uint32_t i = 0; i < memif->link_count; i++)
-		sum += __atomic_load_n(&memif->links[i].link.receive_drops, __ATOMIC_RELAXED);
+		sum += counter_read(&memif->links[i].link.receive_drops);
 	return sum;
 }
 

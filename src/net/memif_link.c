@@ -96,6 +96,9 @@ static uint32_t receive(struct netif *netif, struct packet *ret_burst, uint32_t 
 
 	/* Release: whoever sees it (memif_link_left()) knows all use of older peers to be over. */
 	atomic_store_explicit(&link->polls, polls + 1, memory_order_release);
+	/* Compiler only: the count is stored before the peer is loaded. Pairs with the barrier that
+	 * memif_link_detach() puts on this thread, which keeps the processor to that order. */
+	atomic_signal_fence(memory_order_seq_cst);
 	peer = atomic_load_explicit(&link->peer, memory_order_acquire);
 	if (peer == NULL)
 		return 0;
@@ -120,7 +123,7 @@ static uint32_t receive(struct netif *netif, struct packet *ret_burst, uint32_t 
 		peer->receive_next += slots;
 		available -= slots;
 		if (verdict == FRAME_TOO_LONG) {
-			link->receive_drops++;
+			counter_add(&link->receive_drops, 1);
 			continue;
 		}
 		link->free_count--;
@@ -205,7 +208,7 @@ static bool frame_send(struct memif_link *link, const struct packet *packet)
 static void transmit(struct netif *netif, struct packet *packet)
 {
 	if (!frame_send(link_of(netif), packet))
-		netif->transmit_drops++;
+		counter_add(&netif->transmit_drops, 1);
 	release(netif, packet, 1);
 }
 

@@ -42,8 +42,8 @@ struct memif_link {
 	_Atomic(struct memif_peer *) peer;
 	/* Grows with each receive(), when the worker uses no peer that it loaded before. */
 	_Atomic uint64_t polls;
-	atomic_bool broken;     /* the worker has seen the client break the rules */
-	uint64_t receive_drops; /* frames that were too long */
+	atomic_bool broken;             /* the worker has seen the client break the rules */
+	_Atomic uint64_t receive_drops; /* frames that were too long */
 	uint8_t *memory;
 	uint32_t free_count;
 	uint8_t *free[MEMIF_BUFFER_COUNT];

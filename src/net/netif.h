@@ -5,6 +5,8 @@
  * Owner: the worker; nobody else calls. */
 #pragma once
 
+#include "base/counter.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,5 +59,5 @@ struct netif {
 	uint16_t mtu;      /* bytes of an IP packet */
 	uint16_t offloads; /* NETIF_… */
 	uint8_t mac[6];
-	uint64_t transmit_drops; /* frames that the device did not take; the worker is the writer */
+	_Atomic uint64_t transmit_drops; /* frames the device did not take; the worker writes */
 };
