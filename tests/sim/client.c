@@ -72,7 +72,7 @@ void client_destroy(struct client *client)
 static void connection_open(struct client *client)
 {
 	struct random *random = &client->random;
-	uint32_t receive_bytes = 4096u << random_below(random, 5);
+	uint32_t receive_bytes = 1024u << random_below(random, 7);
 	const struct wire_options *wire = &client->sim->wire.options;
 	struct client_tcp_options options = {
 	    .path = &client->path,
@@ -90,6 +90,8 @@ static void connection_open(struct client *client)
 
 	/* one draw a statement: within one, their order would be the compiler's choice */
 	options.initial_sequence = (uint32_t)random_u64(random);
+	if (random_below(random, 4) == 0) /* its numbers soon wrap */
+		options.initial_sequence = 0u - (uint32_t)random_below(random, 20000);
 	options.mss = 1440;
 	if (random_below(random, 4) == 0)
 		options.mss = 536 + (uint16_t)random_below(random, 900);
@@ -104,21 +106,12 @@ static void connection_open(struct client *client)
 	client->slow_reader = random_below(random, 5) == 0;
 	client->aborts = random_below(random, 6) == 0;
 	client->half_closes = random_below(random, 3) == 0;
+	client->quits = random_below(random, 4) == 0;
+	client->awaits_close = false;
 	client->closing = false;
 	talk_create(&client->talk, &client->sim->board, random_u64(random));
 	client->talking = true;
 	client_tcp_open(&client->tcp, &options);
-}
-
-/* A corrupt wire makes wrong checksums, which are not the server's. */
-static bool violated(const struct client *client)
-{
-	uint32_t excused = 0;
-
-	if (client->sim->wire.options.damage_ppm > 0)
-		excused = client->tcp.violations[CLIENT_TCP_VIOLATION_CHECKSUM] +
-		          client->tcp.violations[CLIENT_TCP_VIOLATION_HEADER];
-	return client->tcp.counters.violations > excused;
 }
 
 static void connection_finish(struct client *client)
@@ -127,7 +120,7 @@ static void connection_finish(struct client *client)
 	enum client_tcp_state state = client->tcp.state;
 
 	talk_hear(&client->talk, NULL, 0, sim->now_us);
-	if (violated(client)) {
+	if (client->tcp.counters.violations > 0) {
 		char text[CLIENT_TCP_VIOLATION_TEXT_MAX];
 
 		client_tcp_format_violation(&client->tcp, text);
@@ -216,6 +209,9 @@ void client_receive(struct client *client, const uint8_t *data, uint16_t length)
 
 	if (!frame_parse(&frame, data, length))
 		return;
+	/* on a wire that damages, a wrong checksum is not the server's */
+	if (!frame.checksum_good && client->sim->wire.options.damage_ppm > 0)
+		return;
 	if (frame.kind == FRAME_TCP && client->talking &&
 	    frame.destination_port == client->local_port)
 		client_tcp_input(&client->tcp, &frame, client->sim->now_us);
@@ -223,6 +219,19 @@ void client_receive(struct client *client, const uint8_t *data, uint16_t length)
 		answer_by_reset(client, &frame);
 	else if (frame.kind == FRAME_UDP && frame.checksum_good)
 		udp_answer(client, frame.payload);
+}
+
+/* One of the two closes first; with a half-closing client that quits, both may. */
+static void connection_close(struct client *client)
+{
+	if (client->quits) {
+		talk_quit(&client->talk);
+		client->quits = false;
+		client->awaits_close = !client->half_closes;
+	} else if (!client->awaits_close || client->tcp.state == CLIENT_TCP_PEER_CLOSED) {
+		client_tcp_close(&client->tcp);
+		client->closing = true;
+	}
 }
 
 static void talk_on(struct client *client)
@@ -248,10 +257,8 @@ static void talk_on(struct client *client)
 	if (client->aborts && client->requests_left < 5 && random_below(random, 10) == 0)
 		client_tcp_abort(tcp);
 	if (!client->closing && client->requests_left == 0 && talk->out_length == 0 &&
-	    (client->half_closes || talk->said_count == 0)) {
-		client_tcp_close(tcp);
-		client->closing = true;
-	}
+	    (client->half_closes || talk->said_count == 0))
+		connection_close(client);
 }
 
 bool client_act(struct client *client)
@@ -268,7 +275,8 @@ bool client_act(struct client *client)
 	}
 	if (sim->now_us >= client->next_action_us) {
 		/* a slow reader's window is at times closed for seconds */
-		client->read_budget = (uint32_t)random_below(&client->random, 6000);
+		client->read_budget =
+		    (uint32_t)random_below(&client->random, 6000 + sim->board.value_bytes_max / 4);
 		if (client->slow_reader)
 			client_tcp_resume(&client->tcp);
 		talk_on(client);

@@ -19,8 +19,10 @@ static void server_sent(void *context, const uint8_t *frame, uint16_t length)
 {
 	struct sim *sim = context;
 
-	if (frame[0] == 2 && frame[4] == 1 && frame[5] < sim->client_count)
-		wire_send(&sim->wire, frame[5], frame, length, sim->now_us);
+	if (frame[0] != 2 || frame[4] != 1 || frame[5] >= sim->client_count)
+		return;
+	watch_sent(&sim->clients[frame[5]].watch, frame, length);
+	wire_send(&sim->wire, frame[5], frame, length, sim->now_us);
 }
 
 static void facts(void *context, struct stats_facts *ret_facts)
@@ -46,7 +48,9 @@ static struct wire_options wire_choose(struct random *random)
 static struct worker_options worker_choose(struct sim *sim)
 {
 	bool small = random_below(&sim->random, 4) == 0;
-	uint32_t value_bytes_max = 4096u << random_below(&sim->random, 5);
+	/* large values, so that what is small is soon full */
+	uint32_t value_bytes_max = small ? 65536u << random_below(&sim->random, 3)
+	                                 : 4096u << random_below(&sim->random, 5);
 	struct worker_options options = {
 	    .shard = {.value_bytes_max = value_bytes_max,
 	              .hash_seed = random_u64(&sim->random),
@@ -72,14 +76,15 @@ static struct worker_options worker_choose(struct sim *sim)
 	options.tcp.half_open_count_max = 64;
 	options.tcp.receive_window_bytes = 4096u << random_below(&sim->random, 7);
 	options.tcp.user_timeout_us = 600000000;
-	options.tcp.time_wait_us = 1000000;
 	/* one draw a statement: within one, their order would be the compiler's choice */
 	options.tcp.secret.k0 = random_u64(&sim->random);
 	options.tcp.secret.k1 = random_u64(&sim->random);
 	options.shard.hash_seed = random_u64(&sim->random);
 	options.sessions.output_bytes_max = 4096u << random_below(&sim->random, 6);
-	sim->board.keys_may_vanish = small;
-	sim->board.value_bytes_max = min_u32(value_bytes_max / 2, 20000);
+	sim->board.memory_is_short = small;
+	sim->board.flushes = random_below(&sim->random, 6) == 0;
+	sim->board.keys_may_vanish = small || sim->board.flushes;
+	sim->board.value_bytes_max = value_bytes_max / 2;
 	return options;
 }
 
@@ -113,6 +118,25 @@ static void server_create(struct sim *sim)
 	sim->published = worker_published(sim->worker);
 }
 
+static void server_receive(struct sim *sim, const struct wire_frame *frame)
+{
+	uint32_t from = frame->data[11]; /* the last byte of a client's MAC address is its index */
+
+	if (memory_netif_inject(&sim->netif, frame->data, frame->length))
+		watch_received(&sim->clients[from].watch, frame->data, frame->length);
+}
+
+/* The server has had its turn: what it owed is there, if nothing has kept it from that. */
+static void check_watches(struct sim *sim)
+{
+	if (sim->wire.options.jitter_us > 0 || sim->packets_run_short)
+		return;
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		if (sim->clients[i].watch.owes)
+			board_fail(&sim->board,
+			           "client %u: three duplicate ACKs and no retransmission", i);
+}
+
 /* Hands over what has arrived; a full burst waits for the next turn. */
 static void deliver(struct sim *sim)
 {
@@ -121,7 +145,7 @@ static void deliver(struct sim *sim)
 	while (sim->netif.received_count < NETIF_BURST_MAX &&
 	       (frame = wire_receive(&sim->wire, sim->now_us)) != NULL) {
 		if (frame->to == SERVER)
-			memory_netif_inject(&sim->netif, frame->data, frame->length);
+			server_receive(sim, frame);
 		else
 			client_receive(&sim->clients[frame->to], frame->data, frame->length);
 		free(frame);
@@ -149,6 +173,7 @@ static bool step(struct sim *sim)
 	        : 0;
 	deliver(sim);
 	worker_turn(sim->worker, sim->now_us, 0);
+	check_watches(sim);
 	for (uint32_t i = 0; i < sim->client_count; i++)
 		anyone |= client_act(&sim->clients[i]);
 	return anyone;
@@ -171,7 +196,8 @@ static void check_quiet(struct sim *sim)
 	}
 	if (counter_read(&tcp->connections) + counter_read(&tcp->time_wait) != 0)
 		board_fail(&sim->board, "%llu connections are left after all have gone",
-		           (unsigned long long)counter_read(&tcp->connections));
+		           (unsigned long long)(counter_read(&tcp->connections) +
+		                                counter_read(&tcp->time_wait)));
 	if (blocks->free_count != blocks->block_count)
 		board_fail(&sim->board, "%u blocks are lost",
 		           blocks->block_count - blocks->free_count);
@@ -190,7 +216,7 @@ static void say_plan(const struct sim *sim)
 	       (unsigned long long)sim->seed, sim->client_count, sim->wire.options.loss_ppm,
 	       sim->wire.options.duplicate_ppm, sim->wire.options.damage_ppm,
 	       sim->wire.options.delay_us, sim->wire.options.jitter_us, sim->board.value_bytes_max,
-	       sim->board.keys_may_vanish ? "little" : "enough",
+	       sim->board.memory_is_short ? "little" : "enough",
 	       sim->packets_run_short ? "few" : "enough");
 }
 

@@ -24,6 +24,7 @@ struct client {
 	struct random random;
 	struct frame_path path;
 	struct client_tcp tcp;
+	struct loss_watch watch;
 	struct talk talk;
 	bool talking;
 	bool closing;
@@ -35,6 +36,8 @@ struct client {
 	bool slow_reader;
 	bool aborts;      /* in the middle */
 	bool half_closes; /* before the replies are there */
+	bool quits;       /* asks the server to close first */
+	bool awaits_close;
 	uint64_t next_action_us;
 	uint64_t udp_acknowledged; /* of udp_key, when the last question by UDP was asked */
 	uint32_t udp_key;

@@ -23,7 +23,9 @@ struct board {
 	uint64_t shared_sent[SHARED_KEY_MAX];
 	uint32_t shared_count;
 	uint32_t talk_count;
-	bool keys_may_vanish; /* the store is too small for all */
+	bool memory_is_short; /* the store is too small for all */
+	bool flushes;         /* flush_all is said now and then */
+	bool keys_may_vanish; /* for either reason */
 	uint32_t value_bytes_max;
 	char failure[REASON_BYTES]; /* the first thing that was wrong; empty: nothing */
 };
@@ -75,6 +77,9 @@ void talk_destroy(struct talk *talk);
 
 /* Makes one more request: its bytes are appended to talk->out. */
 void talk_say(struct talk *talk, uint64_t now_us);
+
+/* Asks for the connection's end; nothing may be said after it. */
+void talk_quit(struct talk *talk);
 
 /* Takes `length` bytes off the front of talk->out. */
 void talk_took(struct talk *talk, size_t length);

@@ -198,10 +198,11 @@ static bool hear_simple(struct talk *talk, uint64_t now_s)
 	bool present = key->present && !must_be_gone(key, said);
 	char expected[128], absent[128];
 
-	/* a store that is too small may also be too full: the old value is gone then */
-	if (talk->board->keys_may_vanish && said->say >= SAY_SET && said->say <= SAY_DECR &&
+	/* a store that is too small may also be too full: a set takes the old value with it */
+	if (talk->board->memory_is_short && said->say >= SAY_SET && said->say <= SAY_DECR &&
 	    strcmp(talk->line, "SERVER_ERROR out of memory storing object") == 0) {
-		key_forget(key);
+		if (said->say == SAY_SET)
+			key_forget(key);
 		said_done(talk);
 		return true;
 	}
@@ -322,7 +323,7 @@ static bool hear_line(struct talk *talk, uint64_t now_s)
 	case SAY_GET_MANY: return hear_get(talk, now_s);
 	case SAY_SHARED_GET: return hear_shared_get(talk);
 	case SAY_SHARED_SET:
-		if (talk->board->keys_may_vanish &&
+		if (talk->board->memory_is_short &&
 		    strcmp(talk->line, "SERVER_ERROR out of memory storing object") == 0) {
 			said_done(talk);
 			return true;
@@ -330,6 +331,13 @@ static bool hear_line(struct talk *talk, uint64_t now_s)
 		if (strcmp(talk->line, "STORED") != 0)
 			return wrong(talk, "STORED");
 		talk->board->shared_acknowledged[said->key] = said->shared_version;
+		said_done(talk);
+		return true;
+	case SAY_FLUSH:
+		if (strcmp(talk->line, "OK") != 0)
+			return wrong(talk, "OK");
+		for (int i = 0; i < PRIVATE_KEY_COUNT; i++)
+			key_forget(&talk->keys[i]);
 		said_done(talk);
 		return true;
 	case SAY_VERSION:

@@ -23,6 +23,7 @@ enum say {
 	SAY_BAD,
 	SAY_SHARED_SET,
 	SAY_SHARED_GET,
+	SAY_FLUSH,
 	SAY_KINDS,
 };
 

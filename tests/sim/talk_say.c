@@ -2,6 +2,8 @@
 /* The asking half of a talk. */
 #include "talk_internal.h"
 
+#include "base/bytes.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,8 @@ const char *const say_words[] = {
     [SAY_APPEND] = "append",  [SAY_PREPEND] = "prepend", [SAY_CAS] = "cas",
     [SAY_INCR] = "incr",      [SAY_DECR] = "decr",       [SAY_DELETE] = "delete",
     [SAY_TOUCH] = "touch",    [SAY_GAT] = "gat",         [SAY_VERSION] = "version",
-    [SAY_SHARED_SET] = "set", [SAY_SHARED_GET] = "get",  [SAY_KINDS] = NULL,
+    [SAY_SHARED_SET] = "set", [SAY_SHARED_GET] = "get",  [SAY_FLUSH] = "flush_all",
+    [SAY_KINDS] = NULL,
 };
 
 /* How often each is said, in hundredths. */
@@ -133,6 +136,11 @@ void talk_took(struct talk *talk, size_t length)
 	talk->out_length -= length;
 }
 
+void talk_quit(struct talk *talk)
+{
+	out_append(talk, "quit\r\n", 6);
+}
+
 void key_name(const struct talk *talk, uint32_t key, char *to)
 {
 	sprintf(to, "p%u:%u", talk->number, key);
@@ -158,8 +166,8 @@ static void value_make(struct talk *talk, struct said *said)
 		                                 (unsigned long long)random_magnitude(random));
 		return;
 	}
-	if (random_below(random, 40) != 0)
-		max = 600;
+	if (random_below(random, talk->board->memory_is_short ? 2 : 40) != 0)
+		max = min_u32(max, 600);
 	said->length = (uint32_t)random_below(random, max + 1);
 	if ((said->say == SAY_APPEND || said->say == SAY_PREPEND) && said->length > 100)
 		said->length = 100;
@@ -173,6 +181,8 @@ static enum say say_choose(struct talk *talk)
 	uint64_t at = random_below(&talk->random, 100);
 	int say = 0;
 
+	if (talk->board->flushes && random_below(&talk->random, 30) == 0)
+		return SAY_FLUSH;
 	while (at >= say_weights[say]) {
 		at -= say_weights[say];
 		say++;
@@ -270,6 +280,7 @@ static void say_small(struct talk *talk, struct said *said, const char *name)
 			length = sprintf(line, "touch %s %u%s\r\n", name, said->exptime_s, noreply);
 		break;
 	case SAY_VERSION: length = sprintf(line, "version\r\n"); break;
+	case SAY_FLUSH: length = sprintf(line, "flush_all\r\n"); break;
 	case SAY_BAD:
 		said->key = (uint32_t)random_below(&talk->random, BAD_LINE_COUNT);
 		length = sprintf(line, "%s", bad_lines[said->key].line);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire.h"
 
+#include "load/frame.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define ETH_HEADER_BYTES 14
 #define TAG_BYTES        4
+
+#define TCP_FIN 0x01u
+#define TCP_SYN 0x02u
+#define TCP_RST 0x04u
 
 void wire_create(struct wire *wire, const struct wire_options *options, uint64_t seed)
 {
@@ -116,4 +122,93 @@ uint64_t wire_next_us(const struct wire *wire)
 struct wire_frame *wire_receive(struct wire *wire, uint64_t now_us)
 {
 	return wire_next_us(wire) <= now_us ? heap_pop(wire) : NULL;
+}
+
+/* What the watch wants to know of a segment. */
+struct glance {
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t window;
+	uint32_t length; /* SYN and FIN count */
+	uint8_t flags;
+	uint16_t source_port;
+	uint16_t destination_port;
+};
+
+static bool glance_at(struct glance *ret_glance, const uint8_t *data, uint16_t length)
+{
+	struct frame frame;
+	const uint8_t *tcp;
+
+	if (!frame_parse(&frame, data, length) || frame.kind != FRAME_TCP || !frame.checksum_good)
+		return false;
+	tcp = frame.l4.data;
+	*ret_glance = (struct glance){
+	    .seq = load_be32(tcp + 4),
+	    .ack = load_be32(tcp + 8),
+	    .window = load_be16(tcp + 14),
+	    .length = (uint32_t)frame.l4.length - (tcp[12] >> 4) * 4u,
+	    .flags = tcp[13],
+	    .source_port = frame.source_port,
+	    .destination_port = frame.destination_port,
+	};
+	ret_glance->length += (tcp[13] & TCP_SYN) != 0;
+	ret_glance->length += (tcp[13] & TCP_FIN) != 0;
+	return true;
+}
+
+static bool after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+void watch_sent(struct loss_watch *watch, const uint8_t *data, uint16_t length)
+{
+	struct glance it;
+
+	if (!glance_at(&it, data, length))
+		return;
+	if (it.flags & TCP_SYN)
+		*watch = (struct loss_watch){.client_port = it.destination_port,
+		                             .acked = it.seq,
+		                             .sent_end = it.seq,
+		                             .recover = it.seq};
+	if (it.destination_port != watch->client_port)
+		return;
+	if (it.flags & TCP_RST) { /* nothing will come any more */
+		watch->sent_end = watch->acked;
+		watch->owes = false;
+		return;
+	}
+	watch->expected = it.ack;
+	if (it.length == 0)
+		return;
+	if (after(watch->sent_end, it.seq))
+		watch->recover = watch->sent_end;
+	if (it.seq == watch->owed_sequence)
+		watch->owes = false;
+	if (after(it.seq + it.length, watch->sent_end))
+		watch->sent_end = it.seq + it.length;
+}
+
+void watch_received(struct loss_watch *watch, const uint8_t *data, uint16_t length)
+{
+	struct glance it;
+
+	/* what the server may find out of its window is left out */
+	if (!glance_at(&it, data, length) || it.source_port != watch->client_port ||
+	    it.seq != watch->expected || (it.flags & (TCP_SYN | TCP_RST)))
+		return;
+	if (after(it.ack, watch->acked)) {
+		watch->acked = it.ack;
+		watch->duplicates = 0;
+	} else if (it.ack == watch->acked && it.length == 0 && it.window == watch->window &&
+	           it.window > 0 && after(watch->sent_end, watch->acked)) {
+		watch->duplicates++;
+		if (watch->duplicates == 3 && after(watch->acked, watch->recover)) {
+			watch->owes = true;
+			watch->owed_sequence = watch->acked;
+		}
+	}
+	watch->window = it.window;
 }

@@ -44,3 +44,22 @@ void wire_send(struct wire *wire, uint32_t to, const uint8_t *data, uint16_t len
 uint64_t wire_next_us(const struct wire *wire);
 /* Takes the next frame that has arrived by now_us, or NULL. The caller frees it. */
 struct wire_frame *wire_receive(struct wire *wire, uint64_t now_us);
+
+/* What a capture at the server's port shows of one connection: the third duplicate ACK is answered
+ * by a retransmission at once (RFC 5681 3.2). It counts no more of them than the server, on a wire
+ * that keeps the order. Owner: the client. */
+struct loss_watch {
+	uint16_t client_port;
+	uint32_t expected; /* by the server, as it has last said */
+	uint32_t acked;    /* by the client */
+	uint32_t window;
+	uint32_t sent_end; /* behind all that the server has sent */
+	uint32_t recover;  /* an ACK up to here tells of a loss that is known */
+	uint32_t duplicates;
+	bool owes; /* a segment at owed_sequence */
+	uint32_t owed_sequence;
+};
+
+/* A frame that the server has sent, or has received. */
+void watch_sent(struct loss_watch *watch, const uint8_t *data, uint16_t length);
+void watch_received(struct loss_watch *watch, const uint8_t *data, uint16_t length);

@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves that the simulation sees: plants one bug at a time into a copy of the code and looks for
+the first seed that fails. A bug that no seed catches is a fault of the simulation.
+
+planted.py [WORD]     WORD: only bugs whose kind, sentence or file contains it
+
+Needs what the build needs. Exit status 0: every bug was caught, and the code as it is holds.
+"""
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SEED_COUNT = 300
+BUG_SECONDS_MAX = 60  # for the seeds of one bug
+
+# kind, what is wrong, file, what stands there exactly once, what stands there instead
+BUGS = [
+    ("retransmit", "the retransmission timer goes on running and sends nothing", "src/tcp/timer.c",
+     """\
+		connection->snd_nxt = output_retransmit_first(connection, now_us);
+		connection->cursor = chain_seek(&connection->stream.out,
+		                                min_u64(connection->snd_nxt - connection->snd_una,
+		                                        connection->stream.out.length));
+""",
+     ""),
+    ("retransmit", "three duplicate ACKs halve the window and resend nothing", "src/tcp/input.c",
+     """\
+		congestion_lost(connection);
+		output_retransmit_first(connection, now_us);
+""",
+     """\
+		congestion_lost(connection);
+"""),
+    ("retransmit", "a FIN goes out once: what is sent again carries none", "src/tcp/output.c",
+     """\
+	header_write(outgoing->header, connection->local_port, connection->remote_port, seq,
+""",
+     """\
+	if (connection->state > TCP_CLOSE_WAIT)
+		flags &= (uint8_t)~TCP_FLAG_FIN;
+	header_write(outgoing->header, connection->local_port, connection->remote_port, seq,
+"""),
+    ("retransmit", "a SYN-ACK goes out once", "src/tcp/output.c",
+     """\
+	if (!outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
+""",
+     """\
+	if (connection->snd_max != connection->iss ||
+	    !outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
+"""),
+    ("window", "half of the window offered is kept at most", "src/tcp/reassembly.c",
+     """\
+connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY / 2) +
+	                      TCP_RANGE_COUNT_MAX;
+""",
+     """\
+connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY * 2);
+"""),
+    ("window", "the peer's window is exceeded by one byte", "src/tcp/output.c",
+     "window = min_u32(window, connection->snd_wnd);",
+     "window = min_u32(window, connection->snd_wnd + 1);"),
+    ("window", "windows are never scaled", "src/tcp/output.c",
+     "uint32_t shift = flags & TCP_FLAG_SYN ? 0 : connection->receive_shift;",
+     "uint32_t shift = 0;"),
+    ("window", "the right edge moves back when the queue fills", "src/tcp/output.c",
+     "return window >= offered + step ? window : offered;",
+     "return window >= offered + step || window < offered ? window : offered;"),
+    ("stale read", "a set of as many bytes is taken for no change", "src/shard/write.c",
+     """\
+	case REQUEST_ADD: return REPLY_NOT_STORED;
+	case REQUEST_APPEND:
+""",
+     """\
+	case REQUEST_ADD: return REPLY_NOT_STORED;
+	case REQUEST_SET:
+		if (place->item->value_bytes == state->reservation.item->value_bytes)
+			return REPLY_STORED;
+		break;
+	case REQUEST_APPEND:
+"""),
+    ("stale read", "an item is expired in one second only", "src/store/internal.h",
+     "if (expiry_s != 0 && expiry_s <= store->now_s)",
+     "if (expiry_s != 0 && expiry_s == store->now_s)"),
+    ("stale read", "flush_all spares what is there", "src/store/store.c",
+     """\
+	store->flush_cas = store->cas_newest;
+""",
+     ""),
+    ("stale read", "a deleted item stays", "src/shard/shard.c",
+     """\
+	counter_add(&shard->counters.delete_hits, 1);
+	store_remove(shard->store, &place);
+""",
+     """\
+	counter_add(&shard->counters.delete_hits, 1);
+"""),
+    ("stale read", "an overwritten item keeps its cas unique", "src/store/store.c",
+     """\
+	item->cas_unique = ++store->cas_newest;
+	item->state = ITEM_LIVE;
+	segment->open_count--;
+	segment->live_count++;
+	segment->cas_newest = item->cas_unique;
+""",
+     """\
+	item->cas_unique = replaced != NULL ? replaced->item->cas_unique : ++store->cas_newest;
+	item->state = ITEM_LIVE;
+	segment->open_count--;
+	segment->live_count++;
+	segment->cas_newest = store->cas_newest;
+"""),
+    ("stale read", "an evicted segment's items stay in the index", "src/store/reclaim.c",
+     "store_evict(store, slot, items[i]);",
+     "store_leave(store, items[i]);"),
+    ("stale read", "incr writes a copy that no reader sees", "src/shard/delta.c",
+     "store_publish(shard->store, &reservation, place);",
+     "store_abandon(shard->store, &reservation);"),
+    ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
+     "return (int32_t)(a - b) > 0;",
+     "return a > b;"),
+]
+
+
+def copy_code(to):
+    for folder in ("src", "tests"):
+        shutil.copytree(ROOT / folder, to / folder)
+    for file in ROOT.glob("meson*"):
+        shutil.copy(file, to)
+
+
+def check_table(code):
+    for kind, sentence, file, text, _ in BUGS:
+        count = (code / file).read_text().count(text)
+        if count != 1:
+            sys.exit(f"{kind}: {sentence}: its text occurs {count} times in {file}, not once: the "
+                     f"code has changed: plant it anew\n{text}")
+
+
+def build(code, what):
+    done = subprocess.run(["ninja", "-C", code / "build", "tests/sim"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{what} does not compile:\n{done.stdout}")
+
+
+def failure(done):
+    """What the simulation says is wrong, or None. A broken invariant ends it with a signal."""
+    if done.returncode == 0:
+        return None
+    lines = [line for line in done.stdout.splitlines() if " FAILED: " in line]
+    lines += [line for line in done.stderr.splitlines() if "invariant broken" in line]
+    return lines[0] if lines else f"exit status {done.returncode}"
+
+
+def run_seeds(code, first, count, seconds):
+    return subprocess.run([code / "build/tests/sim", str(first), str(count)], capture_output=True,
+                          text=True, timeout=seconds)
+
+
+def hunt(code):
+    """A caught bug's seed and failure, or None and how far the seeds went."""
+    end = time.monotonic() + BUG_SECONDS_MAX
+    for seed in range(1, SEED_COUNT + 1):
+        try:
+            found = failure(run_seeds(code, seed, 1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None, f"{seed - 1} seeds: {BUG_SECONDS_MAX} s are over"
+        if found:
+            return seed, found
+    return None, f"{SEED_COUNT} seeds"
+
+
+def plant(code, bug):
+    kind, sentence, file, text, replacement = bug
+    path = code / file
+    original = path.read_text()
+    path.write_text(original.replace(text, replacement))
+    build(code, f"{kind}: {sentence}: what stands there instead")
+    seed, found = hunt(code)
+    path.write_text(original)
+    found = found.removeprefix(f"seed {seed} FAILED: ")
+    verdict = f"caught by seed {seed}: {found}" if seed else f"NOT CAUGHT in {found}"
+    print(f"{kind}: {sentence}: {verdict}", flush=True)
+    return seed is not None
+
+
+def run(code, bugs):
+    copy_code(code)
+    check_table(code)
+    subprocess.run(["meson", "setup", code / "build", code, "-Dslow_asserts=true"], check=True,
+                   stdout=subprocess.DEVNULL)
+    build(code, "the code as it is")
+    found = failure(run_seeds(code, 1, SEED_COUNT, None))
+    if found:
+        print(f"the code as it is fails: {found}\n0 passed, 1 failed")
+        return 1
+    print(f"as it is: {SEED_COUNT} seeds hold", flush=True)
+    caught = sum([plant(code, bug) for bug in bugs])
+    print(f"{caught} passed, {len(bugs) - caught} failed")
+    return 0 if caught == len(bugs) else 1
+
+
+def main():
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    bugs = [bug for bug in BUGS if any(word in text for text in bug[:3])]
+    if not bugs:
+        sys.exit(f"no bug has to do with {word}")
+    # an end by a signal removes the copy too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        try:
+            return run(pathlib.Path(folder), bugs)
+        except KeyboardInterrupt:
+            return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
