@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load/link.h"
 
-#include "base/assert.h"
+#include "net/dpdk.h"
 #include "net/dpdk_netif.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,8 +18,7 @@
 #define DESCRIPTOR_COUNT 1024
 #define LINK_UP_MS       5000
 
-#define ARGUMENT_COUNT_MAX 16
-#define CORES_BYTES        8192
+#define DEVICE_BYTES_MAX 512
 
 struct link {
 	struct dpdk_netif netif;
@@ -29,60 +26,22 @@ struct link {
 	bool is_configured;
 };
 
-/* "0@(0,1,3)": one thread, on the cores that we were given. */
-static void cores_format(char text[CORES_BYTES])
-{
-	size_t used = (size_t)snprintf(text, CORES_BYTES, "--lcores=0@");
-	const char *separator = "(";
-	cpu_set_t allowed;
-	int r = sched_getaffinity(0, sizeof(allowed), &allowed);
-
-	ASSERT(r == 0);
-	for (int core = 0; core < CPU_SETSIZE; core++) {
-		if (!CPU_ISSET(core, &allowed))
-			continue;
-		used += (size_t)snprintf(text + used, CORES_BYTES - used, "%s%d", separator, core);
-		separator = ",";
-	}
-	snprintf(text + used, CORES_BYTES - used, ")");
-}
-
-/* EAL makes it even where nothing will ever be put into it. */
-static void runtime_directory_remove(void)
-{
-	char path[PATH_MAX];
-	char *slash;
-
-	snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir());
-	(void)rmdir(path);
-	slash = strrchr(path, '/'); /* that of all DPDK programs: goes if this was the only one */
-	if (slash != NULL) {
-		*slash = '\0';
-		(void)rmdir(path);
-	}
-}
-
+/* One thread polls, on the first of the cores that we were given. */
 static int eal_start(const char *device)
 {
-	static const char *const of_virtual[] = {"--no-shconf",    "--no-huge", "--no-pci",
-	                                         "--iova-mode=va", "-m",        "64"};
-	static const char *const of_pci[] = {"--in-memory"};
-	bool is_virtual = strncmp(device, "net_", 4) == 0; /* needs no hugepages */
-	char cores[CORES_BYTES], prefix[64], what[PATH_MAX + 128];
-	const char *arguments[ARGUMENT_COUNT_MAX] = {
-	    "kante-load", cores, prefix, what, "--log-level=*:error", "--no-telemetry"};
-	const char *const *more = is_virtual ? of_virtual : of_pci;
-	size_t more_count = is_virtual ? RTE_DIM(of_virtual) : RTE_DIM(of_pci);
-	int count = 6;
+	char prefix[64], vdev[DEVICE_BYTES_MAX];
+	const char *arguments[] = {
+	    "kante-load",     prefix,        vdev,        "--log-level=*:error",
+	    "--no-telemetry", "--no-shconf", "--no-huge", "--no-pci",
+	    "--iova-mode=va", "-m",          "64"};
 	int r;
 
-	cores_format(cores);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=kante-load-%d", (int)getpid());
-	snprintf(what, sizeof(what), is_virtual ? "--vdev=%s" : "--allow=%s", device);
-	for (size_t i = 0; i < more_count; i++)
-		arguments[count++] = more[i];
-	r = rte_eal_init(count, (char **)arguments); /* it changes none of them */
-	runtime_directory_remove();
+	if (snprintf(vdev, sizeof(vdev), "--vdev=%s", device) >= (int)sizeof(vdev))
+		return -ENAMETOOLONG;
+	/* EAL changes none of them. */
+	r = rte_eal_init((int)RTE_DIM(arguments), (char **)arguments);
+	dpdk_runtime_directory_remove();
 	return r < 0 ? -rte_errno : 0;
 }
 

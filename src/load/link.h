@@ -9,9 +9,9 @@
 
 struct link;
 
-/* device: the arguments of a virtual device ("net_memif0,role=client,socket=/run/…"), or a PCI
- * address. Waits until the link is up, 5 s at most. 0, or a negative errno; DPDK has then said on
- * stderr what it had to say. */
+/* device: the arguments of a virtual device ("net_memif0,role=client,socket=/run/…"); the machine's
+ * own devices are not touched. Waits until the link is up, 5 s at most. 0, or a negative errno;
+ * DPDK has then said on stderr what it had to say. */
 int link_open(struct link **ret_link, const char *device);
 
 struct netif *link_netif(struct link *link);

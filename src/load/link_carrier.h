@@ -25,7 +25,7 @@ struct link_carrier_options {
 	X(frames_sent, "frames sent")                                                              \
 	X(frames_received, "frames received")                                                      \
 	X(frames_unsent, "datagrams unsent: no room")                                              \
-	X(frames_unread, "frames of no kind we know, or malformed")                                \
+	X(frames_unread, "frames not understood")                                                  \
 	X(frames_stray, "frames for nobody here")
 
 #define LINK_COUNTER_FIELD(name, help) uint64_t name;

@@ -12,6 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define EXIT_WRONG       1 /* the server, or the way to it, has failed */
+#define EXIT_NOT_STARTED 2 /* bad options, no connection */
+
 #define TARGET_BYTES_MAX                  (NI_MAXHOST + NI_MAXSERV + 4)
 #define DEVICE_BYTES_MAX                  512
 #define DESCRIPTORS_TO_SPARE              16
@@ -78,6 +81,8 @@ static int socket_way_open(struct way_open *way, const struct options *options)
 	         found->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", r == 0 ? numeric : host, port);
 	r = socket_carrier_create(&way->carrier, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
+	if (r < 0)
+		complain("--socket %s: %s", options->way_text, strerror(-r));
 	return r;
 }
 
@@ -97,9 +102,10 @@ static int link_way_open(struct way_open *way, const struct options *options)
 		return -ENAMETOOLONG;
 	}
 	if (is_memif && access(text, R_OK | W_OK) < 0) {
+		r = -errno;
 		complain("--memif %s: %s: start the server first, or check the path", text,
-		         strerror(errno));
-		return -errno;
+		         strerror(-r));
+		return r;
 	}
 	r = link_open(&way->link, device);
 	if (r < 0) {
@@ -110,15 +116,18 @@ static int link_way_open(struct way_open *way, const struct options *options)
 		             : "");
 		return r;
 	}
-	return link_carrier_create(&way->carrier, &(struct link_carrier_options){
-	                                              .netif = link_netif(way->link),
-	                                              .local = options->local,
-	                                              .remote = options->remote,
-	                                              .remote_port = options->remote_port,
-	                                              .is_reflected = options->is_reflected,
-	                                              .is_ordered = is_memif,
-	                                              .interrupted = &interrupted,
-	                                          });
+	r = link_carrier_create(&way->carrier, &(struct link_carrier_options){
+	                                           .netif = link_netif(way->link),
+	                                           .local = options->local,
+	                                           .remote = options->remote,
+	                                           .remote_port = options->remote_port,
+	                                           .is_reflected = options->is_reflected,
+	                                           .is_ordered = is_memif,
+	                                           .interrupted = &interrupted,
+	                                       });
+	if (r < 0)
+		complain("cannot use %s: %s", device, strerror(-r));
+	return r;
 }
 
 static void way_close(struct way_open *way)
@@ -166,6 +175,8 @@ static int run_client(const struct way_open *way, struct workload *workload,
 		return r;
 	}
 	r = client_run(client, run, ret_result);
+	if (r < 0)
+		complain("the run had to stop: %s", strerror(-r));
 	client_destroy(client);
 	return r;
 }

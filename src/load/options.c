@@ -23,8 +23,8 @@ static const char help_text[] =
     "Where to\n"
     "  --socket HOST:PORT     by kernel sockets; IPv6 as [::1]:11211\n"
     "  --memif PATH           by DPDK and our own TCP, to the memif server at that socket\n"
-    "  --device DEVICE        the same, over any device of DPDK's: net_af_xdp0,iface=veth1 or\n"
-    "                         net_tap0,iface=load0 … or a PCI address\n"
+    "  --device DEVICE        the same, over any virtual device of DPDK's:\n"
+    "                         net_af_xdp0,iface=veth1 or net_tap0,iface=load0 …\n"
     "  --local ADDRESS        ours on that device, a free one of the server's network\n"
     "  --remote ADDRESS:PORT  the server's; IPv6 as [fd00::2]:11211\n"
     "  --reflected            there is no server, but dpdk-testpmd --forward-mode=macswap, which\n"
@@ -184,6 +184,12 @@ static int apply_way(struct options *options, enum way way, const char *name, co
 {
 	if (options->way != WAY_NONE) {
 		complain("--%s %s: only one of --socket, --memif and --device", name, text);
+		return -EINVAL;
+	}
+	if (way == WAY_DEVICE && strncmp(text, "net_", 4) != 0) {
+		complain("--device %s: must be a virtual device of DPDK's, such as "
+		         "net_af_xdp0,iface=veth1; a card is used through net_af_xdp",
+		         text);
 		return -EINVAL;
 	}
 	options->way = way;

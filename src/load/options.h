@@ -5,16 +5,13 @@
 #include "load/client.h"
 #include "net/address.h"
 
-#define EXIT_WRONG       1 /* the server, or the way to it, has failed */
-#define EXIT_NOT_STARTED 2 /* bad options, no connection */
-
 #define OPTIONS_HOST_BYTES 256 /* with the final NUL */
 
 enum way {
 	WAY_NONE,
 	WAY_SOCKET, /* kernel sockets */
 	WAY_MEMIF,
-	WAY_DEVICE, /* any DPDK device */
+	WAY_DEVICE, /* any virtual device of DPDK's */
 };
 
 struct options {

@@ -206,8 +206,7 @@ static void arguments_make(struct dpdk *dpdk, const struct dpdk_options *options
 	}
 }
 
-/* EAL makes it even where nothing will ever be put into it. */
-static void runtime_directory_remove(void)
+void dpdk_runtime_directory_remove(void)
 {
 	char path[PATH_MAX];
 	char *slash;
@@ -238,7 +237,7 @@ static int eal_init(struct dpdk *dpdk, char *error)
 		close(saved);
 	if (null >= 0)
 		close(null);
-	runtime_directory_remove();
+	dpdk_runtime_directory_remove();
 	if (r < 0)
 		return start_error(error, rte_errno > 0 ? -rte_errno : -EIO,
 		                   "DPDK cannot start with %llu MB of %s: %s (DPDK: %s)",

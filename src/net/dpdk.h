@@ -67,6 +67,9 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text);
 /* Asks the device, the kernel and the XDP program; all zero for a port of the kind socket. */
 void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters);
 
+/* After rte_eal_init(), which makes a directory even where nothing will ever be put into it. */
+void dpdk_runtime_directory_remove(void);
+
 /* Takes the ports down and the environment with them. The workers must have returned. Takes NULL.
  */
 void dpdk_stop(struct dpdk *dpdk);

@@ -6,10 +6,6 @@
 
 #include <rte_ethdev.h>
 
-/* With so many waiting no more are allocated; what was received and is sent back as an answer still
- * has room. */
-#define QUEUE_FULL (DPDK_NETIF_QUEUE_MAX - NETIF_BURST_MAX)
-
 static void packet_fill(struct packet *packet, struct rte_mbuf *mbuf)
 {
 	packet->data = rte_pktmbuf_mtod(mbuf, uint8_t *);
@@ -98,9 +94,9 @@ static bool allocate(struct netif *netif, struct packet *ret_packet)
 	struct dpdk_netif *self = (struct dpdk_netif *)netif;
 	struct rte_mbuf *mbuf;
 
-	if (unlikely(self->queued_count >= QUEUE_FULL)) {
+	if (unlikely(self->queued_count == DPDK_NETIF_QUEUE_MAX)) {
 		flush(netif);
-		if (self->queued_count >= QUEUE_FULL)
+		if (self->queued_count == DPDK_NETIF_QUEUE_MAX)
 			return false;
 	}
 	mbuf = rte_pktmbuf_alloc(self->pool);

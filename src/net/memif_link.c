@@ -152,18 +152,17 @@ static void post(struct memif_peer *peer)
 	peer->transmit_posted = peer->transmit_next;
 }
 
-/* Whether so many frames can be sent; looks again for a while when they cannot. */
-static bool has_room(struct memif_peer *peer, uint16_t count)
+/* Whether a frame can be sent; looks again for a while when it cannot. */
+static bool has_room(struct memif_peer *peer)
 {
-	uint16_t room = (uint16_t)(peer->transmit_end - peer->transmit_next);
-
-	for (int attempt = 0; attempt < TRANSMIT_ATTEMPTS && room < count; attempt++) {
+	for (int attempt = 0; attempt < TRANSMIT_ATTEMPTS; attempt++) {
+		if (peer->transmit_end != peer->transmit_next)
+			return true;
 		post(peer);
 		/* Acquire: pairs with the client's release of head, after it has read the slots. */
 		peer->transmit_end = __atomic_load_n(&peer->to_client->head, __ATOMIC_ACQUIRE);
-		room = (uint16_t)(peer->transmit_end - peer->transmit_next);
 	}
-	return room >= count;
+	return peer->transmit_end != peer->transmit_next;
 }
 
 static bool allocate(struct netif *netif, struct packet *ret_packet)
@@ -171,10 +170,7 @@ static bool allocate(struct netif *netif, struct packet *ret_packet)
 	struct memif_link *link = link_of(netif);
 	struct memif_peer *peer = atomic_load_explicit(&link->peer, memory_order_acquire);
 
-	/* What was received and is sent back as an answer still has room. */
-	if (link->free_count == 0 ||
-	    (peer != NULL &&
-	     !has_room(peer, min_u32(NETIF_BURST_MAX, peer->to_client_slots / 8) + 1)))
+	if (link->free_count == 0 || (peer != NULL && !has_room(peer)))
 		return false;
 	packet_fill(ret_packet, link->free[--link->free_count], 0);
 	return true;
@@ -187,7 +183,7 @@ static bool frame_send(struct memif_link *link, const struct packet *packet)
 	uint32_t room;
 	uint8_t *to;
 
-	if (peer == NULL || !has_room(peer, 1))
+	if (peer == NULL || !has_room(peer))
 		return false;
 	slot = &peer->to_client->slots[peer->transmit_next & (peer->to_client_slots - 1)];
 	to = slot_memory(peer, slot, &room);

@@ -46,8 +46,8 @@ struct netif_ops {
 	/* Memory for one frame of up to mtu + 18 bytes. False: there is none now, or the device is
 	 * behind with what it was given, and a frame would only be lost. */
 	bool (*allocate)(struct netif *netif, struct packet *ret_packet);
-	/* Queues a frame; its memory is the netif's again. What there is no place for (the sender
-	 * did not allocate it, or the link is down) is dropped and counted. */
+	/* Queues a frame; its memory is the netif's again. When the link is down, or more were
+	 * allocated ahead than there was room for, it is dropped and counted. */
 	void (*transmit)(struct netif *netif, struct packet *packet);
 	/* Rings the doorbell for all that transmit() has queued. */
 	void (*flush)(struct netif *netif);

@@ -139,6 +139,8 @@ ports:
             self.assertIn("need --local", refused("--memif", f"{folder}/none"))
             self.assertIn("both be IPv4", refused("--memif", "x", "--local", "::1", *to[2:]))
             self.assertIn("only one of", refused("--memif", "x", "--socket", "y:1"))
+            # no device of the machine's own is ever probed
+            self.assertIn("virtual device", refused("--device", "0000:00:00.0", *to))
             self.assertIn("ADDRESS:PORT", refused("--memif", "x", *to[:2], "--remote", "1.2.3.4"))
 
 

@@ -181,6 +181,30 @@ static void test_malformed_datagrams_are_protocol_errors(void)
 	rig_destroy(rig);
 }
 
+static void test_a_reflector_must_send_back_what_it_got(void)
+{
+	struct rig *rig = rig_with_sets(0);
+	uint8_t bytes[DATAGRAM_REQUEST_BYTES_MAX];
+	size_t length = datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+
+	datagrams_reflected(&rig->datagrams, bytes, length, 3000);
+	CU_ASSERT_EQUAL(rig->workload.counters.requests, 1);
+	CU_ASSERT_EQUAL(rig->workload.counters.hits + rig->workload.counters.misses, 0);
+	datagrams_reflected(&rig->datagrams, bytes, length, 3000);
+	CU_ASSERT_EQUAL(rig->workload.counters.datagrams_late, 1);
+	CU_ASSERT_FALSE(workload_counters_failed(&rig->workload.counters));
+	length = datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+	bytes[length - 3]++;
+	datagrams_reflected(&rig->datagrams, bytes, length, 3000);
+	CU_ASSERT_EQUAL(rig->workload.counters.protocol_errors, 1);
+	length = datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+	datagrams_reflected(&rig->datagrams, bytes, length - 1, 3000);
+	datagrams_reflected(&rig->datagrams, bytes, 3, 3000);
+	CU_ASSERT_EQUAL(rig->workload.counters.protocol_errors, 3);
+	CU_ASSERT_EQUAL(rig->datagrams.busy_count, 0);
+	rig_destroy(rig);
+}
+
 static const struct unit_case cases[] = {
     {"datagrams are right in any order", test_datagrams_are_right_in_any_order},
     {"repeated datagrams do no harm", test_repeated_datagrams_do_no_harm},
@@ -189,6 +213,7 @@ static const struct unit_case cases[] = {
     {"loss is counted, and its late reply not mistaken",
      test_loss_is_counted_and_its_late_reply_not_mistaken},
     {"malformed datagrams are protocol errors", test_malformed_datagrams_are_protocol_errors},
+    {"a reflector must send back what it got", test_a_reflector_must_send_back_what_it_got},
 };
 
 int main(void)
