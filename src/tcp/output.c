@@ -212,7 +212,8 @@ static bool output_one(struct tcp_connection *connection, uint64_t now_us)
 	if (seq_after(end, connection->snd_max))
 		connection->snd_max = end;
 	outgoing_send(connection, &outgoing, seq, allowance.length, flags);
-	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0)
+	/* RFC 6298 5.1; with nothing in flight, what runs is the persist timer's time */
+	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 || seq == connection->snd_una)
 		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
 	if (allowance.fin)
 		fin_sent(connection);

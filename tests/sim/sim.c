@@ -184,6 +184,7 @@ static void check_quiet(struct sim *sim)
 {
 	const struct tcp_counters *tcp = tcp_counters(worker_tcp(sim->worker));
 	const struct block_pool *blocks = worker_blocks(sim->worker);
+	const struct wire_options *wire = &sim->wire.options;
 	uint64_t end_us = sim->now_us + QUIET_US;
 
 	sim->netif.withheld_count = 0;
@@ -206,6 +207,10 @@ static void check_quiet(struct sim *sim)
 	if (counter_read(&tcp->bad_ack) + counter_read(&tcp->bad_header) > 0 &&
 	    sim->wire.options.damage_ppm == 0 && sim->broken_count == 0)
 		board_fail(&sim->board, "the client's segments were taken for bad ones");
+	if (wire->loss_ppm + wire->duplicate_ppm + wire->damage_ppm + wire->jitter_us == 0 &&
+	    !sim->packets_run_short &&
+	    counter_read(&tcp->retransmit_timeouts) + counter_read(&tcp->fast_retransmits) > 0)
+		board_fail(&sim->board, "the server took for lost what was not");
 	worker_check(sim->worker);
 }
 
