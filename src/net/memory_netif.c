@@ -17,11 +17,14 @@ static uint32_t frame_index(const struct memory_netif *memory_netif, const struc
 static uint32_t memory_receive(struct netif *netif, struct packet *ret_burst, uint32_t count_max)
 {
 	struct memory_netif *memory_netif = memory_netif_from(netif);
-	uint32_t count = memory_netif->received_count;
+	uint32_t count =
+	    memory_netif->ring_count < count_max ? memory_netif->ring_count : count_max;
 
-	ASSERT(count_max == NETIF_BURST_MAX);
-	memcpy(ret_burst, memory_netif->received, count * sizeof(ret_burst[0]));
-	memory_netif->received_count = 0;
+	ASSERT(count_max <= NETIF_BURST_MAX);
+	memcpy(ret_burst, memory_netif->ring, count * sizeof(ret_burst[0]));
+	memory_netif->ring_count -= count;
+	memmove(memory_netif->ring, memory_netif->ring + count,
+	        memory_netif->ring_count * sizeof(memory_netif->ring[0]));
 	return count;
 }
 
@@ -103,12 +106,12 @@ bool memory_netif_inject(struct memory_netif *memory_netif, const uint8_t *frame
 {
 	struct packet packet;
 
-	if (memory_netif->received_count == NETIF_BURST_MAX ||
+	if (memory_netif->ring_count == MEMORY_NETIF_RING_MAX ||
 	    !memory_allocate(&memory_netif->netif, &packet))
 		return false;
 	ASSERT(length <= MEMORY_NETIF_FRAME_MAX);
 	memcpy(packet.data, frame, length);
 	packet.length = length;
-	memory_netif->received[memory_netif->received_count++] = packet;
+	memory_netif->ring[memory_netif->ring_count++] = packet;
 	return true;
 }

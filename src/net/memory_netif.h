@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "net/netif.h"
 
-#define MEMORY_NETIF_FRAME_MAX 2048 /* bytes */
+#define MEMORY_NETIF_FRAME_MAX 2048                  /* bytes */
+#define MEMORY_NETIF_RING_MAX  (4 * NETIF_BURST_MAX) /* frames that wait to be received */
 
 struct memory_netif {
 	struct netif netif;
@@ -15,9 +16,9 @@ struct memory_netif {
 	uint32_t *free;
 	uint32_t frame_count;
 	uint32_t free_count;
-	uint32_t withheld_count; /* of the free frames: not to be had now */
-	struct packet received[NETIF_BURST_MAX];
-	uint32_t received_count;
+	uint32_t withheld_count;                   /* of the free frames: not to be had now */
+	struct packet ring[MEMORY_NETIF_RING_MAX]; /* the oldest first */
+	uint32_t ring_count;
 	void (*sent)(void *context, const uint8_t *frame, uint16_t length);
 	void *context;
 };
@@ -29,5 +30,5 @@ void memory_netif_create(struct memory_netif *memory_netif, uint32_t frame_count
                          void (*sent)(void *context, const uint8_t *frame, uint16_t length),
                          void *context);
 
-/* Puts a frame where the next receive() finds it. False: no memory, or a whole burst waits. */
+/* Puts a frame where the next receive() finds it. False: no memory, or the ring is full. */
 bool memory_netif_inject(struct memory_netif *memory_netif, const uint8_t *frame, uint16_t length);

@@ -3,6 +3,11 @@
 
 #include "net/net_internal.h"
 
+/* What one turn takes from a netif, by bursts, before it sends. A turn that sends through a slow
+ * device (a system call and the peer's receive path for each frame of a veth) is long: with one
+ * burst of 32 a turn, 8 % of a thousand clients' frames were lost to a full receive ring. */
+#define NET_POLL_FRAMES (8 * NETIF_BURST_MAX)
+
 #define IP_TTL               64
 #define PROBE_INTERVAL_US    100000   /* shorter than RFC 5227's: a server should start soon */
 #define ANNOUNCE_INTERVAL_US 2000000  /* RFC 5227 ANNOUNCE_INTERVAL */
@@ -141,16 +146,19 @@ static void frame_input(struct net *net, const struct packet *packet, uint64_t n
 uint32_t net_poll(struct net *net, uint64_t now_us)
 {
 	struct packet burst[NETIF_BURST_MAX];
-	uint32_t count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
+	uint32_t polled = 0;
+	uint32_t count;
 
 	net->is_full = false;
-	if (count == 0)
-		return 0;
-	counter_add(&net->counters.frames_received, count);
-	for (uint32_t i = 0; i < count; i++)
-		frame_input(net, &burst[i], now_us);
-	net->netif->ops->release(net->netif, burst, count);
-	return count;
+	do {
+		count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
+		for (uint32_t i = 0; i < count; i++)
+			frame_input(net, &burst[i], now_us);
+		net->netif->ops->release(net->netif, burst, count);
+		polled += count;
+	} while (count == NETIF_BURST_MAX && polled < NET_POLL_FRAMES);
+	counter_add(&net->counters.frames_received, polled);
+	return polled;
 }
 
 void net_deliver(struct net *net, const struct net_input *input, uint8_t protocol,

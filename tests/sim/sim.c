@@ -137,12 +137,12 @@ static void check_watches(struct sim *sim)
 			           "client %u: three duplicate ACKs and no retransmission", i);
 }
 
-/* Hands over what has arrived; a full burst waits for the next turn. */
+/* Hands over what has arrived; what finds the ring full waits for the next turn. */
 static void deliver(struct sim *sim)
 {
 	struct wire_frame *frame;
 
-	while (sim->netif.received_count < NETIF_BURST_MAX &&
+	while (sim->netif.ring_count < MEMORY_NETIF_RING_MAX &&
 	       (frame = wire_receive(&sim->wire, sim->now_us)) != NULL) {
 		if (frame->to == SERVER)
 			server_receive(sim, frame);
