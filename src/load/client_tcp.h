@@ -91,6 +91,7 @@ struct client_tcp_options {
 	uint16_t mss;              /* announced; 0: option left out (RFC 9293 3.7.1 defaults) */
 	bool window_scaling;       /* offered */
 	bool timestamps;           /* offered */
+	bool sack;                 /* selective acknowledgements, offered */
 	bool keep_out_of_order;    /* in `receive`; otherwise dropped and counted */
 	/* The wire neither reorders nor duplicates: then every step back of a window or a timestamp
 	 * is the server's; otherwise only those are counted that the ACK number proves. */
@@ -143,6 +144,8 @@ struct client_tcp {
 	bool recovering; /* from a loss, until `recover` is acknowledged */
 	bool round_trip_timed;
 	bool timestamps;    /* agreed on */
+	bool sack;          /* agreed on */
+	bool duplicate;     /* `repeated` came twice, and no ACK has told of it */
 	bool fin_known;     /* the server's, at fin_sequence */
 	bool fin_taken;     /* and it is acknowledged */
 	uint8_t send_shift; /* of windows we receive */
@@ -174,6 +177,8 @@ struct client_tcp {
 	uint32_t rcv_edge; /* right edge we have advertised: never moved back */
 	uint32_t fin_sequence;
 	struct client_tcp_range ranges[CLIENT_TCP_RANGE_COUNT_MAX]; /* sorted, apart */
+	struct client_tcp_range repeated;
+	uint32_t newest_sequence; /* of the last segment that came out of order */
 
 	/* RFC 7323 */
 	uint32_t ts_recent;

@@ -33,6 +33,11 @@ static bool options_parse(struct client_tcp_segment *segment, const uint8_t *opt
 			segment->has_shift = true;
 			segment->shift = option[2];
 			break;
+		case OPTION_SACK_PERMITTED:
+			if (bytes != 2)
+				return false;
+			segment->sack_permitted = true;
+			break;
 		case OPTION_TIMESTAMP:
 			if (bytes != 10)
 				return false;
@@ -255,6 +260,10 @@ static void syn_ack_input(struct client_tcp *tcp, const struct client_tcp_segmen
 		tcp->send_shift = segment->shift;
 	else
 		tcp->receive_shift = 0;
+	if (segment->sack_permitted && !options->sack)
+		violation_add(tcp, CLIENT_TCP_VIOLATION_NOT_OFFERED, OPTION_SACK_PERMITTED, 0,
+		              now_us);
+	tcp->sack = segment->sack_permitted && options->sack;
 	tcp->timestamps = segment->has_timestamp && options->timestamps;
 	if (segment->has_mss) /* what is below the least MTU of IPv4 is a joke: RFC 791 */
 		mss = max_u32(segment->mss, OPTION_TIMESTAMP_BYTES + 8);

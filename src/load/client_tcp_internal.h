@@ -8,10 +8,13 @@
 #define OPTION_MSS_BYTES       4
 #define OPTION_SHIFT_BYTES     4  /* padding included */
 #define OPTION_TIMESTAMP_BYTES 12 /* padding included */
+#define OPTION_SACK_COUNT_MAX  3  /* blocks that fit beside a timestamp */
 #define OPTION_END             0
 #define OPTION_NOP             1
 #define OPTION_MSS             2
 #define OPTION_SHIFT           3
+#define OPTION_SACK_PERMITTED  4
+#define OPTION_SACK            5
 #define OPTION_TIMESTAMP       8
 #define SHIFT_MAX              14  /* RFC 7323 2.3 */
 #define MSS_DEFAULT_IP4        536 /* RFC 9293 3.7.1 */
@@ -37,6 +40,7 @@ struct client_tcp_segment {
 	bool has_mss;
 	bool has_shift;
 	bool has_timestamp;
+	bool sack_permitted;
 	uint8_t shift;
 	uint16_t mss;
 	uint32_t option_bytes;

@@ -28,6 +28,13 @@ static uint32_t options_write(struct client_tcp *tcp, uint8_t *to, bool syn, uin
 		to[bytes + 3] = tcp->receive_shift;
 		bytes += OPTION_SHIFT_BYTES;
 	}
+	if (syn && tcp->options.sack) {
+		to[bytes] = OPTION_NOP;
+		to[bytes + 1] = OPTION_NOP;
+		to[bytes + 2] = OPTION_SACK_PERMITTED;
+		to[bytes + 3] = 2;
+		bytes += 4;
+	}
 	if (syn ? tcp->options.timestamps : tcp->timestamps) {
 		to[bytes] = OPTION_NOP;
 		to[bytes + 1] = OPTION_NOP;
@@ -38,6 +45,42 @@ static uint32_t options_write(struct client_tcp *tcp, uint8_t *to, bool syn, uin
 		bytes += OPTION_TIMESTAMP_BYTES;
 		tcp->ts_sent = now;
 	}
+	return bytes;
+}
+
+/* Of `range`, behind the blocks that are there already; returns the bytes of the option. */
+static uint32_t sack_add(uint8_t *to, uint32_t bytes, const struct client_tcp_range *range)
+{
+	bytes = bytes == 0 ? 4 : bytes;
+	to[0] = OPTION_NOP;
+	to[1] = OPTION_NOP;
+	to[2] = OPTION_SACK;
+	to[3] = (uint8_t)(bytes - 2 + 8);
+	store_be32(to + bytes, range->start);
+	store_be32(to + bytes + 4, range->end);
+	return bytes + 8;
+}
+
+/* What came twice (RFC 2883), the range that has just grown, then the others (RFC 2018 4). */
+static uint32_t sack_write(struct client_tcp *tcp, uint8_t *to)
+{
+	const struct client_tcp_range *newest = NULL;
+	uint32_t bytes = 0;
+
+	if (!tcp->sack)
+		return 0;
+	if (tcp->duplicate)
+		bytes = sack_add(to, bytes, &tcp->repeated);
+	tcp->duplicate = false;
+	for (uint32_t i = 0; i < tcp->range_count; i++)
+		if (!before(tcp->newest_sequence, tcp->ranges[i].start) &&
+		    before(tcp->newest_sequence, tcp->ranges[i].end))
+			newest = &tcp->ranges[i];
+	if (newest != NULL)
+		bytes = sack_add(to, bytes, newest);
+	for (uint32_t i = 0; i < tcp->range_count && bytes < 4 + 8 * OPTION_SACK_COUNT_MAX; i++)
+		if (&tcp->ranges[i] != newest && tcp->ranges[i].start != tcp->ranges[i].end)
+			bytes = sack_add(to, bytes, &tcp->ranges[i]);
 	return bytes;
 }
 
@@ -74,6 +117,8 @@ static bool emit(struct client_tcp *tcp, const struct client_tcp_emitter *emitte
 	header = frame_begin(frame, path, FRAME_PROTOCOL_TCP);
 	header_bytes = HEADER_BYTES +
 	               options_write(tcp, header + HEADER_BYTES, syn, timestamp_at(tcp, now_us));
+	if (!syn && outgoing->length == 0)
+		header_bytes += sack_write(tcp, header + header_bytes);
 	store_be16(header, tcp->options.local_port);
 	store_be16(header + 2, tcp->options.remote_port);
 	store_be32(header + 4, outgoing->seq);

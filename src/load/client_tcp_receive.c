@@ -155,6 +155,16 @@ static bool in_ranges(const struct client_tcp *tcp, uint32_t start, uint32_t end
 	return false;
 }
 
+/* The next ACK tells the server (RFC 2883). */
+static void duplicate_note(struct client_tcp *tcp, uint32_t start, uint32_t end)
+{
+	tcp->counters.duplicates++;
+	if (start == end) /* a FIN */
+		return;
+	tcp->duplicate = true;
+	tcp->repeated = (struct client_tcp_range){start, end};
+}
+
 /* A gap is before it. The sender learns of it at once, by one ACK each (RFC 5681 4.2). */
 static void take_out_of_order(struct client_tcp *tcp, const struct client_tcp_segment *segment)
 {
@@ -164,7 +174,7 @@ static void take_out_of_order(struct client_tcp *tcp, const struct client_tcp_se
 	tcp->duplicate_acks_owed++;
 	tcp->output_wanted = true;
 	if (in_ranges(tcp, segment->seq, end)) {
-		tcp->counters.duplicates++;
+		duplicate_note(tcp, segment->seq, end);
 		return;
 	}
 	if (!tcp->options.keep_out_of_order ||
@@ -172,6 +182,7 @@ static void take_out_of_order(struct client_tcp *tcp, const struct client_tcp_se
 		tcp->counters.out_of_order_dropped++;
 		return;
 	}
+	tcp->newest_sequence = segment->seq;
 	ring_write(&tcp->options.receive, segment->seq, segment->payload, segment->length);
 	if (segment->flags & FLAG_FIN) {
 		tcp->fin_known = true;
@@ -247,7 +258,7 @@ void receive_segment(struct client_tcp *tcp, struct client_tcp_segment *segment,
 		return;
 	}
 	if (before(segment->seq, tcp->rcv_nxt) || tcp->fin_taken)
-		tcp->counters.duplicates++;
+		duplicate_note(tcp, segment->seq, earliest(end, tcp->rcv_nxt));
 	if (after(end, tcp->rcv_nxt)) {
 		uint32_t skipped = tcp->rcv_nxt - segment->seq;
 

@@ -92,8 +92,6 @@ static void accept_syn(struct tcp *tcp, const struct net_input *input,
 	connection->ts_recent_ms = now_ms_from(now_us);
 	connection->snd_una = connection->iss;
 	connection->snd_nxt = connection->iss;
-	connection->snd_max = connection->iss;
-	connection->recover = connection->iss;
 	connection->snd_wnd = segment->window; /* never scaled in a SYN */
 	connection->snd_wl1 = segment->seq;
 	connection->rto_ms = TCP_RTO_INITIAL_MS;
@@ -119,42 +117,15 @@ static void listen_input(struct tcp *tcp, const struct net_input *input,
 	output_reset_for(tcp, input, segment);
 }
 
-static void rtt_measure(struct tcp_connection *connection, const struct tcp_segment *segment,
-                        uint64_t now_us)
+/* Bytes, and perhaps our FIN, were acknowledged for the first time: snd_una has moved on. */
+static void ack_new(struct tcp_connection *connection, uint32_t acked, uint64_t now_us)
 {
-	if (connection->rtt_timed && !seq_before(segment->ack, connection->rtt_sequence)) {
-		connection->rtt_timed = false;
-		congestion_rtt_sample(
-		    connection,
-		    (uint32_t)min_u64(now_us - connection->rtt_start_us, UINT32_MAX / 2));
-	} else if (connection->retransmit_count > 0 && segment->has_timestamp &&
-	           segment->ts_echo != 0) {
-		/* Karn forbids timing what was sent twice; the echo says which one arrived
-		 * (RFC 7323 4.1) */
-		uint32_t rtt_ms = now_ms_from(now_us) + connection->ts_offset - segment->ts_echo;
-
-		if (rtt_ms < TCP_RTO_MAX_MS)
-			congestion_rtt_sample(connection, rtt_ms * 1000);
-	}
-}
-
-/* Bytes, and perhaps our FIN, were acknowledged for the first time. */
-static void ack_new(struct tcp_connection *connection, const struct tcp_segment *segment,
-                    uint64_t now_us)
-{
-	uint32_t acked = segment->ack - connection->snd_una;
 	uint32_t data = (uint32_t)min_u64(acked, connection->stream.out.length);
 	bool fin_acked = acked > connection->stream.out.length;
 	uint32_t now_ms = now_ms_from(now_us);
 
-	rtt_measure(connection, segment, now_us);
-	if (seq_after(segment->ack, connection->snd_nxt)) {
-		connection->snd_nxt = segment->ack;
-		connection->cursor.block = NULL;
-	}
 	chain_drop_front(&connection->stream.out, data);
-	connection->snd_una = segment->ack;
-	/* the cursor's block may be gone, or snd_nxt was jumped over */
+	/* the cursor's block may be gone */
 	if (connection->cursor.block == NULL || connection->snd_nxt == connection->snd_una)
 		connection->cursor = chain_seek(&connection->stream.out,
 		                                min_u64(connection->snd_nxt - connection->snd_una,
@@ -162,25 +133,7 @@ static void ack_new(struct tcp_connection *connection, const struct tcp_segment 
 	connection->retransmit_count = 0;
 	connection->progress_ms = now_ms;
 	connection->drained = connection->drained || data > 0;
-	if (connection->recovering && seq_before(segment->ack, connection->recover)) {
-		/* partial: the next hole starts here; deflate (RFC 6582 3.2 step 3) */
-		output_retransmit_first(connection, now_us);
-		connection->cwnd = max_u32(connection->cwnd > acked ? connection->cwnd - acked : 0,
-		                           connection->mss);
-		if (acked >= connection->mss)
-			connection->cwnd += connection->mss;
-	} else {
-		if (connection->recovering)
-			connection->cwnd =
-			    min_u32(connection->ssthresh,
-			            max_u32(connection->snd_max - segment->ack, connection->mss) +
-			                connection->mss);
-		else
-			congestion_acked(connection, acked);
-		connection->recovering = false;
-		connection->duplicate_acks = 0;
-	}
-	if (connection->snd_una == connection->snd_max)
+	if (connection->snd_una == connection->snd_nxt)
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
 	else
 		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
@@ -198,27 +151,6 @@ static void ack_new(struct tcp_connection *connection, const struct tcp_segment 
 	}
 }
 
-static void ack_duplicate(struct tcp_connection *connection, uint64_t now_us)
-{
-	counter_add(&connection->tcp->counters.duplicate_acks, 1);
-	if (connection->duplicate_acks < UINT8_MAX)
-		connection->duplicate_acks++;
-	connection_mark(connection);
-	if (connection->recovering) {
-		connection->cwnd += connection->mss;
-	} else if (connection->duplicate_acks == 3 &&
-	           seq_after(connection->snd_una, connection->recover)) {
-		/* RFC 6582 3.2 step 2; `recover` keeps one loss from being counted twice */
-		counter_add(&connection->tcp->counters.fast_retransmits, 1);
-		connection->recover = connection->snd_max;
-		connection->recovering = true;
-		congestion_lost(connection);
-		output_retransmit_first(connection, now_us);
-		deadline_set(connection, DEADLINE_RETRANSMIT,
-		             now_ms_from(now_us) + connection->rto_ms);
-	}
-}
-
 /* RFC 9293 3.10.7.4, and also when the acknowledgement is new: data that comes again carries an old
  * sequence number, and the window left from before would reach too far beyond it. */
 static void window_update(struct tcp_connection *connection, const struct tcp_segment *segment)
@@ -232,10 +164,13 @@ static void window_update(struct tcp_connection *connection, const struct tcp_se
 		return;
 	if (window > connection->snd_wnd)
 		connection_mark(connection);
-	/* a window that opens while we probe: go on at once, not at the next probe */
-	if (connection->snd_wnd == 0 && window > 0 && connection->snd_una == connection->snd_nxt) {
+	/* a window that opens while we probe: go on at once, not at the next probe. What was sent
+	 * into the closed one was not taken. */
+	if (connection->snd_wnd == 0 && window > 0 && connection->state != TCP_SYN_RCVD) {
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
-		congestion_rto_reset(connection);
+		rtt_rto_reset(connection);
+		flight_lose_all(connection);
+		connection_mark(connection);
 	}
 	connection->snd_wnd = window;
 	connection->snd_wl1 = segment->seq;
@@ -243,35 +178,44 @@ static void window_update(struct tcp_connection *connection, const struct tcp_se
 	connection->snd_wnd_max = max_u32(connection->snd_wnd_max, window);
 }
 
+/* RFC 5681 2: no data, no news of the window, something is in flight. */
+static bool is_duplicate_ack(const struct tcp_connection *connection,
+                             const struct tcp_segment *segment)
+{
+	return segment->ack == connection->snd_una && segment->length == 0 &&
+	       !(segment->flags & TCP_FLAG_FIN) && connection->snd_una != connection->snd_nxt &&
+	       segment->window << connection->send_shift == connection->snd_wnd;
+}
+
 /* False: the segment is not looked at any further. */
 static bool ack_input(struct tcp_connection *connection, const struct tcp_segment *segment,
                       uint64_t now_us)
 {
+	bool duplicate = is_duplicate_ack(connection, segment);
+	uint32_t acked = segment->ack - connection->snd_una;
+
 	/* RFC 5961 5.2: neither what was never sent, nor what is older than any window */
-	if (seq_after(segment->ack, connection->snd_max) ||
+	if (seq_after(segment->ack, connection->snd_nxt) ||
 	    seq_before(segment->ack, connection->snd_una - connection->snd_wnd_max)) {
 		counter_add(&connection->tcp->counters.bad_ack, 1);
 		output_challenge_ack(connection, now_us);
 		return false;
 	}
-	if (seq_after(segment->ack, connection->snd_una)) {
-		window_update(connection, segment);
-		ack_new(connection, segment, now_us);
-		return connection->state != TCP_FREE && connection->state != TCP_TIME_WAIT;
-	}
-	if (segment->ack != connection->snd_una)
+	if (seq_before(segment->ack, connection->snd_una))
 		return true; /* old, reordered */
-	/* RFC 5681 2: no data, no news of the window, something is in flight */
-	if (segment->length == 0 && !(segment->flags & TCP_FLAG_FIN) &&
-	    connection->snd_una != connection->snd_max &&
-	    segment->window << connection->send_shift == connection->snd_wnd) {
-		if (connection->snd_wnd == 0)
-			connection->progress_ms = now_ms_from(now_us); /* alive, only closed */
-		else
-			ack_duplicate(connection, now_us);
+	if (duplicate && connection->snd_wnd == 0) {
+		connection->progress_ms = now_ms_from(now_us); /* alive, only closed */
+		duplicate = false;
 	}
+	if (duplicate)
+		counter_add(&connection->tcp->counters.duplicate_acks, 1);
 	window_update(connection, segment);
-	return true;
+	recovery_acknowledged(connection, segment, duplicate, now_us);
+	if (duplicate)
+		connection_mark(connection);
+	if (acked > 0)
+		ack_new(connection, acked, now_us);
+	return connection->state != TCP_FREE && connection->state != TCP_TIME_WAIT;
 }
 
 static void data_discard(struct tcp_connection *connection, uint32_t end)
@@ -298,6 +242,16 @@ static void ack_soon(struct tcp_connection *connection, uint32_t length, uint64_
 	}
 }
 
+/* The next acknowledgement tells the sender that this has come twice (RFC 2883 4). */
+static void duplicate_note(struct tcp_connection *connection, uint32_t begin, uint32_t end)
+{
+	counter_add(&connection->tcp->counters.duplicate_data, 1);
+	connection->duplicate_known = connection->sack_permitted;
+	connection->duplicate = (struct sack_block){begin, end};
+	connection->ack_now = true;
+	connection_mark(connection);
+}
+
 /* What is dropped is not acknowledged, so it comes again. */
 static void queue_add_counted(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
                               uint32_t length)
@@ -306,6 +260,7 @@ static void queue_add_counted(struct tcp_connection *connection, uint32_t seq, c
 
 	switch (queue_add(connection, seq, data, length)) {
 	case QUEUE_TAKEN: break;
+	case QUEUE_HAD_IT: duplicate_note(connection, seq, seq + length); break;
 	case QUEUE_OVER_LIMIT: counter_add(&counters->receive_over_limit, 1); break;
 	case QUEUE_NO_MEMORY: counter_add(&counters->receive_no_memory, 1); break;
 	}
@@ -340,11 +295,11 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	if (segment->length == 0)
 		return;
 	if (skipped >= segment->length) {
-		counter_add(&tcp->counters.duplicate_data, 1);
-		connection->ack_now = true;
-		connection_mark(connection);
+		duplicate_note(connection, segment->seq, segment->seq + segment->length);
 		return;
 	}
+	if (skipped > 0)
+		duplicate_note(connection, segment->seq, connection->rcv_nxt);
 	length = min_u32(length, connection->rcv_adv - seq);
 	if (connection->close || connection->abort) {
 		if (seq == connection->rcv_nxt)
@@ -402,7 +357,7 @@ static bool established(struct tcp_connection *connection, const struct net_inpu
 		return false;
 	}
 	if (connection->retransmit_count == 0)
-		congestion_rtt_sample(connection, (uint32_t)(now_us - connection->rtt_start_us));
+		rtt_sample(connection, (uint32_t)now_us - connection->flight.newest_sent_us);
 	else
 		connection->rto_ms = TCP_RTO_SYN_LOST_MS;
 	connection->snd_una = segment->ack;
@@ -412,8 +367,13 @@ static bool established(struct tcp_connection *connection, const struct net_inpu
 	connection->snd_wl1 = segment->seq;
 	connection->snd_wl2 = segment->ack;
 	deadline_clear(connection, DEADLINE_RETRANSMIT);
-	congestion_start(connection);
+	connection->flight.rtt_us_min = UINT32_MAX;
+	connection->flight.highest_arrived = connection->snd_una;
+	connection->rtt_sequence = connection->snd_una;
 	connection->recover = connection->snd_una - 1;
+	connection->reorder_factor = 1;
+	connection->sent_ms = now_ms_from(now_us);
+	tcp->congestion->start(connection);
 	connection_set_state(connection, TCP_ESTABLISHED);
 	counter_add(&tcp->counters.accepted, 1);
 	connection->open = tcp->user.opened(tcp->user.context, &connection->stream);

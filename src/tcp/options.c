@@ -47,6 +47,16 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 			if (bytes != 2)
 				return false;
 			segment->sack_permitted = true;
+		} else if (options[0] == OPTION_SACK) {
+			if (bytes == 2 || (bytes - 2) % SACK_BLOCK_BYTES != 0)
+				return false;
+			segment->sack_count = (uint8_t)((bytes - 2) / SACK_BLOCK_BYTES);
+			for (uint32_t i = 0; i < segment->sack_count; i++) {
+				const uint8_t *at = options + 2 + i * SACK_BLOCK_BYTES;
+
+				segment->sacks[i] =
+				    (struct sack_block){load_be32(at), load_be32(at + 4)};
+			}
 		} else if (options[0] == OPTION_TIMESTAMP) {
 			if (bytes != 10)
 				return false;
@@ -115,33 +125,42 @@ static const struct block *run_end(const struct block *block, uint32_t *ret_end)
 	return block;
 }
 
+static void sack_block_write(uint8_t *to, uint32_t index, uint32_t begin, uint32_t end)
+{
+	store_be32(to + 4 + index * SACK_BLOCK_BYTES, begin);
+	store_be32(to + 4 + index * SACK_BLOCK_BYTES + 4, end);
+}
+
 uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t *to,
                                 uint32_t room_bytes)
 {
 	uint32_t count_max = (room_bytes - 4) / SACK_BLOCK_BYTES;
-	uint32_t count = 0;
+	uint32_t first = connection->duplicate_known; /* of the ranges */
+	uint32_t count = first;
 	const struct block *block = connection->queue;
 
-	if (!connection->sack_permitted || connection->range_count == 0)
+	if (!connection->sack_permitted || connection->range_count + first == 0)
 		return 0;
+	/* what has come twice goes before everything else: RFC 2883 4 */
+	if (connection->duplicate_known)
+		sack_block_write(to, 0, connection->duplicate.begin, connection->duplicate.end);
 	while (block != NULL) {
-		uint32_t start = block->sequence, end;
-		uint8_t *at = to + 4 + count * SACK_BLOCK_BYTES;
+		uint32_t begin = block->sequence, end, at = count;
 
 		block = run_end(block, &end);
-		if (!seq_after(start, connection->rcv_nxt))
+		if (!seq_after(begin, connection->rcv_nxt))
 			continue; /* in order: it only waits to be read */
-		if (!seq_before(connection->newest_sequence, start) &&
+		if (!seq_before(connection->newest_sequence, begin) &&
 		    seq_before(connection->newest_sequence, end)) {
 			/* the one that has just grown comes first: RFC 2018 4 */
+			at = first;
 			count = min_u32(count, count_max - 1);
-			memmove(to + 4 + SACK_BLOCK_BYTES, to + 4, count * SACK_BLOCK_BYTES);
-			at = to + 4;
+			memmove(to + 4 + (at + 1) * SACK_BLOCK_BYTES,
+			        to + 4 + at * SACK_BLOCK_BYTES, (count - at) * SACK_BLOCK_BYTES);
 		} else if (count == count_max) {
 			continue;
 		}
-		store_be32(at, start);
-		store_be32(at + 4, end);
+		sack_block_write(to, at, begin, end);
 		count++;
 	}
 	to[0] = OPTION_NOP;

@@ -108,11 +108,10 @@ void output_syn_ack(struct tcp_connection *connection, uint64_t now_us)
 
 	if (!outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
 		return;
-	if (connection->retransmit_count > 0 || connection->snd_max != connection->iss)
+	if (connection->snd_nxt != connection->iss)
 		counter_add(&connection->tcp->counters.retransmitted, 1);
 	connection->snd_nxt = connection->iss + 1;
-	connection->snd_max = connection->snd_nxt;
-	connection->rtt_start_us = now_us;
+	connection->flight.newest_sent_us = (uint32_t)now_us;
 	outgoing_send(connection, &outgoing, connection->iss, 0, TCP_FLAG_SYN | TCP_FLAG_ACK);
 }
 
@@ -127,6 +126,7 @@ static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
 	outgoing.header_bytes += tcp_options_write_sack(
 	    connection, outgoing.header + outgoing.header_bytes,
 	    TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes);
+	connection->duplicate_known = false;
 	outgoing_send(connection, &outgoing, connection->snd_nxt, 0, TCP_FLAG_ACK);
 }
 
@@ -145,152 +145,213 @@ static void fin_sent(struct tcp_connection *connection)
 		connection_set_state(connection, TCP_LAST_ACK);
 }
 
-/* What may go out at snd_nxt: how many bytes, and whether the FIN goes along. */
-struct allowance {
-	uint32_t length;
+/* What goes into one segment. */
+struct extent {
+	uint32_t seq;
+	uint32_t length; /* bytes of data */
 	bool fin;
 };
 
-static struct allowance allowance_now(const struct tcp_connection *connection)
+/* Sequence number behind the last byte of `out`; the FIN's. */
+static uint32_t data_end(const struct tcp_connection *connection)
 {
-	struct allowance none = {0};
-	struct allowance allowance = {0};
-	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
-	uint32_t unsent = (uint32_t)connection->stream.out.length - in_flight;
-	uint32_t window = connection->cwnd;
-	uint32_t wanted;
-
-	if (in_flight > connection->stream.out.length) /* all, and the FIN */
-		return none;
-	/* limited transmit, RFC 3042 */
-	if (!connection->recovering && connection->duplicate_acks < 3)
-		window += connection->duplicate_acks * connection->mss;
-	window = min_u32(window, connection->snd_wnd);
-	wanted = min_u32(unsent, connection->mss);
-	allowance.length = min_u32(wanted, window > in_flight ? window - in_flight : 0);
-	/* RFC 9293 3.8.6.2.1: no silly windows. With nothing in flight the persist timer sends it
-	 * in the end. */
-	if (allowance.length < wanted && allowance.length < connection->snd_wnd_max / 2)
-		allowance.length = 0;
-	/* the FIN takes a place in the window too; alone it is a legal probe */
-	allowance.fin = fin_wanted(connection) && allowance.length == unsent &&
-	                (in_flight + unsent < connection->snd_wnd || in_flight + unsent == 0);
-	return allowance;
+	return connection->snd_una + (uint32_t)connection->stream.out.length;
 }
 
-static bool output_one(struct tcp_connection *connection, uint64_t now_us)
+/* False: there is no packet memory now; the next flush tries again. */
+static bool extent_send(struct tcp_connection *connection, const struct extent *extent,
+                        struct chain_cursor *cursor, uint64_t now_us)
 {
-	struct allowance allowance = allowance_now(connection);
-	uint32_t seq = connection->snd_nxt;
-	uint32_t now_ms = now_ms_from(now_us);
-	uint32_t end = seq + allowance.length + allowance.fin;
 	uint8_t flags = TCP_FLAG_ACK;
 	struct outgoing outgoing;
 
-	if (allowance.length == 0 && !allowance.fin)
-		return false;
-	if (!outgoing_begin(connection, false, now_ms, &outgoing)) {
+	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing)) {
 		connection_mark(connection);
 		return false;
 	}
-	chain_read(&connection->stream.out, &connection->cursor,
-	           outgoing.header + outgoing.header_bytes, allowance.length);
-	if (seq + allowance.length == connection->snd_una + connection->stream.out.length)
+	chain_read(&connection->stream.out, cursor, outgoing.header + outgoing.header_bytes,
+	           extent->length);
+	if (extent->seq + extent->length == data_end(connection))
 		flags |= TCP_FLAG_PSH;
-	if (allowance.fin)
+	if (extent->fin)
 		flags |= TCP_FLAG_FIN;
-	if (connection->snd_una == connection->snd_max)
-		connection->progress_ms = now_ms;
-	if (seq_before(seq, connection->snd_max)) {
-		counter_add(&connection->tcp->counters.retransmitted, 1);
-	} else if (!connection->rtt_timed) {
-		connection->rtt_timed = true;
-		connection->rtt_sequence = end;
-		connection->rtt_start_us = now_us;
-	}
+	outgoing_send(connection, &outgoing, extent->seq, extent->length, flags);
+	/* RFC 6298 5.1 */
+	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 ||
+	    extent->seq == connection->snd_una)
+		deadline_set(connection, DEADLINE_RETRANSMIT,
+		             now_ms_from(now_us) + connection->rto_ms);
+	return true;
+}
+
+static bool extent_send_new(struct tcp_connection *connection, const struct extent *extent,
+                            uint64_t now_us)
+{
+	uint32_t end = extent->seq + extent->length + extent->fin;
+
+	if (connection->snd_una == connection->snd_nxt)
+		connection->progress_ms = now_ms_from(now_us);
+	if (!extent_send(connection, extent, &connection->cursor, now_us))
+		return false;
+	flight_sent(connection, end, now_us);
 	connection->snd_nxt = end;
-	if (seq_after(end, connection->snd_max))
-		connection->snd_max = end;
-	outgoing_send(connection, &outgoing, seq, allowance.length, flags);
-	/* RFC 6298 5.1; with nothing in flight, what runs is the persist timer's time */
-	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 || seq == connection->snd_una)
-		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
-	if (allowance.fin)
+	connection->sent_ms = now_ms_from(now_us);
+	if (extent->fin)
 		fin_sent(connection);
+	return true;
+}
+
+static bool extent_send_again(struct tcp_connection *connection, const struct extent *extent,
+                              uint64_t now_us)
+{
+	struct chain_cursor cursor =
+	    chain_seek(&connection->stream.out, extent->seq - connection->snd_una);
+
+	if (!extent_send(connection, extent, &cursor, now_us))
+		return false;
+	flight_sent_again(connection, extent->seq, extent->length + extent->fin, now_us);
+	connection->sent_ms = now_ms_from(now_us);
+	counter_add(&connection->tcp->counters.retransmitted, 1);
+	return true;
+}
+
+/* Of `count` sequence numbers from seq on that were sent before, what fits one segment. */
+static struct extent extent_again(const struct tcp_connection *connection, uint32_t seq,
+                                  uint32_t count)
+{
+	struct extent extent = {.seq = seq};
+
+	extent.length = min_u32(min_u32(count, connection->mss), data_end(connection) - seq);
+	extent.fin = extent.length < count && seq + extent.length == data_end(connection);
+	return extent;
+}
+
+/* New data as far as the peer's window goes, at most `most` bytes; and the FIN. */
+static struct extent extent_new(const struct tcp_connection *connection, uint32_t most)
+{
+	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	uint32_t unsent = (uint32_t)connection->stream.out.length - in_flight;
+	uint32_t wanted = min_u32(unsent, connection->mss);
+	struct extent extent = {.seq = connection->snd_nxt};
+
+	if (in_flight > connection->stream.out.length) /* all is sent, and the FIN */
+		return extent;
+	most = min_u32(most, connection->snd_wnd > in_flight ? connection->snd_wnd - in_flight : 0);
+	extent.length = min_u32(wanted, most);
+	/* RFC 9293 3.8.6.2.1: no silly windows. With nothing in flight the persist timer sends it
+	 * in the end. */
+	if (extent.length < wanted && extent.length < connection->snd_wnd_max / 2)
+		extent.length = 0;
+	/* the FIN takes a place in the window too; alone it is a legal probe */
+	extent.fin = fin_wanted(connection) && extent.length == unsent &&
+	             (in_flight + unsent < connection->snd_wnd || in_flight + unsent == 0);
+	return extent;
+}
+
+/* RFC 5681 4.1: what was learnt of the network is worth nothing after a pause. */
+static void restart_after_idle(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t initial = TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
+
+	if (connection->snd_una == connection->snd_nxt &&
+	    now_ms_from(now_us) - connection->sent_ms > connection->rto_ms)
+		connection->cwnd = min_u32(connection->cwnd, initial);
+}
+
+static bool output_new(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t pipe = recovery_pipe(connection);
+	uint32_t room = connection->cwnd > pipe ? connection->cwnd - pipe : 0;
+	struct extent extent = extent_new(connection, room);
+
+	if (room < connection->mss &&
+	    extent_new(connection, connection->mss).length > extent.length)
+		connection->cwnd_limited = true;
+	if ((extent.length == 0 && !extent.fin) || !flight_takes(connection))
+		return false;
+	return extent_send_new(connection, &extent, now_us);
+}
+
+/* RFC 6675 4, NextSeg() (1): the first that is lost goes before anything new. */
+static bool output_lost(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t pipe = recovery_pipe(connection);
+	uint32_t window_end = connection->snd_una + connection->snd_wnd;
+	struct extent extent;
+	uint32_t seq, count;
+
+	if (!flight_first_lost(connection, &seq, &count) || !seq_before(seq, window_end))
+		return false;
+	extent = extent_again(connection, seq, min_u32(count, window_end - seq));
+	if (pipe > 0 && pipe + extent.length > connection->cwnd && !connection->retransmit_owed)
+		return false;
+	if (!extent_send_again(connection, &extent, now_us))
+		return false;
+	connection->retransmit_owed = false;
 	return true;
 }
 
 void connection_output(struct tcp_connection *connection, uint64_t now_us)
 {
+	int sent = 0;
+
+	restart_after_idle(connection, now_us);
 	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
-	if (connection->ack_now && connection->range_count > 0)
+	if (connection->ack_now && (connection->range_count > 0 || connection->duplicate_known))
 		pure_ack(connection, now_us);
-	for (int sent = 0; output_one(connection, now_us);) {
+	while (connection->flight.lost_bytes > 0 ? output_lost(connection, now_us)
+	                                         : output_new(connection, now_us)) {
 		if (++sent == TCP_QUANTUM_SEGMENTS) {
 			connection_mark(connection); /* the others first */
 			break;
 		}
 	}
+	if (sent > 0)
+		recovery_probe_arm(connection, now_us);
 	if (connection->ack_now)
 		pure_ack(connection, now_us);
 	/* what waits for the peer's window is probed for (RFC 9293 3.8.6.1) */
 	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 &&
-	    (connection->stream.out.length > 0 || connection->snd_una != connection->snd_max)) {
-		if (connection->snd_una == connection->snd_max)
+	    (connection->stream.out.length > 0 || connection->snd_una != connection->snd_nxt)) {
+		if (connection->snd_una == connection->snd_nxt)
 			connection->progress_ms = now_ms_from(now_us);
 		deadline_set(connection, DEADLINE_RETRANSMIT,
 		             now_ms_from(now_us) + connection->rto_ms);
 	}
 }
 
-/* Up to `length` bytes from snd_una on, without moving snd_nxt; with the FIN when they reach it and
- * it was sent. Returns the sequence number behind what was sent (snd_una: no packet memory). */
-static uint32_t output_from_una(struct tcp_connection *connection, uint32_t length, uint64_t now_us)
+bool output_tail_probe(struct tcp_connection *connection, uint64_t now_us, bool *ret_again)
 {
-	struct chain_cursor cursor = {0};
-	uint32_t data_end = connection->snd_una + (uint32_t)connection->stream.out.length;
-	uint8_t flags = TCP_FLAG_ACK;
-	struct outgoing outgoing;
-	uint32_t end;
+	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	uint32_t last = min_u32(in_flight, connection->mss);
+	struct extent extent = extent_new(connection, connection->mss);
 
-	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing))
-		return connection->snd_una;
-	length = chain_read(&connection->stream.out, &cursor,
-	                    outgoing.header + outgoing.header_bytes, length);
-	end = connection->snd_una + length;
-	if (end == data_end)
-		flags |= TCP_FLAG_PSH;
-	if (end == data_end && seq_after(connection->snd_max, data_end)) {
-		flags |= TCP_FLAG_FIN;
-		end++;
-	}
-	outgoing_send(connection, &outgoing, connection->snd_una, length, flags);
-	return end;
-}
-
-uint32_t output_retransmit_first(struct tcp_connection *connection, uint64_t now_us)
-{
-	uint32_t sent = connection->snd_max - connection->snd_una;
-	uint32_t end = output_from_una(connection, min_u32(sent, connection->mss), now_us);
-
-	connection->rtt_timed = false; /* Karn: RFC 6298 3 */
-	if (end != connection->snd_una)
-		counter_add(&connection->tcp->counters.retransmitted, 1);
-	return end;
+	*ret_again = (extent.length == 0 && !extent.fin) || !flight_takes(connection);
+	if (!*ret_again)
+		return extent_send_new(connection, &extent, now_us);
+	extent = extent_again(connection, connection->snd_nxt - last, last);
+	return extent_send_again(connection, &extent, now_us);
 }
 
 void output_window_probe(struct tcp_connection *connection, uint64_t now_us)
 {
+	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
 	/* one byte beyond the window; when the window is open by now, what fits */
-	uint32_t length = max_u32(min_u32(connection->snd_wnd, connection->mss), 1);
-	uint32_t end = output_from_una(connection, length, now_us);
+	uint32_t most = max_u32(min_u32(connection->snd_wnd, connection->mss), 1);
+	struct extent extent = {.seq = connection->snd_una};
+	bool sent;
 
-	if (end == connection->snd_una)
-		return;
-	counter_add(&connection->tcp->counters.window_probes, 1);
-	/* snd_nxt stays: a probe that is not taken is sent again */
-	if (seq_after(end, connection->snd_max))
-		connection->snd_max = end;
+	if (in_flight > 0) {
+		extent = extent_again(connection, connection->snd_una, min_u32(most, in_flight));
+		sent = extent_send_again(connection, &extent, now_us);
+	} else {
+		extent.length = min_u32(most, (uint32_t)connection->stream.out.length);
+		extent.fin = fin_wanted(connection) && extent.length < most &&
+		             extent.length == connection->stream.out.length;
+		sent = extent_send_new(connection, &extent, now_us);
+	}
+	if (sent)
+		counter_add(&connection->tcp->counters.window_probes, 1);
 }
 
 void output_reset(struct tcp_connection *connection, uint64_t now_us)

@@ -79,6 +79,7 @@ enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, co
 	struct block *next = connection->queue;
 	enum queue_verdict verdict = QUEUE_TAKEN;
 	uint32_t end = seq + length;
+	bool had_all = true;
 
 	while (verdict == QUEUE_TAKEN && seq_before(seq, end)) {
 		uint32_t part = end - seq;
@@ -92,13 +93,14 @@ enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, co
 		} else {
 			if (next != NULL)
 				part = min_u32(part, next->sequence - seq);
+			had_all = false;
 			verdict = piece_add(connection, previous, seq, data, part);
 		}
 		seq += part;
 		data += part;
 	}
 	advance(connection);
-	return verdict;
+	return had_all ? QUEUE_HAD_IT : verdict;
 }
 
 void queue_deliver(struct tcp_connection *connection)

@@ -34,6 +34,7 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 
 	*tcp = (struct tcp){
 	    .options = *options,
+	    .congestion = &congestion_newreno,
 	    .user = *user,
 	    .pool = pool,
 	    .flush_end = &tcp->flush_first,
@@ -79,6 +80,7 @@ static void user_closed(struct tcp_connection *connection)
 	}
 	chain_clear(&connection->stream.out);
 	connection->cursor.block = NULL;
+	flight_clear(connection);
 	queue_clear(connection);
 }
 
@@ -281,15 +283,15 @@ static void connection_check(const struct tcp_connection *connection)
 
 	ASSERT(connection->magic == TCP_MAGIC);
 	ASSERT(!seq_after(connection->snd_una, connection->snd_nxt));
-	ASSERT(!seq_after(connection->snd_nxt, connection->snd_max));
 	ASSERT(!seq_after(connection->read_nxt, connection->rcv_nxt));
 	ASSERT(connection->cwnd >= connection->mss || connection->state == TCP_SYN_RCVD);
 	if (connection->state == TCP_SYN_RCVD || connection->state == TCP_TIME_WAIT)
 		return;
 	/* nothing is in flight that is not in `out`, the FIN aside */
-	ASSERT(connection->snd_max - connection->snd_una <= stream->out.length + 1);
+	ASSERT(connection->snd_nxt - connection->snd_una <= stream->out.length + 1);
+	flight_check(connection);
 	/* nobody waits for ever: what is unacknowledged, or waits for a window, has a timer */
-	ASSERT((connection->snd_una == connection->snd_max && stream->out.length == 0) ||
+	ASSERT((connection->snd_una == connection->snd_nxt && stream->out.length == 0) ||
 	       connection->deadlines_ms[DEADLINE_RETRANSMIT] != 0 || connection->queued);
 	for (const struct block *block = connection->queue; block != NULL; block = block->next) {
 		ASSERT(!seq_before(block->sequence, expected));

@@ -20,7 +20,12 @@
 	X(segments_sent, "segments", COUNTER_TOTAL, "Segments sent, all kinds")                    \
 	X(retransmitted, "segments", COUNTER_TOTAL, "Segments sent again")                         \
 	X(retransmit_timeouts, "events", COUNTER_TOTAL, "Retransmission timer expired")            \
-	X(fast_retransmits, "events", COUNTER_TOTAL, "Loss found by duplicate acknowledgements")   \
+	X(fast_retransmits, "events", COUNTER_TOTAL, "Loss found without a time-out")              \
+	X(tail_probes, "segments", COUNTER_TOTAL, "Tail-loss probes sent (RFC 8985)")              \
+	X(duplicates_reported, "segments", COUNTER_TOTAL,                                          \
+	  "The peer reported something that came twice (RFC 2883)")                                \
+	X(bad_sack, "blocks", COUNTER_TOTAL,                                                       \
+	  "Selective acknowledgements of what is not in flight")                                   \
 	X(window_probes, "segments", COUNTER_TOTAL, "Zero-window probes sent")                     \
 	X(duplicate_acks, "segments", COUNTER_TOTAL, "Duplicate acknowledgements received")        \
 	X(out_of_order, "segments", COUNTER_TOTAL, "Arrived ahead of the next expected byte")      \

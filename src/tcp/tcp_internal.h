@@ -2,28 +2,31 @@
 /* Between the files of src/tcp only. */
 #pragma once
 
+#include "tcp/flight.h"
 #include "tcp/tcp.h"
 
-#define TCP_HEADER_BYTES        20
-#define TCP_CHECKSUM_OFFSET     16
-#define TCP_OPTIONS_BYTES_MAX   40
-#define TCP_MSS_MIN             536   /* what we send in one segment at least; RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6     1220  /* RFC 9293 3.7.1 */
-#define TCP_TIMESTAMP_BYTES     12    /* the option with its padding */
-#define TCP_WINDOW_SHIFT_MAX    14    /* RFC 7323 2.3 */
-#define TCP_RECEIVE_BYTES_FIRST 16384 /* offered in a SYN-ACK: a first flight of RFC 6928 */
-#define TCP_RECEIVE_BYTES_MIN   4096  /* offered however scarce blocks are */
-#define TCP_RECEIVE_SHARE       16    /* of the free blocks one connection is offered 1/16 */
-#define TCP_QUANTUM_SEGMENTS    32    /* of one connection, then it is the others' turn */
-#define TCP_FLUSH_SEGMENTS      128   /* of all, then what has come in meanwhile is looked at */
-#define TCP_RANGE_COUNT_MAX     32    /* out-of-order ranges a connection */
-#define TCP_RTO_INITIAL_MS      1000  /* RFC 6298 2.1 */
-#define TCP_RTO_SYN_LOST_MS     3000  /* RFC 6298 5.7 */
-#define TCP_RTO_MAX_MS          60000
-#define TCP_SYN_ACK_COUNT_MAX   5 /* times a SYN-ACK is sent */
-#define TCP_DELAYED_ACK_MS      40
-#define TCP_CHALLENGE_MAX       10 /* challenge ACKs a connection a second; RFC 5961 7 */
-#define TCP_MAGIC               0x7c9c0e11u
+#define TCP_HEADER_BYTES            20
+#define TCP_CHECKSUM_OFFSET         16
+#define TCP_OPTIONS_BYTES_MAX       40
+#define TCP_MSS_MIN                 536   /* what we send in one segment at least; RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6         1220  /* RFC 9293 3.7.1 */
+#define TCP_TIMESTAMP_BYTES         12    /* the option with its padding */
+#define TCP_WINDOW_SHIFT_MAX        14    /* RFC 7323 2.3 */
+#define TCP_RECEIVE_BYTES_FIRST     16384 /* offered in a SYN-ACK: a first flight of RFC 6928 */
+#define TCP_RECEIVE_BYTES_MIN       4096  /* offered however scarce blocks are */
+#define TCP_RECEIVE_SHARE           16    /* of the free blocks one connection is offered 1/16 */
+#define TCP_QUANTUM_SEGMENTS        32    /* of one connection, then it is the others' turn */
+#define TCP_FLUSH_SEGMENTS          128   /* of all, then what has come in meanwhile is looked at */
+#define TCP_RANGE_COUNT_MAX         32    /* out-of-order ranges a connection */
+#define TCP_INITIAL_WINDOW_SEGMENTS 10    /* RFC 6928 */
+#define TCP_SACK_COUNT_MAX          4     /* that 40 bytes of options can hold */
+#define TCP_RTO_INITIAL_MS          1000  /* RFC 6298 2.1 */
+#define TCP_RTO_SYN_LOST_MS         3000  /* RFC 6298 5.7 */
+#define TCP_RTO_MAX_MS              60000
+#define TCP_SYN_ACK_COUNT_MAX       5 /* times a SYN-ACK is sent */
+#define TCP_DELAYED_ACK_MS          40
+#define TCP_CHALLENGE_MAX           10 /* challenge ACKs a connection a second; RFC 5961 7 */
+#define TCP_MAGIC                   0x7c9c0e11u
 
 #define TCP_FLAG_FIN 0x01u
 #define TCP_FLAG_SYN 0x02u
@@ -65,9 +68,23 @@ struct timer_wheel {
 /* What of a connection has a deadline. They share one wheel entry. */
 enum tcp_deadline {
 	DEADLINE_RETRANSMIT, /* retransmission, or persist when nothing is in flight */
+	DEADLINE_REORDER,    /* what has not arrived by then is lost: RFC 8985 6.2 step 5 */
+	DEADLINE_PROBE,      /* tail-loss probe: RFC 8985 7 */
 	DEADLINE_DELAYED_ACK,
 	DEADLINE_LINGER, /* end of FIN_WAIT_2 and TIME_WAIT */
 	DEADLINE_COUNT,
+};
+
+enum tcp_recovery {
+	RECOVERY_NONE,
+	RECOVERY_FAST,    /* from a loss until `recover` is acknowledged */
+	RECOVERY_TIMEOUT, /* likewise, from a time-out */
+};
+
+/* Sequence numbers begin … end - 1. */
+struct sack_block {
+	uint32_t begin;
+	uint32_t end;
 };
 
 struct tcp_connection {
@@ -96,27 +113,34 @@ struct tcp_connection {
 	bool timestamps : 1;      /* RFC 7323, agreed on */
 	bool sack_permitted : 1;  /* RFC 2018, agreed on */
 	bool window_scaling : 1;  /* RFC 7323, agreed on */
-	bool rtt_timed : 1;       /* rtt_sequence is under way */
-	bool recovering : 1;      /* fast recovery, until `recover` is acknowledged */
+	bool duplicate_known : 1; /* `duplicate` is to be reported */
+	bool cwnd_limited : 1;    /* in this round trip cwnd has held data back */
+	bool retransmit_owed : 1; /* the first retransmission of a fast recovery */
+	bool probed : 1;          /* a tail-loss probe is under way … */
+	bool probe_again : 1;     /* … and was a retransmission */
+	bool reorder_round_known : 1;
 	uint8_t send_shift;       /* of windows we receive */
 	uint8_t receive_shift;    /* of windows we send */
 	uint8_t retransmit_count; /* time-outs in a row without progress */
-	uint8_t duplicate_acks;
-	uint8_t range_count;     /* out-of-order ranges in the receive queue */
-	uint8_t challenge_count; /* in the second that began at challenge_ms */
-	uint16_t mss;            /* payload bytes of a full segment, options already taken off */
-	uint16_t peer_mss;       /* the largest payload that the peer has sent */
+	uint8_t recovery;         /* enum tcp_recovery */
+	uint8_t reorder_factor;   /* of rtt_us_min / 4: RFC 8985 reo_wnd_mult */
+	uint8_t reorder_persist;  /* recoveries until the factor is 1 again */
+	uint8_t range_count;      /* out-of-order ranges in the receive queue */
+	uint8_t challenge_count;  /* in the second that began at challenge_ms */
+	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
+	uint16_t peer_mss;        /* the largest payload that the peer has sent */
+	uint16_t duplicate_acks;  /* in a row */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
 	uint32_t iss;
 	uint32_t snd_una;
 	uint32_t snd_nxt;
-	uint32_t snd_max; /* highest snd_nxt ever */
 	uint32_t snd_wnd; /* bytes, scaled */
 	uint32_t snd_wl1;
 	uint32_t snd_wl2;
 	uint32_t snd_wnd_max;       /* largest the peer has offered */
 	struct chain_cursor cursor; /* in out, at snd_nxt */
+	struct flight flight;
 
 	/* receive. read_nxt … rcv_nxt wait in order for the user, what is beyond is out of order */
 	uint32_t irs;
@@ -124,21 +148,23 @@ struct tcp_connection {
 	uint32_t read_nxt;
 	uint32_t rcv_adv; /* right edge of the window we have offered: never moved back */
 	uint32_t fin_sequence;
-	uint32_t newest_sequence; /* of the last segment that came out of order */
+	uint32_t newest_sequence;    /* of the last segment that came out of order */
+	struct sack_block duplicate; /* came twice: RFC 2883 */
 	uint32_t queue_block_count;
 	struct block *queue; /* by sequence, without overlap */
 
-	/* congestion: RFC 5681, 6582; bytes */
+	/* congestion and loss: bytes, sequence numbers */
 	uint32_t cwnd;
 	uint32_t ssthresh;
-	uint32_t recover;
+	uint32_t recover; /* snd_nxt when the last loss was found */
+	uint32_t probe_end;
+	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 
 	/* round-trip time: RFC 6298 */
 	uint32_t srtt_us;
 	uint32_t rttvar_us;
 	uint32_t rto_ms;
-	uint32_t rtt_sequence; /* once acknowledged, the timed segment has arrived */
-	uint64_t rtt_start_us;
+	uint32_t rtt_sequence; /* beyond it the next sample is taken */
 
 	uint32_t ts_recent; /* RFC 7323 4.3 */
 	uint32_t ts_recent_ms;
@@ -147,11 +173,27 @@ struct tcp_connection {
 
 	uint32_t deadlines_ms[DEADLINE_COUNT]; /* 0: off */
 	uint32_t progress_ms;                  /* when the peer last acknowledged something new */
+	uint32_t sent_ms;                      /* when data was last sent */
 	uint32_t challenge_ms;
 };
 
+/* How much may be under way; sets cwnd and ssthresh, in bytes. */
+struct congestion_control {
+	const char *name;
+	void (*start)(struct tcp_connection *connection);
+	/* Something new was acknowledged, outside of fast recovery. */
+	void (*acked)(struct tcp_connection *connection, uint32_t acked_bytes, uint64_t now_us);
+	/* Once for all that is lost of one window. */
+	void (*lost)(struct tcp_connection *connection, uint64_t now_us);
+	/* retransmit_count tells how often before. */
+	void (*timed_out)(struct tcp_connection *connection, uint64_t now_us);
+};
+
+extern const struct congestion_control congestion_newreno;
+
 struct tcp {
 	struct tcp_options options;
+	const struct congestion_control *congestion;
 	struct stream_user user;
 	struct block_pool *pool;
 	struct tcp_connection *connections;
@@ -178,6 +220,7 @@ struct tcp_segment {
 	bool has_mss;
 	bool has_window_shift;
 	bool sack_permitted;
+	uint8_t sack_count;
 	uint8_t window_shift;
 	uint16_t mss;
 	uint16_t source_port;
@@ -186,6 +229,7 @@ struct tcp_segment {
 	uint32_t ts_echo;
 	const uint8_t *payload;
 	uint32_t length; /* bytes of payload */
+	struct sack_block sacks[TCP_SACK_COUNT_MAX];
 };
 
 /* Sequence numbers wrap: RFC 9293 3.4. */
@@ -251,19 +295,27 @@ void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
 /* All of a connection's deadlines that have passed. */
 void deadlines_run(struct tcp_connection *connection, uint64_t now_us);
 
-/* congestion.c: NewReno. The four occasions that a congestion control has. */
-void congestion_start(struct tcp_connection *connection);
-void congestion_acked(struct tcp_connection *connection, uint32_t acked_bytes);
-void congestion_lost(struct tcp_connection *connection);
-void congestion_timed_out(struct tcp_connection *connection);
+/* recovery.c */
+/* Bytes that are under way, as far as we know: RFC 6675 4, "pipe". */
+uint32_t recovery_pipe(const struct tcp_connection *connection);
+/* All that an acknowledgement (of at least snd_una) says; moves snd_una to it. */
+void recovery_acknowledged(struct tcp_connection *connection, const struct tcp_segment *segment,
+                           bool duplicate, uint64_t now_us);
+void recovery_timed_out(struct tcp_connection *connection, uint64_t now_us);
+void recovery_reorder_expired(struct tcp_connection *connection, uint64_t now_us);
+/* Sets the tail-loss probe's time, after something was sent or acknowledged. */
+void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us);
+void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us);
+
+/* rtt.c: RFC 6298 */
+void rtt_sample(struct tcp_connection *connection, uint32_t rtt_us);
 /* The time-out without any back-off, from what has been measured. */
-void congestion_rto_reset(struct tcp_connection *connection);
-/* RFC 6298: a new round-trip time sample. */
-void congestion_rtt_sample(struct tcp_connection *connection, uint32_t rtt_us);
+void rtt_rto_reset(struct tcp_connection *connection);
 
 /* reassembly.c: the receive queue */
 enum queue_verdict {
-	QUEUE_TAKEN, /* some of it or all, or it was there already */
+	QUEUE_TAKEN,  /* some of it or all */
+	QUEUE_HAD_IT, /* all was there already */
 	QUEUE_OVER_LIMIT,
 	QUEUE_NO_MEMORY,
 };
@@ -278,8 +330,8 @@ void queue_clear(struct tcp_connection *connection);
 void connection_mark(struct tcp_connection *connection); /* it has something for the flush */
 void connection_output(struct tcp_connection *connection, uint64_t now_us);
 void output_syn_ack(struct tcp_connection *connection, uint64_t now_us);
-/* One segment at snd_una again; returns the sequence number behind it. */
-uint32_t output_retransmit_first(struct tcp_connection *connection, uint64_t now_us);
+/* New data, or the last segment once more (*ret_again). False: no packet memory. */
+bool output_tail_probe(struct tcp_connection *connection, uint64_t now_us, bool *ret_again);
 void output_window_probe(struct tcp_connection *connection, uint64_t now_us);
 void output_reset(struct tcp_connection *connection, uint64_t now_us);
 /* RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. */

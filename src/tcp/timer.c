@@ -142,18 +142,15 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 		output_reset(connection, now_us);
 		connection_end(connection);
 		return;
+	} else if (connection->path.net->is_full) {
+		/* nothing can be sent at all: that is no news of the network */
+		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + 1);
+		return;
 	} else if (connection->snd_una == connection->snd_nxt || connection->snd_wnd == 0) {
 		/* nothing is in flight, a probe that was refused aside */
 		output_window_probe(connection, now_us);
 	} else {
-		/* RFC 6298 5.4 … 5.6; what is behind the first segment follows as it is
-		 * acknowledged */
-		counter_add(&tcp->counters.retransmit_timeouts, 1);
-		congestion_timed_out(connection);
-		connection->snd_nxt = output_retransmit_first(connection, now_us);
-		connection->cursor = chain_seek(&connection->stream.out,
-		                                min_u64(connection->snd_nxt - connection->snd_una,
-		                                        connection->stream.out.length));
+		recovery_timed_out(connection, now_us); /* RFC 6298 5.4 … 5.6 */
 	}
 	if (connection->retransmit_count < UINT8_MAX)
 		connection->retransmit_count++;
@@ -177,6 +174,8 @@ void deadlines_run(struct tcp_connection *connection, uint64_t now_us)
 		connection->deadlines_ms[which] = 0;
 		switch (which) {
 		case DEADLINE_RETRANSMIT: retransmit_expired(connection, now_us); break;
+		case DEADLINE_REORDER: recovery_reorder_expired(connection, now_us); break;
+		case DEADLINE_PROBE: recovery_probe_expired(connection, now_us); break;
 		case DEADLINE_DELAYED_ACK:
 			connection->ack_now = true;
 			connection_mark(connection);

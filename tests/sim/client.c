@@ -97,6 +97,7 @@ static void connection_open(struct client *client)
 		options.mss = 536 + (uint16_t)random_below(random, 900);
 	options.window_scaling = random_below(random, 3) != 0;
 	options.timestamps = random_below(random, 3) != 0;
+	options.sack = random_below(random, 3) != 0;
 	options.keep_out_of_order = random_below(random, 2) == 0;
 	options.delayed_ack_us = random_below(random, 2) == 0 ? 40000 : 0;
 	client->connections_left--;

@@ -23,19 +23,27 @@ BUG_SECONDS_MAX = 60  # for the seeds of one bug
 BUGS = [
     ("retransmit", "the retransmission timer goes on running and sends nothing", "src/tcp/timer.c",
      """\
-		connection->snd_nxt = output_retransmit_first(connection, now_us);
-		connection->cursor = chain_seek(&connection->stream.out,
-		                                min_u64(connection->snd_nxt - connection->snd_una,
-		                                        connection->stream.out.length));
+		recovery_timed_out(connection, now_us); /* RFC 6298 5.4 … 5.6 */
 """,
      ""),
-    ("retransmit", "three duplicate ACKs halve the window and resend nothing", "src/tcp/input.c",
+    ("retransmit", "three duplicate ACKs halve the window and resend nothing",
+     "src/tcp/recovery.c",
      """\
-		congestion_lost(connection);
-		output_retransmit_first(connection, now_us);
+		flight_lose_first(connection,
+		                  min_u32(mss, connection->snd_nxt - connection->snd_una));
+		recovery_enter(connection, now_us);
 """,
      """\
-		congestion_lost(connection);
+		recovery_enter(connection, now_us);
+"""),
+    ("retransmit", "what arrives behind a gap tells of no loss", "src/tcp/flight.c",
+     """\
+		if (left_us <= 0)
+			run_set_fate(connection, i, RUN_LOST);
+""",
+     """\
+		if (left_us <= 0)
+			continue;
 """),
     ("retransmit", "a FIN goes out once: what is sent again carries none", "src/tcp/output.c",
      """\
@@ -51,7 +59,7 @@ BUGS = [
 	if (!outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
 """,
      """\
-	if (connection->snd_max != connection->iss ||
+	if (connection->snd_nxt != connection->iss ||
 	    !outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
 """),
     ("window", "half of the window offered is kept at most", "src/tcp/reassembly.c",
@@ -63,8 +71,8 @@ connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY / 2) +
 connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY * 2);
 """),
     ("window", "the peer's window is exceeded by one byte", "src/tcp/output.c",
-     "window = min_u32(window, connection->snd_wnd);",
-     "window = min_u32(window, connection->snd_wnd + 1);"),
+     "most = min_u32(most, connection->snd_wnd > in_flight ? connection->snd_wnd - in_flight : 0);",
+     "most = min_u32(most, connection->snd_wnd + 1 - in_flight);"),
     ("window", "windows are never scaled", "src/tcp/output.c",
      "uint32_t shift = flags & TCP_FLAG_SYN ? 0 : connection->receive_shift;",
      "uint32_t shift = 0;"),

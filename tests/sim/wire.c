@@ -131,9 +131,32 @@ struct glance {
 	uint32_t window;
 	uint32_t length; /* SYN and FIN count */
 	uint8_t flags;
+	bool sack_permitted;
+	bool sack_ahead; /* a selective acknowledgement of something behind a gap */
 	uint16_t source_port;
 	uint16_t destination_port;
 };
+
+static bool after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static void glance_at_options(struct glance *glance, const uint8_t *option, uint32_t length)
+{
+	while (length > 1 && option[0] != 0) {
+		uint32_t bytes = option[0] == 1 ? 1 : option[1];
+
+		if (bytes == 0 || bytes > length)
+			return;
+		glance->sack_permitted = glance->sack_permitted || option[0] == 4;
+		for (uint32_t at = 2; option[0] == 5 && at + 8 <= bytes; at += 8)
+			if (after(load_be32(option + at), glance->ack))
+				glance->sack_ahead = true;
+		option += bytes;
+		length -= bytes;
+	}
+}
 
 static bool glance_at(struct glance *ret_glance, const uint8_t *data, uint16_t length)
 {
@@ -152,14 +175,10 @@ static bool glance_at(struct glance *ret_glance, const uint8_t *data, uint16_t l
 	    .source_port = frame.source_port,
 	    .destination_port = frame.destination_port,
 	};
+	glance_at_options(ret_glance, tcp + 20, (tcp[12] >> 4) * 4u - 20);
 	ret_glance->length += (tcp[13] & TCP_SYN) != 0;
 	ret_glance->length += (tcp[13] & TCP_FIN) != 0;
 	return true;
-}
-
-static bool after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
 }
 
 void watch_sent(struct loss_watch *watch, const uint8_t *data, uint16_t length)
@@ -170,6 +189,7 @@ void watch_sent(struct loss_watch *watch, const uint8_t *data, uint16_t length)
 		return;
 	if (it.flags & TCP_SYN)
 		*watch = (struct loss_watch){.client_port = it.destination_port,
+		                             .sack = it.sack_permitted,
 		                             .acked = it.seq,
 		                             .sent_end = it.seq,
 		                             .recover = it.seq};
@@ -203,7 +223,8 @@ void watch_received(struct loss_watch *watch, const uint8_t *data, uint16_t leng
 		watch->acked = it.ack;
 		watch->duplicates = 0;
 	} else if (it.ack == watch->acked && it.length == 0 && it.window == watch->window &&
-	           it.window > 0 && after(watch->sent_end, watch->acked)) {
+	           it.window > 0 && after(watch->sent_end, watch->acked) &&
+	           (it.sack_ahead || !watch->sack)) {
 		watch->duplicates++;
 		if (watch->duplicates == 3 && after(watch->acked, watch->recover)) {
 			watch->owes = true;

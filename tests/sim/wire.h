@@ -50,6 +50,7 @@ struct wire_frame *wire_receive(struct wire *wire, uint64_t now_us);
  * that keeps the order. Owner: the client. */
 struct loss_watch {
 	uint16_t client_port;
+	bool sack;         /* agreed on: a duplicate ACK without one tells of no loss */
 	uint32_t expected; /* by the server, as it has last said */
 	uint32_t acked;    /* by the client */
 	uint32_t window;

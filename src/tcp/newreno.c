@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NewReno: RFC 5681 with appropriate byte counting (RFC 3465) and an initial window of ten segments
+ * (RFC 6928). */
+#include "tcp/tcp_internal.h"
+
+static void newreno_start(struct tcp_connection *connection)
+{
+	connection->cwnd = TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
+	connection->ssthresh = UINT32_MAX;
+}
+
+static void newreno_acked(struct tcp_connection *connection, uint32_t acked_bytes, uint64_t now_us)
+{
+	uint32_t mss = connection->mss;
+
+	/* a window that was not used up says nothing of what the network bears (RFC 7661 1) */
+	if (!connection->cwnd_limited)
+		return;
+	if (connection->cwnd < connection->ssthresh)
+		connection->cwnd += min_u32(acked_bytes, 2 * mss); /* L = 2 */
+	else
+		connection->cwnd += (uint32_t)max_u64(
+		    (uint64_t)mss * min_u32(acked_bytes, connection->cwnd) / connection->cwnd, 1);
+}
+
+static void newreno_lost(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+
+	connection->ssthresh = max_u32(in_flight / 2, 2u * connection->mss); /* RFC 5681 (4) */
+	connection->cwnd = connection->ssthresh;
+}
+
+static void newreno_timed_out(struct tcp_connection *connection, uint64_t now_us)
+{
+	/* not again for the same segment: RFC 5681 3.1 */
+	if (connection->retransmit_count == 0)
+		newreno_lost(connection, now_us);
+	connection->cwnd = connection->mss;
+}
+
+const struct congestion_control congestion_newreno = {
+    .name = "newreno",
+    .start = newreno_start,
+    .acked = newreno_acked,
+    .lost = newreno_lost,
+    .timed_out = newreno_timed_out,
+};
