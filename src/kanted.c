@@ -187,6 +187,7 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	    .with_sockets = ports_have(config, true),
 	};
 
+	options.tcp.congestion = (enum tcp_congestion)config->congestion;
 	options.tcp.connection_count_max = clients + TIME_WAIT_SPARE;
 	options.tcp.half_open_count_max = TIME_WAIT_SPARE / 4;
 	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};

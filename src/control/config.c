@@ -20,6 +20,8 @@ const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER
 
 const uint32_t config_parameter_count = PARAMETER_COUNT;
 
+#define CONGESTION_NAME(name) #name,
+
 struct unit {
 	const char *suffix;
 	uint64_t factor;
@@ -41,6 +43,14 @@ static const struct unit *units_of(enum config_type type)
 	}
 }
 
+/* The words that may stand for 0, 1 … ; NULL: numbers stand there. */
+static const char *const *words_of(enum config_type type)
+{
+	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(CONGESTION_NAME) NULL};
+
+	return type == CONFIG_CONGESTION ? congestion : NULL;
+}
+
 static const char *type_hint(enum config_type type)
 {
 	switch (type) {
@@ -58,6 +68,10 @@ void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_ty
 {
 	const struct unit *unit = units_of(type);
 
+	if (words_of(type) != NULL) {
+		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%s", words_of(type)[value]);
+		return;
+	}
 	while (unit->suffix != NULL && (value == 0 || value % unit->factor != 0))
 		unit++;
 	if (unit->suffix == NULL)
@@ -178,17 +192,41 @@ static void check_cores(struct config *config, const struct node *list, struct f
 	config->cores_given = true;
 }
 
+static void check_word(struct faults *faults, const struct node *node, const char *path,
+                       enum config_type type, uint64_t *ret_value)
+{
+	const char *const *words = words_of(type);
+	char quoted[FAULTS_QUOTE_BYTES], known[256];
+	size_t used = 0;
+
+	if (!config_check_scalar(faults, node, path))
+		return;
+	for (uint64_t i = 0; words[i] != NULL; i++) {
+		if (strcmp(words[i], node->text) == 0) {
+			*ret_value = i;
+			return;
+		}
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+		                         i == 0 ? "" : " or ", words[i]);
+	}
+	ASSERT(used < sizeof(known));
+	faults_quote(quoted, node->text);
+	faults_add(faults, node->line, path, "\"%s\" is not known: write %s", quoted, known);
+}
+
 static void check_parameter(struct config *config, const struct config_parameter *parameter,
                             const struct node *node, struct faults *faults)
 {
 	enum config_type type = parameter->type == CONFIG_WORKERS ? CONFIG_COUNT : parameter->type;
+	uint64_t *field = (uint64_t *)((char *)config + parameter->offset);
 
 	if (parameter->type == CONFIG_WORKERS && node->kind == NODE_SEQUENCE)
 		check_cores(config, node, faults);
+	else if (words_of(type) != NULL)
+		check_word(faults, node, parameter->name, type, field);
 	else
 		check_quantity(faults, node, parameter->name, type, parameter->minimum,
-		               parameter->maximum,
-		               (uint64_t *)((char *)config + parameter->offset));
+		               parameter->maximum, field);
 }
 
 static const struct node *node_child(const struct node *mapping, const char *key)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/port.h"
+#include "tcp/congestion.h"
 
 #define CONFIG_WORKER_COUNT_MAX 128
 #define CONFIG_CORE_MAX         1023
@@ -19,9 +20,10 @@
 /* Written with a unit in the file, held in the unit that the field's name ends with. */
 enum config_type {
 	CONFIG_COUNT,
-	CONFIG_SIZE,     /* bytes; KiB, MiB, GiB */
-	CONFIG_DURATION, /* microseconds; ms, s, min, h; 0 needs no unit */
-	CONFIG_WORKERS,  /* a count, or a list of cores */
+	CONFIG_SIZE,       /* bytes; KiB, MiB, GiB */
+	CONFIG_DURATION,   /* microseconds; ms, s, min, h; 0 needs no unit */
+	CONFIG_WORKERS,    /* a count, or a list of cores */
+	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
 };
 
 /* field, name in the file, type, minimum, maximum, default, help */
@@ -38,6 +40,8 @@ enum config_type {
 	  "A request that is not whole after this long closes its connection")                     \
 	X(idle_timeout_us, "idle_timeout", CONFIG_DURATION, 0, 604800000000, 0,                    \
 	  "A connection without a request for this long is closed; 0: never")                      \
+	X(congestion, "congestion", CONFIG_CONGESTION, 0, TCP_CONGESTION_COUNT - 1,                \
+	  TCP_CONGESTION_cubic, "Congestion control of our own TCP: cubic or newreno")             \
 	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \
 	  "Bytes of a reply by UDP, at most")                                                      \
 	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \
@@ -90,6 +94,6 @@ void config_destroy(struct config *config); /* takes NULL */
 
 #define CONFIG_QUANTITY_BYTES 32
 
-/* A value of a parameter as it is written in the file: "64MiB", "10s". */
+/* A value of a parameter as it is written in the file: "64MiB", "10s", "cubic". */
 void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
                             uint64_t value);

@@ -373,7 +373,8 @@ static bool established(struct tcp_connection *connection, const struct net_inpu
 	connection->recover = connection->snd_una - 1;
 	connection->reorder_factor = 1;
 	connection->sent_ms = now_ms_from(now_us);
-	tcp->congestion->start(connection);
+	connection->cwnd = congestion_initial_window(connection);
+	connection->ssthresh = UINT32_MAX;
 	connection_set_state(connection, TCP_ESTABLISHED);
 	counter_add(&tcp->counters.accepted, 1);
 	connection->open = tcp->user.opened(tcp->user.context, &connection->stream);

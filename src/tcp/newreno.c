@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NewReno: RFC 5681 with appropriate byte counting (RFC 3465) and an initial window of ten segments
- * (RFC 6928). */
+/* NewReno: RFC 5681 with appropriate byte counting (RFC 3465). */
 #include "tcp/tcp_internal.h"
-
-static void newreno_start(struct tcp_connection *connection)
-{
-	connection->cwnd = TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
-	connection->ssthresh = UINT32_MAX;
-}
 
 static void newreno_acked(struct tcp_connection *connection, uint32_t acked_bytes, uint64_t now_us)
 {
@@ -17,7 +10,7 @@ static void newreno_acked(struct tcp_connection *connection, uint32_t acked_byte
 	if (!connection->cwnd_limited)
 		return;
 	if (connection->cwnd < connection->ssthresh)
-		connection->cwnd += min_u32(acked_bytes, 2 * mss); /* L = 2 */
+		slow_start(connection, acked_bytes);
 	else
 		connection->cwnd += (uint32_t)max_u64(
 		    (uint64_t)mss * min_u32(acked_bytes, connection->cwnd) / connection->cwnd, 1);
@@ -41,7 +34,6 @@ static void newreno_timed_out(struct tcp_connection *connection, uint64_t now_us
 
 const struct congestion_control congestion_newreno = {
     .name = "newreno",
-    .start = newreno_start,
     .acked = newreno_acked,
     .lost = newreno_lost,
     .timed_out = newreno_timed_out,

@@ -251,11 +251,11 @@ static struct extent extent_new(const struct tcp_connection *connection, uint32_
 /* RFC 5681 4.1: what was learnt of the network is worth nothing after a pause. */
 static void restart_after_idle(struct tcp_connection *connection, uint64_t now_us)
 {
-	uint32_t initial = TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
-
 	if (connection->snd_una == connection->snd_nxt &&
-	    now_ms_from(now_us) - connection->sent_ms > connection->rto_ms)
-		connection->cwnd = min_u32(connection->cwnd, initial);
+	    now_ms_from(now_us) - connection->sent_ms > connection->rto_ms) {
+		connection->cwnd = min_u32(connection->cwnd, congestion_initial_window(connection));
+		connection->cwnd_limited = false;
+	}
 }
 
 static bool output_new(struct tcp_connection *connection, uint64_t now_us)

@@ -26,15 +26,19 @@ static uint8_t window_shift(uint32_t window_bytes)
 	return shift;
 }
 
+#define CONGESTION_CONTROL(name) &congestion_##name,
+
 void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
                 const struct stream_user *user, struct block_pool *pool, struct memory *memory,
                 uint64_t now_us)
 {
+	static const struct congestion_control *const controls[] = {
+	    TCP_CONGESTION_CONTROLS(CONGESTION_CONTROL)};
 	struct tcp *tcp = memory_take(memory, sizeof(*tcp));
 
 	*tcp = (struct tcp){
 	    .options = *options,
-	    .congestion = &congestion_newreno,
+	    .congestion = controls[options->congestion],
 	    .user = *user,
 	    .pool = pool,
 	    .flush_end = &tcp->flush_first,

@@ -9,6 +9,7 @@
 #include "base/siphash.h"
 #include "net/net.h"
 #include "net/stream.h"
+#include "tcp/congestion.h"
 
 /* name, unit, kind, help */
 #define TCP_COUNTERS(X)                                                                            \
@@ -55,6 +56,7 @@ struct tcp_counters {
 };
 
 struct tcp_options {
+	enum tcp_congestion congestion;
 	uint32_t connection_count_max; /* in any state, TIME_WAIT too */
 	uint32_t half_open_count_max;  /* of them in SYN_RCVD */
 	uint32_t receive_window_bytes; /* per connection, 2 KiB … 1 GiB */

@@ -87,6 +87,16 @@ struct sack_block {
 	uint32_t end;
 };
 
+/* RFC 9438; windows in bytes. */
+struct cubic {
+	uint32_t window_max;   /* before the last loss: W_max */
+	uint32_t window_prior; /* cwnd_prior */
+	uint32_t reno_window;  /* W_est */
+	uint32_t epoch_ms;     /* since when it grows without a loss */
+	uint32_t k_ms;         /* how long until window_max is reached again: K */
+	bool epoch_known;
+};
+
 struct tcp_connection {
 	struct stream stream; /* first: a stream is a connection */
 	struct tcp *tcp;
@@ -157,6 +167,7 @@ struct tcp_connection {
 	uint32_t cwnd;
 	uint32_t ssthresh;
 	uint32_t recover; /* snd_nxt when the last loss was found */
+	struct cubic cubic;
 	uint32_t probe_end;
 	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 
@@ -180,7 +191,6 @@ struct tcp_connection {
 /* How much may be under way; sets cwnd and ssthresh, in bytes. */
 struct congestion_control {
 	const char *name;
-	void (*start)(struct tcp_connection *connection);
 	/* Something new was acknowledged, outside of fast recovery. */
 	void (*acked)(struct tcp_connection *connection, uint32_t acked_bytes, uint64_t now_us);
 	/* Once for all that is lost of one window. */
@@ -190,6 +200,7 @@ struct congestion_control {
 };
 
 extern const struct congestion_control congestion_newreno;
+extern const struct congestion_control congestion_cubic;
 
 struct tcp {
 	struct tcp_options options;
@@ -311,6 +322,17 @@ void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us);
 void rtt_sample(struct tcp_connection *connection, uint32_t rtt_us);
 /* The time-out without any back-off, from what has been measured. */
 void rtt_rto_reset(struct tcp_connection *connection);
+
+static inline uint32_t congestion_initial_window(const struct tcp_connection *connection)
+{
+	return TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
+}
+
+/* RFC 5681 3.1 with RFC 3465's L = 2. */
+static inline void slow_start(struct tcp_connection *connection, uint32_t acked_bytes)
+{
+	connection->cwnd += min_u32(acked_bytes, 2u * connection->mss);
+}
 
 /* reassembly.c: the receive queue */
 enum queue_verdict {

@@ -72,6 +72,7 @@ static struct worker_options worker_choose(struct sim *sim)
 
 	options.shard.memory_bytes =
 	    max_u64(shard_memory_bytes_min(value_bytes_max), small ? 0 : 24u << 20);
+	options.tcp.congestion = random_below(&sim->random, TCP_CONGESTION_COUNT);
 	options.tcp.connection_count_max = 256;
 	options.tcp.half_open_count_max = 64;
 	options.tcp.receive_window_bytes = 4096u << random_below(&sim->random, 7);

@@ -66,6 +66,7 @@ static const char whole_example[] =
     "max_connections: 4096\n"
     "request_timeout: 500ms\n"
     "idle_timeout: 2min\n"
+    "congestion: newreno\n"
     "udp_reply_bytes_max: 1000\n"
     "udp_amplification_max: 4\n"
     "ports:\n"
@@ -96,6 +97,7 @@ static void test_a_whole_example_fills_the_parameters(void)
 	CU_ASSERT_EQUAL(config->connection_count_max, 4096);
 	CU_ASSERT_EQUAL(config->request_timeout_us, 500000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 120000000);
+	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_newreno);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1000);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 4);
 	CU_ASSERT_EQUAL(config->port_count, 6);
@@ -150,6 +152,7 @@ static void test_what_is_not_said_has_its_default(void)
 	CU_ASSERT_EQUAL(config->connection_count_max, 1024);
 	CU_ASSERT_EQUAL(config->request_timeout_us, 10000000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 0);
+	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_cubic);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1400);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 10);
 	config_destroy(config);
@@ -260,6 +263,8 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "workers: 4\nmax_connections: 3\n", 4, "fewer than workers (4)"},
 	    {PORTS "request_timeout: 10\n", 3, "\"10\" is not a duration"},
 	    {PORTS "request_timeout: 0\n", 3, "from 100ms to 1h"},
+	    {PORTS "congestion: reno\n", 3, "\"reno\" is not known: write cubic or newreno"},
+	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
 	    {PORTS "idle_timeout: off\n", 3, "\"off\" is not a duration"},
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},
