@@ -94,6 +94,8 @@ static void cubic_timed_out(struct tcp_connection *connection, uint64_t now_us)
 	if (connection->retransmit_count == 0)
 		cubic_lost(connection, now_us);
 	connection->cwnd = connection->mss;
+	connection->cubic.window_max =
+	    0; /* 4.8: K is 0, growth starts from where slow start ends */
 }
 
 const struct congestion_control congestion_cubic = {

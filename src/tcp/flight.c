@@ -317,16 +317,20 @@ void flight_lose_first(struct tcp_connection *connection, uint32_t length)
 	runs_join(connection);
 }
 
-void flight_lose_all(struct tcp_connection *connection)
+void flight_lose_all(struct tcp_connection *connection, uint32_t age_us, uint64_t now_us)
 {
 	struct flight *flight = &connection->flight;
 	/* A peer that holds the first byte acknowledges it: this one has dropped what it held
 	 * (RFC 2018 8), so that nothing it said counts any more. */
 	bool reneged = flight->run_count > 0 && runs_of(connection)[0].fate == RUN_SACKED;
 
-	for (uint32_t i = 0; i < flight->run_count; i++)
-		if (reneged || runs_of(connection)[i].fate == RUN_SENT)
+	for (uint32_t i = 0; i < flight->run_count; i++) {
+		const struct run *run = &runs_of(connection)[i];
+
+		if (reneged || (run->fate == RUN_SENT &&
+		                (i == 0 || (uint32_t)now_us - run->sent_us >= age_us)))
 			run_set_fate(connection, i, RUN_LOST);
+	}
 	runs_join(connection);
 }
 

@@ -75,9 +75,12 @@ void flight_sacked(struct tcp_connection *connection, uint32_t begin, uint32_t e
  * 0: never. */
 uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us, uint64_t now_us);
 
-/* Takes the first `length` bytes for lost, or all but what is known to have arrived. */
+/* Takes the first `length` bytes for lost. */
 void flight_lose_first(struct tcp_connection *connection, uint32_t length);
-void flight_lose_all(struct tcp_connection *connection);
+
+/* Takes for lost the first run, and all that was sent age_us ago or earlier and is not known to
+ * have arrived. */
+void flight_lose_all(struct tcp_connection *connection, uint32_t age_us, uint64_t now_us);
 
 void flight_clear(struct tcp_connection *connection);
 void flight_check(const struct tcp_connection *connection);

@@ -153,7 +153,8 @@ static void ack_new(struct tcp_connection *connection, uint32_t acked, uint64_t 
 
 /* RFC 9293 3.10.7.4, and also when the acknowledgement is new: data that comes again carries an old
  * sequence number, and the window left from before would reach too far beyond it. */
-static void window_update(struct tcp_connection *connection, const struct tcp_segment *segment)
+static void window_update(struct tcp_connection *connection, const struct tcp_segment *segment,
+                          uint64_t now_us)
 {
 	uint32_t window = segment->window << connection->send_shift;
 
@@ -169,7 +170,7 @@ static void window_update(struct tcp_connection *connection, const struct tcp_se
 	if (connection->snd_wnd == 0 && window > 0 && connection->state != TCP_SYN_RCVD) {
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
 		rtt_rto_reset(connection);
-		flight_lose_all(connection);
+		flight_lose_all(connection, 0, now_us);
 		connection_mark(connection);
 	}
 	connection->snd_wnd = window;
@@ -209,13 +210,16 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 	}
 	if (duplicate)
 		counter_add(&connection->tcp->counters.duplicate_acks, 1);
-	window_update(connection, segment);
+	window_update(connection, segment, now_us);
 	recovery_acknowledged(connection, segment, duplicate, now_us);
 	if (duplicate)
 		connection_mark(connection);
 	if (acked > 0)
 		ack_new(connection, acked, now_us);
-	return connection->state != TCP_FREE && connection->state != TCP_TIME_WAIT;
+	if (connection->state == TCP_FREE || connection->state == TCP_TIME_WAIT)
+		return false;
+	recovery_probe_arm(connection, now_us);
+	return true;
 }
 
 static void data_discard(struct tcp_connection *connection, uint32_t end)
@@ -448,6 +452,9 @@ static void connection_input(struct tcp_connection *connection, const struct net
 		counter_add(&tcp->counters.out_of_window, 1);
 		connection->ack_now = connection->state != TCP_SYN_RCVD;
 		connection_mark(connection);
+		if (segment->length > 0 && connection->ack_now &&
+		    !seq_after(segment->seq + segment->length, connection->rcv_nxt))
+			duplicate_note(connection, segment->seq, segment->seq + segment->length);
 		/* RFC 9293 3.10.7.4: valid ACKs count even when the window is closed */
 		if (segment->seq != connection->rcv_nxt || connection->state == TCP_SYN_RCVD)
 			return;

@@ -255,6 +255,7 @@ static void restart_after_idle(struct tcp_connection *connection, uint64_t now_u
 	    now_ms_from(now_us) - connection->sent_ms > connection->rto_ms) {
 		connection->cwnd = min_u32(connection->cwnd, congestion_initial_window(connection));
 		connection->cwnd_limited = false;
+		connection->cubic.epoch_known = false; /* RFC 9438 4.2 */
 	}
 }
 

@@ -67,7 +67,8 @@ static void rtt_measure(struct tcp_connection *connection, const struct arrivals
 			connection->rtt_sequence = connection->snd_nxt;
 			rtt_sample(connection, arrivals->rtt_us);
 		}
-	} else if (connection->retransmit_count > 0 && arrivals->echo_known) {
+	} else if (connection->retransmit_count > 0 && arrivals->echo_known &&
+	           arrivals->bytes > 0) {
 		/* Karn forbids timing what was sent twice; the echo says which one arrived
 		 * (RFC 7323 4.1) */
 		rtt_sample(connection, arrivals->echo_age_ms * 1000);
@@ -205,6 +206,10 @@ void recovery_acknowledged(struct tcp_connection *connection, const struct tcp_s
 		connection->tcp->congestion->acked(connection, acked_bytes, now_us);
 	if (connection->rtt_sequence != round)
 		connection->cwnd_limited = false;
+	/* it stays right behind, so that 2 GiB later it does not seem to be ahead */
+	if (connection->recovery == RECOVERY_NONE &&
+	    seq_after(connection->snd_una, connection->recover))
+		connection->recover = connection->snd_una - 1;
 	if (!connection->sack_permitted) {
 		duplicate_acks_count(connection, acked_bytes, duplicate, now_us);
 		return;
@@ -217,7 +222,6 @@ void recovery_acknowledged(struct tcp_connection *connection, const struct tcp_s
 	probe_judge(connection, duplicate && segment->sack_count == 0, repeated, now_us);
 	if (connection->flight.sacked_bytes > 0 || connection->recovery != RECOVERY_NONE)
 		losses_find(connection, now_us);
-	recovery_probe_arm(connection, now_us);
 }
 
 void recovery_reorder_expired(struct tcp_connection *connection, uint64_t now_us)
@@ -229,7 +233,12 @@ void recovery_timed_out(struct tcp_connection *connection, uint64_t now_us)
 {
 	counter_add(&connection->tcp->counters.retransmit_timeouts, 1);
 	connection->tcp->congestion->timed_out(connection, now_us);
-	flight_lose_all(connection);
+	/* RFC 8985 6.3: not what may well be on its way */
+	flight_lose_all(connection,
+	                connection->sack_permitted && connection->flight.newest_known
+	                    ? connection->flight.newest_rtt_us + (uint32_t)reorder_us(connection)
+	                    : 0,
+	                now_us);
 	connection->recovery = RECOVERY_TIMEOUT;
 	connection->recover = connection->snd_nxt;
 	connection->duplicate_acks = 0;
@@ -248,7 +257,7 @@ void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us)
 
 	if (!connection->sack_permitted || connection->srtt_us == 0 || in_flight == 0 ||
 	    connection->recovery != RECOVERY_NONE || connection->flight.sacked_bytes > 0 ||
-	    connection->probed) {
+	    connection->probed || connection->snd_wnd == 0) {
 		deadline_clear(connection, DEADLINE_PROBE);
 		return;
 	}

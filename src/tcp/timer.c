@@ -137,6 +137,7 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 			return;
 		}
 		output_syn_ack(connection, now_us);
+		connection->retransmit_count++;
 	} else if (silent_us >= tcp->options.user_timeout_us) {
 		counter_add(&tcp->counters.timed_out, 1);
 		output_reset(connection, now_us);
@@ -151,9 +152,9 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 		output_window_probe(connection, now_us);
 	} else {
 		recovery_timed_out(connection, now_us); /* RFC 6298 5.4 … 5.6 */
+		if (connection->retransmit_count < UINT8_MAX)
+			connection->retransmit_count++;
 	}
-	if (connection->retransmit_count < UINT8_MAX)
-		connection->retransmit_count++;
 	connection->rto_ms = min_u32(connection->rto_ms * 2, TCP_RTO_MAX_MS);
 	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
 }
