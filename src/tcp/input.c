@@ -302,7 +302,7 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 		duplicate_note(connection, segment->seq, segment->seq + segment->length);
 		return;
 	}
-	if (skipped > 0)
+	if (skipped > 0 && connection->sack_permitted)
 		duplicate_note(connection, segment->seq, connection->rcv_nxt);
 	length = min_u32(length, connection->rcv_adv - seq);
 	if (connection->close || connection->abort) {
@@ -452,8 +452,10 @@ static void connection_input(struct tcp_connection *connection, const struct net
 		counter_add(&tcp->counters.out_of_window, 1);
 		connection->ack_now = connection->state != TCP_SYN_RCVD;
 		connection_mark(connection);
+		/* not what is only far away */
 		if (segment->length > 0 && connection->ack_now &&
-		    !seq_after(segment->seq + segment->length, connection->rcv_nxt))
+		    !seq_after(segment->seq + segment->length, connection->rcv_nxt) &&
+		    connection->rcv_nxt - segment->seq <= tcp->options.receive_window_bytes)
 			duplicate_note(connection, segment->seq, segment->seq + segment->length);
 		/* RFC 9293 3.10.7.4: valid ACKs count even when the window is closed */
 		if (segment->seq != connection->rcv_nxt || connection->state == TCP_SYN_RCVD)

@@ -115,6 +115,15 @@ void output_syn_ack(struct tcp_connection *connection, uint64_t now_us)
 	outgoing_send(connection, &outgoing, connection->iss, 0, TCP_FLAG_SYN | TCP_FLAG_ACK);
 }
 
+/* Where a segment without data stands: not behind the peer's window, into which a probe may have
+ * gone, or it would be dropped there (RFC 9293 3.10.7.4). */
+static uint32_t acceptable_sequence(const struct tcp_connection *connection)
+{
+	uint32_t window_end = connection->snd_una + connection->snd_wnd;
+
+	return seq_before(window_end, connection->snd_nxt) ? window_end : connection->snd_nxt;
+}
+
 static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct outgoing outgoing;
@@ -127,7 +136,7 @@ static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
 	    connection, outgoing.header + outgoing.header_bytes,
 	    TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes);
 	connection->duplicate_known = false;
-	outgoing_send(connection, &outgoing, connection->snd_nxt, 0, TCP_FLAG_ACK);
+	outgoing_send(connection, &outgoing, acceptable_sequence(connection), 0, TCP_FLAG_ACK);
 }
 
 /* True when our FIN can still be sent, or sent again. */
@@ -284,8 +293,10 @@ static bool output_lost(struct tcp_connection *connection, uint64_t now_us)
 	if (!flight_first_lost(connection, &seq, &count) || !seq_before(seq, window_end))
 		return false;
 	extent = extent_again(connection, seq, min_u32(count, window_end - seq));
-	if (pipe > 0 && pipe + extent.length > connection->cwnd && !connection->retransmit_owed)
+	if (pipe > 0 && pipe + extent.length > connection->cwnd && !connection->retransmit_owed) {
+		connection->cwnd_limited = true;
 		return false;
+	}
 	if (!extent_send_again(connection, &extent, now_us))
 		return false;
 	connection->retransmit_owed = false;
@@ -361,7 +372,8 @@ void output_reset(struct tcp_connection *connection, uint64_t now_us)
 
 	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing))
 		return;
-	outgoing_send(connection, &outgoing, connection->snd_nxt, 0, TCP_FLAG_RST | TCP_FLAG_ACK);
+	outgoing_send(connection, &outgoing, acceptable_sequence(connection), 0,
+	              TCP_FLAG_RST | TCP_FLAG_ACK);
 	counter_add(&connection->tcp->counters.resets_sent, 1);
 }
 
