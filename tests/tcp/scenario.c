@@ -150,6 +150,9 @@ bool scenario_run(const struct scenario_file *file, const struct variant *varian
 	if (!passed) {
 		fprintf(stderr, "%s:%u (%s): %s\n", file->path, progress->line_number,
 		        variant->name, scenario.message);
+		if (progress->line_number <= file->line_count)
+			fprintf(stderr, "    %s\n    seen:\n",
+			        file->lines[progress->line_number - 1]);
 		if (scenario.rig != NULL)
 			sent_show(scenario.rig, scenario.wait_start_us);
 	}
