@@ -259,6 +259,9 @@ void flight_acked(struct tcp_connection *connection, uint32_t ack, struct arriva
 	}
 	if (gone > 0)
 		runs_remove(connection, 0, gone);
+	/* its time says nothing of what is sent after a pause, in which 32 bits may have wrapped */
+	if (flight->run_count == 0)
+		flight->newest_known = false;
 	ASSERT(connection->snd_una == ack);
 	if (seq_after(ack, flight->highest_arrived))
 		flight->highest_arrived = ack;

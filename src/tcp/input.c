@@ -196,9 +196,13 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 	uint32_t acked = segment->ack - connection->snd_una;
 
 	/* RFC 5961 5.2: neither what was never sent, nor what is older than any window */
-	if (seq_after(segment->ack, connection->snd_nxt) ||
-	    seq_before(segment->ack, connection->snd_una - connection->snd_wnd_max)) {
+	if (seq_after(segment->ack, connection->snd_nxt)) {
 		counter_add(&connection->tcp->counters.bad_ack, 1);
+		output_challenge_ack(connection, now_us);
+		return false;
+	}
+	if (seq_before(segment->ack, connection->snd_una - connection->snd_wnd_max)) {
+		counter_add(&connection->tcp->counters.old_ack, 1);
 		output_challenge_ack(connection, now_us);
 		return false;
 	}

@@ -40,6 +40,8 @@
 	X(bad_options, "segments", COUNTER_TOTAL, "Dropped: malformed options")                    \
 	X(bad_checksum, "segments", COUNTER_TOTAL, "Dropped: checksum")                            \
 	X(bad_ack, "segments", COUNTER_TOTAL, "Dropped: acknowledges what was never sent")         \
+	X(old_ack, "segments", COUNTER_TOTAL,                                                      \
+	  "Dropped: acknowledges what lies more than a window back")                               \
 	X(old_timestamp, "segments", COUNTER_TOTAL,                                                \
 	  "Dropped: timestamp missing or before the last (PAWS)")                                  \
 	X(not_allowed, "segments", COUNTER_TOTAL, "Dropped: source not in `allow`")                \

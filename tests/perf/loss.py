@@ -71,8 +71,8 @@ def main():
         link(host, middle, client)
         with rig.Kanted(CONFIG, host):
             memcached = subprocess.Popen(host.command(
-                "taskset", "-c", "1", "memcached", "-u", "nobody", "-l", HOST, "-p", str(PORTS["memcached"]),
-                "-t", "1", "-m", "256", "-I", "2m"))
+                "taskset", "-c", "1", "memcached", "-u", "nobody", "-l", HOST, "-p",
+                str(PORTS["memcached"]), "-t", "1", "-m", "256", "-I", "2m"))
             try:
                 client.run("ping", "-c", "2", "-i", "0.2", HOST)
                 for server in PORTS:
@@ -82,8 +82,6 @@ def main():
                         lose(middle, percent)
                         for server in PORTS:
                             rates[percent, server].append(measure(client, server, seconds))
-                if "-v" in sys.argv:
-                    print(rig.stats(client, HOST))
             finally:
                 memcached.terminate()
                 memcached.wait()
