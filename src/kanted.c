@@ -24,7 +24,7 @@
 #define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
 #define BLOCK_COUNT_MIN   8192   /* 17 MiB, touched as needed */
 #define BLOCK_COUNT_MAX   262144 /* 550 MiB: all that clients can make wait, however many */
-#define TIME_WAIT_SPARE   16384
+#define CONNECTION_SPARE  1024   /* those that were closed and still send, or are told "too many" */
 #define LINE_BUFFER_COUNT 64
 #define OUTPUT_BYTES_MAX  (256 * 1024)
 #define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
@@ -188,8 +188,8 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	};
 
 	options.tcp.congestion = (enum tcp_congestion)config->congestion;
-	options.tcp.connection_count_max = clients + TIME_WAIT_SPARE;
-	options.tcp.half_open_count_max = TIME_WAIT_SPARE / 4;
+	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
+	options.tcp.linger_count_max = max_u32(options.tcp.linger_count_max, clients);
 	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
 	return options;
 }

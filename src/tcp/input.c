@@ -34,87 +34,12 @@ static enum parse_verdict segment_parse(const struct net_input *input,
 	    .payload = tcp + header_bytes,
 	    .length = input->l4_length - header_bytes,
 	};
-	if ((tcp[13] & TCP_FLAG_SYN) && (tcp[13] & (TCP_FLAG_FIN | TCP_FLAG_RST)))
+	if ((tcp[13] & TCP_FLAG_SYN) && (tcp[13] & TCP_FLAG_RST))
 		return SEGMENT_BAD_HEADER;
 	if (!tcp_options_parse(tcp + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES,
 	                       ret_segment))
 		return SEGMENT_BAD_OPTIONS;
 	return SEGMENT_GOOD;
-}
-
-/* RFC 9293 3.7.1, both ways; the timestamp option takes its bytes from every segment. */
-static uint16_t segment_mss(const struct tcp_connection *connection,
-                            const struct tcp_segment *segment)
-{
-	bool ip4 = ip_address_is_ip4(&connection->path.local);
-	uint32_t mss = ip4 ? TCP_MSS_MIN : TCP_MSS_DEFAULT_IP6;
-
-	if (segment->has_mss)
-		mss = max_u32(segment->mss, TCP_MSS_MIN);
-	mss = min_u32(mss, tcp_options_receive_mss(connection));
-	return (uint16_t)(mss - (connection->timestamps ? TCP_TIMESTAMP_BYTES : 0));
-}
-
-static void accept_syn(struct tcp *tcp, const struct net_input *input,
-                       const struct tcp_segment *segment, uint64_t now_us)
-{
-	struct tcp_connection *connection;
-
-	if (!net_allows(input->path.net, &input->path.remote)) {
-		counter_add(&tcp->counters.not_allowed, 1);
-		return;
-	}
-	connection =
-	    counter_read(&tcp->counters.half_open) >= tcp->options.half_open_count_max
-	        ? NULL
-	        : table_add(tcp, &input->path, segment->destination_port, segment->source_port);
-	if (connection == NULL) {
-		counter_add(&tcp->counters.syn_over_limit, 1);
-		return;
-	}
-	connection->stream.ops = &tcp_stream_ops;
-	chain_create(&connection->stream.out, tcp->pool);
-	connection->timestamps = segment->has_timestamp;
-	connection->sack_permitted = segment->sack_permitted;
-	connection->window_scaling = segment->has_window_shift;
-	if (connection->window_scaling) {
-		connection->send_shift = segment->window_shift;
-		connection->receive_shift = tcp->receive_shift;
-	}
-	connection->mss = segment_mss(connection, segment);
-	connection->irs = segment->seq;
-	connection->rcv_nxt = segment->seq + 1;
-	connection->read_nxt = connection->rcv_nxt;
-	connection->rcv_adv = connection->rcv_nxt;
-	connection->iss = table_initial_sequence(connection, now_us);
-	connection->ts_offset = connection->iss ^ (uint32_t)tcp->options.secret.k0;
-	connection->ts_recent = segment->ts_value;
-	connection->ts_recent_ms = now_ms_from(now_us);
-	connection->snd_una = connection->iss;
-	connection->snd_nxt = connection->iss;
-	connection->snd_wnd = segment->window; /* never scaled in a SYN */
-	connection->snd_wl1 = segment->seq;
-	connection->rto_ms = TCP_RTO_INITIAL_MS;
-	connection_set_state(connection, TCP_SYN_RCVD);
-	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms_from(now_us) + connection->rto_ms);
-	/* a SYN may carry data (RFC 9293 3.10.7.2): not acknowledged here, so it comes again */
-	output_syn_ack(connection, now_us);
-}
-
-static void listen_input(struct tcp *tcp, const struct net_input *input,
-                         const struct tcp_segment *segment, uint64_t now_us)
-{
-	const struct port_options *port = input->path.net->port;
-
-	if (segment->flags & TCP_FLAG_RST)
-		return;
-	if (!(segment->flags & TCP_FLAG_ACK) && (segment->flags & TCP_FLAG_SYN) &&
-	    port->tcp_port != 0 && segment->destination_port == port->tcp_port) {
-		accept_syn(tcp, input, segment, now_us);
-		return;
-	}
-	counter_add(&tcp->counters.no_connection, 1);
-	output_reset_for(tcp, input, segment);
 }
 
 /* Bytes, and perhaps our FIN, were acknowledged for the first time: snd_una has moved on. */
@@ -141,12 +66,8 @@ static void ack_new(struct tcp_connection *connection, uint32_t acked, uint64_t 
 	if (!fin_acked)
 		return;
 	switch (connection->state) {
-	case TCP_FIN_WAIT_1:
-		connection_set_state(connection, TCP_FIN_WAIT_2);
-		deadline_set(connection, DEADLINE_LINGER,
-		             now_ms + connection->tcp->options.fin_wait_2_us / 1000);
-		break;
-	case TCP_CLOSING: connection_enter_time_wait(connection, now_ms); break;
+	case TCP_FIN_WAIT_1: connection_set_state(connection, TCP_FIN_WAIT_2); break;
+	case TCP_CLOSING: connection_set_state(connection, TCP_TIME_WAIT); break;
 	case TCP_LAST_ACK: connection_end(connection); break;
 	}
 }
@@ -167,7 +88,7 @@ static void window_update(struct tcp_connection *connection, const struct tcp_se
 		connection_mark(connection);
 	/* a window that opens while we probe: go on at once, not at the next probe. What was sent
 	 * into the closed one was not taken. */
-	if (connection->snd_wnd == 0 && window > 0 && connection->state != TCP_SYN_RCVD) {
+	if (connection->snd_wnd == 0 && window > 0) {
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
 		rtt_rto_reset(connection);
 		flight_lose_all(connection, 0, now_us);
@@ -220,7 +141,7 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 		connection_mark(connection);
 	if (acked > 0)
 		ack_new(connection, acked, now_us);
-	if (connection->state == TCP_FREE || connection->state == TCP_TIME_WAIT)
+	if (connection->state == TCP_FREE)
 		return false;
 	recovery_probe_arm(connection, now_us);
 	return true;
@@ -329,15 +250,15 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	connection_mark(connection);
 }
 
-static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment,
-                      uint64_t now_us)
+static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment)
 {
-	uint32_t now_ms = now_ms_from(now_us);
-
 	if ((segment->flags & TCP_FLAG_FIN) && !connection->fin_received &&
 	    !seq_after(segment->seq + segment->length, connection->rcv_adv)) {
 		connection->fin_received = true;
 		connection->fin_sequence = segment->seq + segment->length;
+		/* ahead of a gap too (RFC 5681 4.2) */
+		connection->ack_now = true;
+		connection_mark(connection);
 	}
 	if (!connection->fin_received || connection->rcv_nxt != connection->fin_sequence ||
 	    !state_receives(connection->state))
@@ -350,47 +271,8 @@ static void fin_input(struct tcp_connection *connection, const struct tcp_segmen
 	switch (connection->state) {
 	case TCP_ESTABLISHED: connection_set_state(connection, TCP_CLOSE_WAIT); break;
 	case TCP_FIN_WAIT_1: connection_set_state(connection, TCP_CLOSING); break;
-	case TCP_FIN_WAIT_2: connection_enter_time_wait(connection, now_ms); break;
+	case TCP_FIN_WAIT_2: connection_set_state(connection, TCP_TIME_WAIT); break;
 	}
-}
-
-/* The handshake's last step. False: the segment is not looked at any further. */
-static bool established(struct tcp_connection *connection, const struct net_input *input,
-                        const struct tcp_segment *segment, uint64_t now_us)
-{
-	struct tcp *tcp = connection->tcp;
-
-	if (segment->ack != connection->snd_nxt) {
-		output_reset_for(tcp, input, segment);
-		return false;
-	}
-	if (connection->retransmit_count == 0)
-		rtt_sample(connection, (uint32_t)now_us - connection->flight.newest_sent_us);
-	else
-		connection->rto_ms = TCP_RTO_SYN_LOST_MS;
-	connection->snd_una = segment->ack;
-	connection->retransmit_count = 0;
-	connection->snd_wnd = segment->window << connection->send_shift;
-	connection->snd_wnd_max = connection->snd_wnd;
-	connection->snd_wl1 = segment->seq;
-	connection->snd_wl2 = segment->ack;
-	deadline_clear(connection, DEADLINE_RETRANSMIT);
-	connection->flight.rtt_us_min = UINT32_MAX;
-	connection->flight.highest_arrived = connection->snd_una;
-	connection->rtt_sequence = connection->snd_una;
-	connection->recover = connection->snd_una - 1;
-	connection->reorder_factor = 1;
-	connection->sent_ms = now_ms_from(now_us);
-	connection->cwnd = congestion_initial_window(connection);
-	connection->ssthresh = UINT32_MAX;
-	connection_set_state(connection, TCP_ESTABLISHED);
-	counter_add(&tcp->counters.accepted, 1);
-	connection->open = tcp->user.opened(tcp->user.context, &connection->stream);
-	if (!connection->open) {
-		output_reset(connection, now_us);
-		connection_end(connection);
-	}
-	return connection->open;
 }
 
 /* RFC 7323 5.3 R1. False: an old duplicate. */
@@ -399,8 +281,9 @@ static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment 
 {
 	if (!connection->timestamps || (segment->flags & TCP_FLAG_RST))
 		return true;
-	if (!segment->has_timestamp) /* RFC 7323 3.2: agreed on, so it must be there */
-		return false;
+	/* RFC 7323 3.2: agreed on, so it must be there; but who has restarted may know none */
+	if (!segment->has_timestamp)
+		return (segment->flags & TCP_FLAG_SYN) != 0;
 	if (!seq_before(segment->ts_value, connection->ts_recent) ||
 	    now_ms - connection->ts_recent_ms > PAWS_IDLE_MAX_MS)
 		return true;
@@ -423,97 +306,101 @@ static bool in_window(const struct tcp_connection *connection, const struct tcp_
 	                      segment->seq + length - 1 - connection->rcv_nxt < window);
 }
 
-static void connection_input(struct tcp_connection *connection, const struct net_input *input,
-                             const struct tcp_segment *segment, uint64_t now_us)
+/* Outside the window. True: its acknowledgement counts nevertheless, as when the window is closed
+ * (RFC 9293 3.10.7.4). */
+static bool unacceptable_input(struct tcp_connection *connection, const struct tcp_segment *segment)
 {
 	struct tcp *tcp = connection->tcp;
-	uint32_t now_ms = now_ms_from(now_us);
-	bool acceptable = in_window(connection, segment);
 
-	if (!paws_ok(connection, segment, now_ms)) {
-		counter_add(&tcp->counters.old_timestamp, 1);
-		return;
-	}
-	if (segment->flags & TCP_FLAG_RST) {
-		if (segment->seq == connection->rcv_nxt) {
-			counter_add(&tcp->counters.resets_received, 1);
-			connection_end(connection);
-		} else if (acceptable) { /* RFC 5961 3.2 */
-			output_challenge_ack(connection, now_us);
-		} else {
-			counter_add(&tcp->counters.out_of_window, 1);
-		}
-		return;
-	}
-	if (segment->flags & TCP_FLAG_SYN) {
-		if (connection->state == TCP_SYN_RCVD && segment->seq == connection->irs)
-			output_syn_ack(connection, now_us); /* ours was lost */
-		else
-			output_challenge_ack(connection, now_us); /* RFC 5961 4.2 */
-		return;
-	}
-	if (!acceptable) {
-		counter_add(&tcp->counters.out_of_window, 1);
-		connection->ack_now = connection->state != TCP_SYN_RCVD;
-		connection_mark(connection);
-		/* not what is only far away */
-		if (segment->length > 0 && connection->ack_now &&
-		    !seq_after(segment->seq + segment->length, connection->rcv_nxt) &&
-		    connection->rcv_nxt - segment->seq <= tcp->options.receive_window_bytes)
-			duplicate_note(connection, segment->seq, segment->seq + segment->length);
-		/* RFC 9293 3.10.7.4: valid ACKs count even when the window is closed */
-		if (segment->seq != connection->rcv_nxt || connection->state == TCP_SYN_RCVD)
-			return;
-	}
-	if (!(segment->flags & TCP_FLAG_ACK))
-		return;
-	if (connection->state == TCP_SYN_RCVD && !established(connection, input, segment, now_us))
-		return;
-	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent)) {
-		connection->ts_recent = segment->ts_value; /* RFC 7323 4.3 (2) */
-		connection->ts_recent_ms = now_ms;
-	}
-	/* the sender may have moved: answer to where the newest valid segment came from */
-	memcpy(connection->path.peer_mac, input->path.peer_mac, 6);
-	if (!ack_input(connection, segment, now_us) || !acceptable)
-		return;
-	if (state_receives(connection->state)) {
-		data_input(connection, segment, now_us);
-		fin_input(connection, segment, now_us);
-	} else if (segment->length > 0 || (segment->flags & TCP_FLAG_FIN)) {
-		connection->ack_now = true;
-		connection_mark(connection);
+	counter_add(&tcp->counters.out_of_window, 1);
+	connection->ack_now = true;
+	connection_mark(connection);
+	/* not what is only far away */
+	if (segment->length > 0 &&
+	    !seq_after(segment->seq + segment->length, connection->rcv_nxt) &&
+	    connection->rcv_nxt - segment->seq <= tcp->options.receive_window_bytes)
+		duplicate_note(connection, segment->seq, segment->seq + segment->length);
+	return segment->seq == connection->rcv_nxt;
+}
+
+static void reset_input(struct tcp_connection *connection, const struct tcp_segment *segment,
+                        uint64_t now_us)
+{
+	struct tcp_counters *counters = &connection->tcp->counters;
+
+	if (segment->seq == connection->rcv_nxt) {
+		counter_add(&counters->resets_received, 1);
+		connection_end(connection);
+	} else if (in_window(connection, segment)) { /* RFC 5961 3.2 */
+		output_challenge_ack(connection, now_us);
+	} else {
+		counter_add(&counters->out_of_window, 1);
 	}
 }
 
-/* RFC 9293 3.10.7.4 for TIME-WAIT; resets are ignored (RFC 1337). A new SYN ends it when it is
- * plainly newer (RFC 6191). */
-static void time_wait_input(struct tcp_connection *connection, const struct net_input *input,
-                            const struct tcp_segment *segment, uint64_t now_us)
+void connection_input(struct tcp_connection *connection, const struct tuple *tuple,
+                      const struct tcp_segment *segment, uint64_t now_us)
 {
-	struct tcp *tcp = connection->tcp;
+	bool acceptable = in_window(connection, segment);
 
-	if (segment->flags & TCP_FLAG_RST)
-		return;
-	if ((segment->flags & TCP_FLAG_SYN) && !(segment->flags & TCP_FLAG_ACK) &&
-	    (connection->timestamps && segment->has_timestamp
-	         ? seq_after(segment->ts_value, connection->ts_recent)
-	         : seq_after(segment->seq, connection->rcv_nxt))) {
-		connection_end(connection);
-		listen_input(tcp, input, segment, now_us);
+	if (!paws_ok(connection, segment, now_ms_from(now_us))) {
+		counter_add(&connection->tcp->counters.old_timestamp, 1);
 		return;
 	}
-	if (segment->flags & TCP_FLAG_FIN)
-		deadline_set(connection, DEADLINE_LINGER,
-		             now_ms_from(now_us) + tcp->options.time_wait_us / 1000);
-	connection->ack_now = true;
-	connection_mark(connection);
+	if (segment->flags & TCP_FLAG_RST) {
+		reset_input(connection, segment, now_us);
+		return;
+	}
+	if (segment->flags & TCP_FLAG_SYN) {
+		output_challenge_ack(connection, now_us); /* RFC 5961 4.2 */
+		return;
+	}
+	if (!acceptable && !unacceptable_input(connection, segment))
+		return;
+	if (!(segment->flags & TCP_FLAG_ACK))
+		return;
+	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent)) {
+		connection->ts_recent = segment->ts_value; /* RFC 7323 4.3 (2) */
+		connection->ts_recent_ms = now_ms_from(now_us);
+	}
+	if (!ack_input(connection, segment, now_us))
+		return;
+	/* the sender may have moved: answer to where the newest valid segment came from */
+	memcpy(connection->path.peer_mac, tuple->path->peer_mac, 6);
+	if (acceptable && state_receives(connection->state)) {
+		data_input(connection, segment, now_us);
+		fin_input(connection, segment);
+	} else if (acceptable && (segment->length > 0 || (segment->flags & TCP_FLAG_FIN))) {
+		connection->ack_now = true;
+		connection_mark(connection);
+	}
+	if (connection->state == TCP_FIN_WAIT_2 || connection->state == TCP_TIME_WAIT)
+		connection_linger(connection, tuple, now_us);
+}
+
+/* What is no connection: half open, lingering, or nothing yet. */
+static void other_input(struct tcp *tcp, const struct tuple *tuple,
+                        const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct half_open *half_open = half_open_find(tcp, tuple);
+	struct linger *linger;
+
+	if (half_open != NULL) {
+		half_open_input(tcp, half_open, tuple, segment, now_us);
+		return;
+	}
+	linger = linger_find(tcp, tuple);
+	if (linger == NULL)
+		listen_input(tcp, tuple, segment, NULL, now_us);
+	else if (linger_input(tcp, linger, tuple, segment, now_us))
+		listen_input(tcp, tuple, segment, &linger->snd_nxt, now_us);
 }
 
 void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us)
 {
 	struct tcp_connection *connection;
 	struct tcp_segment segment;
+	struct tuple tuple;
 
 	counter_add(&tcp->counters.segments_received, 1);
 	switch (segment_parse(input, &segment)) {
@@ -522,11 +409,10 @@ void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us)
 	case SEGMENT_BAD_OPTIONS: counter_add(&tcp->counters.bad_options, 1); return;
 	case SEGMENT_BAD_CHECKSUM: counter_add(&tcp->counters.bad_checksum, 1); return;
 	}
-	connection = table_find(tcp, &input->path, segment.destination_port, segment.source_port);
-	if (connection == NULL)
-		listen_input(tcp, input, &segment, now_us);
-	else if (connection->state == TCP_TIME_WAIT)
-		time_wait_input(connection, input, &segment, now_us);
+	tuple = tuple_of(tcp, &input->path, segment.destination_port, segment.source_port);
+	connection = table_find(tcp, &tuple);
+	if (connection != NULL)
+		connection_input(connection, &tuple, &segment, now_us);
 	else
-		connection_input(connection, input, &segment, now_us);
+		other_input(tcp, &tuple, &segment, now_us);
 }

@@ -70,41 +70,40 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 	return true;
 }
 
-static uint32_t timestamp_write(const struct tcp_connection *connection, uint8_t *to,
-                                uint32_t now_ms)
+uint32_t tcp_options_write_timestamp(uint32_t value, uint32_t echo, uint8_t *to)
 {
 	to[0] = OPTION_NOP;
 	to[1] = OPTION_NOP;
 	to[2] = OPTION_TIMESTAMP;
 	to[3] = 10;
-	store_be32(to + 4, now_ms + connection->ts_offset);
-	store_be32(to + 8, connection->ts_recent);
+	store_be32(to + 4, value);
+	store_be32(to + 8, echo);
 	return TCP_TIMESTAMP_BYTES;
 }
 
-uint16_t tcp_options_receive_mss(const struct tcp_connection *connection)
+uint16_t tcp_options_receive_mss(const struct net_path *path)
 {
-	return net_path_l4_max(&connection->path) - TCP_HEADER_BYTES;
+	return net_path_l4_max(path) - TCP_HEADER_BYTES;
 }
 
-uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint8_t *to,
-                                   uint32_t now_ms)
+uint32_t tcp_options_write_syn_ack(const struct handshake *agreed, uint16_t receive_mss,
+                                   uint8_t receive_shift, uint32_t ts_value, uint8_t *to)
 {
 	uint32_t bytes = 4;
 
 	to[0] = OPTION_MSS;
 	to[1] = 4;
-	store_be16(to + 2, tcp_options_receive_mss(connection));
-	if (connection->window_scaling) {
+	store_be16(to + 2, receive_mss);
+	if (agreed->window_scaling) {
 		to[bytes] = OPTION_NOP;
 		to[bytes + 1] = OPTION_WINDOW_SCALE;
 		to[bytes + 2] = 3;
-		to[bytes + 3] = connection->receive_shift;
+		to[bytes + 3] = receive_shift;
 		bytes += 4;
 	}
-	if (connection->timestamps)
-		bytes += timestamp_write(connection, to + bytes, now_ms);
-	if (connection->sack_permitted) {
+	if (agreed->timestamps)
+		bytes += tcp_options_write_timestamp(ts_value, agreed->ts_recent, to + bytes);
+	if (agreed->sack_permitted) {
 		to[bytes] = OPTION_NOP;
 		to[bytes + 1] = OPTION_NOP;
 		to[bytes + 2] = OPTION_SACK_PERMITTED;
@@ -172,5 +171,8 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 
 uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms)
 {
-	return connection->timestamps ? timestamp_write(connection, to, now_ms) : 0;
+	if (!connection->timestamps)
+		return 0;
+	return tcp_options_write_timestamp(now_ms + connection->ts_offset, connection->ts_recent,
+	                                   to);
 }

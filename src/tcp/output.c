@@ -16,22 +16,18 @@ void connection_mark(struct tcp_connection *connection)
 /* What a connection may have under way to us. In-order bytes are consumed at once, so most of it
  * never needs a block; as blocks get scarce all connections are held back, long before the last one
  * is gone (a dynamic threshold, Choudhury and Hahne 1998). */
-static uint32_t receive_cap(const struct tcp_connection *connection)
+uint32_t output_receive_cap(const struct tcp *tcp)
 {
-	const struct tcp *tcp = connection->tcp;
 	uint64_t share = (uint64_t)tcp->pool->free_count * BLOCK_CAPACITY / TCP_RECEIVE_SHARE;
-	uint32_t most = tcp->options.receive_window_bytes;
 
-	/* a SYN-ACK offers a first flight: nobody knows yet how many more will come */
-	if (connection->state == TCP_SYN_RCVD)
-		most = min_u32(most, TCP_RECEIVE_BYTES_FIRST);
-	return (uint32_t)min_u64(max_u64(share, TCP_RECEIVE_BYTES_MIN), most);
+	return (uint32_t)min_u64(max_u64(share, TCP_RECEIVE_BYTES_MIN),
+	                         tcp->options.receive_window_bytes);
 }
 
 /* The right edge is only ever moved forward, and not by dribbles (RFC 9293 3.8.6.2.2). */
 uint32_t output_receive_window(const struct tcp_connection *connection)
 {
-	uint32_t cap = receive_cap(connection);
+	uint32_t cap = output_receive_cap(connection->tcp);
 	uint32_t pending = connection->rcv_nxt - connection->read_nxt;
 	uint32_t window = pending < cap ? cap - pending : 0;
 	uint32_t offered = seq_after(connection->rcv_adv, connection->rcv_nxt)
@@ -49,20 +45,17 @@ struct outgoing {
 	uint32_t header_bytes; /* options included */
 };
 
-static bool outgoing_begin(struct tcp_connection *connection, bool syn, uint32_t now_ms,
+static bool outgoing_begin(struct tcp_connection *connection, uint32_t now_ms,
                            struct outgoing *ret_outgoing)
 {
 	uint8_t *header =
 	    net_packet_begin(&connection->path, IP_PROTOCOL_TCP, &ret_outgoing->packet);
-	uint8_t *options;
 
 	if (header == NULL)
 		return false;
-	options = header + TCP_HEADER_BYTES;
 	ret_outgoing->header = header;
 	ret_outgoing->header_bytes =
-	    TCP_HEADER_BYTES + (syn ? tcp_options_write_syn_ack(connection, options, now_ms)
-	                            : tcp_options_write(connection, options, now_ms));
+	    TCP_HEADER_BYTES + tcp_options_write(connection, header + TCP_HEADER_BYTES, now_ms);
 	return true;
 }
 
@@ -83,7 +76,7 @@ static void header_write(uint8_t *header, uint16_t source_port, uint16_t destina
 static void outgoing_send(struct tcp_connection *connection, struct outgoing *outgoing,
                           uint32_t seq, uint32_t length, uint8_t flags)
 {
-	uint32_t shift = flags & TCP_FLAG_SYN ? 0 : connection->receive_shift;
+	uint32_t shift = connection->receive_shift;
 	uint32_t window = output_receive_window(connection);
 	/* rounding down may take back less than one unit, which RFC 7323 2.4 allows; rounding up
 	 * would offer what cannot be kept */
@@ -102,19 +95,6 @@ static void outgoing_send(struct tcp_connection *connection, struct outgoing *ou
 	counter_add(&connection->tcp->counters.segments_sent, 1);
 }
 
-void output_syn_ack(struct tcp_connection *connection, uint64_t now_us)
-{
-	struct outgoing outgoing;
-
-	if (!outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
-		return;
-	if (connection->snd_nxt != connection->iss)
-		counter_add(&connection->tcp->counters.retransmitted, 1);
-	connection->snd_nxt = connection->iss + 1;
-	connection->flight.newest_sent_us = (uint32_t)now_us;
-	outgoing_send(connection, &outgoing, connection->iss, 0, TCP_FLAG_SYN | TCP_FLAG_ACK);
-}
-
 /* Where a segment without data stands: not behind the peer's window, into which a probe may have
  * gone, or it would be dropped there (RFC 9293 3.10.7.4). */
 static uint32_t acceptable_sequence(const struct tcp_connection *connection)
@@ -124,11 +104,11 @@ static uint32_t acceptable_sequence(const struct tcp_connection *connection)
 	return seq_before(window_end, connection->snd_nxt) ? window_end : connection->snd_nxt;
 }
 
-static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
+void output_ack(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct outgoing outgoing;
 
-	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing)) {
+	if (!outgoing_begin(connection, now_ms_from(now_us), &outgoing)) {
 		connection_mark(connection); /* try again with the next flush */
 		return;
 	}
@@ -137,13 +117,6 @@ static void pure_ack(struct tcp_connection *connection, uint64_t now_us)
 	    TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes);
 	connection->duplicate_known = false;
 	outgoing_send(connection, &outgoing, acceptable_sequence(connection), 0, TCP_FLAG_ACK);
-}
-
-/* True when our FIN can still be sent, or sent again. */
-static bool fin_wanted(const struct tcp_connection *connection)
-{
-	return connection->close && connection->state != TCP_FIN_WAIT_2 &&
-	       connection->state != TCP_TIME_WAIT;
 }
 
 static void fin_sent(struct tcp_connection *connection)
@@ -174,7 +147,7 @@ static bool extent_send(struct tcp_connection *connection, const struct extent *
 	uint8_t flags = TCP_FLAG_ACK;
 	struct outgoing outgoing;
 
-	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing)) {
+	if (!outgoing_begin(connection, now_ms_from(now_us), &outgoing)) {
 		connection_mark(connection);
 		return false;
 	}
@@ -252,7 +225,7 @@ static struct extent extent_new(const struct tcp_connection *connection, uint32_
 	if (extent.length < wanted && extent.length < connection->snd_wnd_max / 2)
 		extent.length = 0;
 	/* the FIN takes a place in the window too; alone it is a legal probe */
-	extent.fin = fin_wanted(connection) && extent.length == unsent &&
+	extent.fin = connection->close && extent.length == unsent &&
 	             (in_flight + unsent < connection->snd_wnd || in_flight + unsent == 0);
 	return extent;
 }
@@ -310,7 +283,7 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 	restart_after_idle(connection, now_us);
 	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
 	if (connection->ack_now && (connection->range_count > 0 || connection->duplicate_known))
-		pure_ack(connection, now_us);
+		output_ack(connection, now_us);
 	while (connection->flight.lost_bytes > 0 ? output_lost(connection, now_us)
 	                                         : output_new(connection, now_us)) {
 		if (++sent == TCP_QUANTUM_SEGMENTS) {
@@ -321,7 +294,7 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 	if (sent > 0)
 		recovery_probe_arm(connection, now_us);
 	if (connection->ack_now)
-		pure_ack(connection, now_us);
+		output_ack(connection, now_us);
 	/* what waits for the peer's window is probed for (RFC 9293 3.8.6.1) */
 	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 &&
 	    (connection->stream.out.length > 0 || connection->snd_una != connection->snd_nxt)) {
@@ -358,7 +331,7 @@ void output_window_probe(struct tcp_connection *connection, uint64_t now_us)
 		sent = extent_send_again(connection, &extent, now_us);
 	} else {
 		extent.length = min_u32(most, (uint32_t)connection->stream.out.length);
-		extent.fin = fin_wanted(connection) && extent.length < most &&
+		extent.fin = connection->close && extent.length < most &&
 		             extent.length == connection->stream.out.length;
 		sent = extent_send_new(connection, &extent, now_us);
 	}
@@ -370,53 +343,66 @@ void output_reset(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct outgoing outgoing;
 
-	if (!outgoing_begin(connection, false, now_ms_from(now_us), &outgoing))
+	if (!outgoing_begin(connection, now_ms_from(now_us), &outgoing))
 		return;
 	outgoing_send(connection, &outgoing, acceptable_sequence(connection), 0,
 	              TCP_FLAG_RST | TCP_FLAG_ACK);
 	counter_add(&connection->tcp->counters.resets_sent, 1);
 }
 
-void output_reset_for(struct tcp *tcp, const struct net_input *input,
-                      const struct tcp_segment *segment)
+bool output_bare(struct tcp *tcp, const struct tuple *tuple, const struct bare_segment *bare)
 {
-	uint32_t sequence_length = segment->length + ((segment->flags & TCP_FLAG_SYN) != 0) +
-	                           ((segment->flags & TCP_FLAG_FIN) != 0);
+	uint32_t header_bytes = TCP_HEADER_BYTES + bare->option_bytes;
 	struct packet packet;
-	uint8_t *header;
+	uint8_t *header = net_packet_begin(tuple->path, IP_PROTOCOL_TCP, &packet);
+
+	if (header == NULL)
+		return false;
+	header_write(header, tuple->local_port, tuple->remote_port, bare->seq, bare->ack,
+	             header_bytes, bare->flags, bare->window);
+	memcpy(header + TCP_HEADER_BYTES, bare->options, bare->option_bytes);
+	net_packet_finish(tuple->path, IP_PROTOCOL_TCP, &packet, (uint16_t)header_bytes,
+	                  TCP_CHECKSUM_OFFSET);
+	counter_add(&tcp->counters.segments_sent, 1);
+	return true;
+}
+
+void output_reset_for(struct tcp *tcp, const struct tuple *tuple, const struct tcp_segment *segment)
+{
+	struct bare_segment reset = {.seq = segment->ack, .flags = TCP_FLAG_RST};
 
 	if (segment->flags & TCP_FLAG_RST)
 		return;
-	header = net_packet_begin(&input->path, IP_PROTOCOL_TCP, &packet);
-	if (header == NULL)
-		return;
-	if (segment->flags & TCP_FLAG_ACK)
-		header_write(header, segment->destination_port, segment->source_port, segment->ack,
-		             0, TCP_HEADER_BYTES, TCP_FLAG_RST, 0);
-	else
-		header_write(header, segment->destination_port, segment->source_port, 0,
-		             segment->seq + sequence_length, TCP_HEADER_BYTES,
-		             TCP_FLAG_RST | TCP_FLAG_ACK, 0);
-	net_packet_finish(&input->path, IP_PROTOCOL_TCP, &packet, TCP_HEADER_BYTES,
-	                  TCP_CHECKSUM_OFFSET);
-	counter_add(&tcp->counters.segments_sent, 1);
-	counter_add(&tcp->counters.resets_sent, 1);
+	if (!(segment->flags & TCP_FLAG_ACK)) {
+		reset.seq = 0;
+		reset.ack = segment->seq + segment->length +
+		            ((segment->flags & TCP_FLAG_SYN) != 0) +
+		            ((segment->flags & TCP_FLAG_FIN) != 0);
+		reset.flags = TCP_FLAG_RST | TCP_FLAG_ACK;
+	}
+	if (output_bare(tcp, tuple, &reset))
+		counter_add(&tcp->counters.resets_sent, 1);
+}
+
+bool challenge_take(struct tcp *tcp, struct challenges *challenges, uint64_t now_us)
+{
+	uint32_t now_ms = now_ms_from(now_us);
+
+	if (now_ms - challenges->since_ms >= 1000)
+		*challenges = (struct challenges){.since_ms = now_ms};
+	if (challenges->count >= TCP_CHALLENGE_MAX) {
+		counter_add(&tcp->counters.challenge_limited, 1);
+		return false;
+	}
+	challenges->count++;
+	counter_add(&tcp->counters.challenge_acks, 1);
+	return true;
 }
 
 void output_challenge_ack(struct tcp_connection *connection, uint64_t now_us)
 {
-	uint32_t now_ms = now_ms_from(now_us);
-
-	if (now_ms - connection->challenge_ms >= 1000) {
-		connection->challenge_ms = now_ms;
-		connection->challenge_count = 0;
-	}
-	if (connection->challenge_count >= TCP_CHALLENGE_MAX) {
-		counter_add(&connection->tcp->counters.challenge_limited, 1);
+	if (!challenge_take(connection->tcp, &connection->challenges, now_us))
 		return;
-	}
-	connection->challenge_count++;
-	counter_add(&connection->tcp->counters.challenge_acks, 1);
 	connection->ack_now = true;
 	connection_mark(connection);
 }

@@ -3,20 +3,38 @@
  * start; memory of connections that were never used is never touched. */
 #include "tcp/tcp_internal.h"
 
-struct table_key {
+struct tuple_key {
 	struct ip_address local;
 	struct ip_address remote;
 	uint16_t local_port;
 	uint16_t remote_port;
 };
 
-static uint64_t key_hash(const struct siphash_key *secret, const struct net_path *path,
-                         uint16_t local_port, uint16_t remote_port)
+uint64_t tuple_hash(const struct siphash_key *secret, const struct tuple *tuple)
 {
-	struct table_key key = {path->local, path->remote, local_port, remote_port};
+	struct tuple_key key = {tuple->path->local, tuple->path->remote, tuple->local_port,
+	                        tuple->remote_port};
 
 	_Static_assert(sizeof(key) == 36, "no padding, every byte counts in the hash");
 	return siphash(secret, &key, sizeof(key));
+}
+
+struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                      uint16_t remote_port)
+{
+	struct tuple tuple = {path, local_port, remote_port, 0};
+
+	tuple.hash = tuple_hash(&tcp->secrets.table, &tuple);
+	return tuple;
+}
+
+bool tuple_is(const struct tuple *tuple, const struct net_path *path, uint16_t local_port,
+              uint16_t remote_port)
+{
+	return remote_port == tuple->remote_port && local_port == tuple->local_port &&
+	       path->net == tuple->path->net &&
+	       ip_address_equal(&path->remote, &tuple->path->remote) &&
+	       ip_address_equal(&path->local, &tuple->path->local);
 }
 
 static uint32_t bucket_count(uint32_t connection_count_max)
@@ -35,7 +53,9 @@ size_t tcp_memory_bytes(const struct tcp_options *options)
 	return memory_rounded(sizeof(struct tcp)) +
 	       memory_rounded(count * sizeof(struct tcp_connection)) +
 	       memory_rounded(bucket_count(options->connection_count_max) *
-	                      sizeof(struct tcp_connection *));
+	                      sizeof(struct tcp_connection *)) +
+	       half_opens_bytes(options->half_open_count_max) +
+	       lingers_bytes(options->linger_count_max);
 }
 
 void table_create(struct tcp *tcp, struct memory *memory)
@@ -48,51 +68,40 @@ void table_create(struct tcp *tcp, struct memory *memory)
 	tcp->bucket_mask = count - 1;
 }
 
-static struct tcp_connection **bucket_of(struct tcp *tcp, const struct net_path *path,
-                                         uint16_t local_port, uint16_t remote_port)
+struct tcp_connection *table_find(struct tcp *tcp, const struct tuple *tuple)
 {
-	uint64_t hash = key_hash(&tcp->options.secret, path, local_port, remote_port);
-
-	return &tcp->buckets[hash & tcp->bucket_mask];
-}
-
-struct tcp_connection *table_find(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
-                                  uint16_t remote_port)
-{
-	struct tcp_connection *connection = *bucket_of(tcp, path, local_port, remote_port);
+	struct tcp_connection *connection = tcp->buckets[tuple->hash & tcp->bucket_mask];
 
 	while (connection != NULL &&
-	       !(connection->remote_port == remote_port && connection->local_port == local_port &&
-	         connection->path.net == path->net &&
-	         ip_address_equal(&connection->path.remote, &path->remote) &&
-	         ip_address_equal(&connection->path.local, &path->local)))
+	       !tuple_is(tuple, &connection->path, connection->local_port, connection->remote_port))
 		connection = connection->next_in_bucket;
 	return connection;
 }
 
-struct tcp_connection *table_add(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
-                                 uint16_t remote_port)
+bool table_has_room(const struct tcp *tcp)
 {
-	struct tcp_connection **bucket = bucket_of(tcp, path, local_port, remote_port);
+	return tcp->free != NULL || tcp->used_count < tcp->options.connection_count_max;
+}
+
+struct tcp_connection *table_add(struct tcp *tcp, const struct tuple *tuple)
+{
+	struct tcp_connection **bucket = &tcp->buckets[tuple->hash & tcp->bucket_mask];
 	struct tcp_connection *connection;
 
-	if (tcp->free == NULL && tcp->used_count == tcp->options.connection_count_max &&
-	    tcp->time_wait_oldest != NULL)
-		connection_end(tcp->time_wait_oldest);
+	if (!table_has_room(tcp))
+		return NULL;
 	if (tcp->free != NULL) {
 		connection = tcp->free;
 		tcp->free = connection->next_in_bucket;
-	} else if (tcp->used_count < tcp->options.connection_count_max) {
-		connection = &tcp->connections[tcp->used_count++];
 	} else {
-		return NULL;
+		connection = &tcp->connections[tcp->used_count++];
 	}
 	*connection = (struct tcp_connection){
 	    .tcp = tcp,
 	    .next_in_bucket = *bucket,
-	    .path = *path,
-	    .local_port = local_port,
-	    .remote_port = remote_port,
+	    .path = *tuple->path,
+	    .local_port = tuple->local_port,
+	    .remote_port = tuple->remote_port,
 	    .magic = TCP_MAGIC,
 	};
 	*bucket = connection;
@@ -101,24 +110,13 @@ struct tcp_connection *table_add(struct tcp *tcp, const struct net_path *path, u
 
 void table_remove(struct tcp *tcp, struct tcp_connection *connection)
 {
-	struct tcp_connection **link =
-	    bucket_of(tcp, &connection->path, connection->local_port, connection->remote_port);
+	struct tuple tuple =
+	    tuple_of(tcp, &connection->path, connection->local_port, connection->remote_port);
+	struct tcp_connection **link = &tcp->buckets[tuple.hash & tcp->bucket_mask];
 
 	while (*link != connection)
 		link = &(*link)->next_in_bucket;
 	*link = connection->next_in_bucket;
 	connection->next_in_bucket = tcp->free;
 	tcp->free = connection;
-}
-
-uint32_t table_initial_sequence(const struct tcp_connection *connection, uint64_t now_us)
-{
-	/* another key than the table's, so that bucket collisions say nothing of sequence numbers
-	 */
-	struct siphash_key secret = {~connection->tcp->options.secret.k0,
-	                             connection->tcp->options.secret.k1};
-
-	return (uint32_t)(now_us / 4) + (uint32_t)key_hash(&secret, &connection->path,
-	                                                   connection->local_port,
-	                                                   connection->remote_port);
 }

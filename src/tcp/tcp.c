@@ -8,10 +8,10 @@ struct tcp_options tcp_options_default(void)
 	return (struct tcp_options){
 	    .connection_count_max = 16384,
 	    .half_open_count_max = 4096,
+	    .linger_count_max = 16384,
 	    .receive_window_bytes = 256 * 1024,
 	    .rto_min_us = 200000,
 	    .user_timeout_us = 120000000,
-	    .fin_wait_2_us = 60000000,
 	    .time_wait_us = 60000000,
 	};
 }
@@ -24,6 +24,26 @@ static uint8_t window_shift(uint32_t window_bytes)
 	while (shift < TCP_WINDOW_SHIFT_MAX && (window_bytes >> shift) >= UINT16_MAX)
 		shift++;
 	return shift;
+}
+
+static struct siphash_key key_derive(const struct siphash_key *secret, uint64_t purpose)
+{
+	uint64_t halves[2] = {2 * purpose, 2 * purpose + 1};
+
+	return (struct siphash_key){siphash(secret, &halves[0], sizeof(halves[0])),
+	                            siphash(secret, &halves[1], sizeof(halves[1]))};
+}
+
+static void secrets_derive(struct tcp *tcp)
+{
+	const struct siphash_key *secret = &tcp->options.secret;
+
+	tcp->secrets = (struct tcp_secrets){
+	    .table = key_derive(secret, 1),
+	    .sequence = key_derive(secret, 2),
+	    .timestamp = key_derive(secret, 3),
+	    .cookie = key_derive(secret, 4),
+	};
 }
 
 #define CONGESTION_CONTROL(name) &congestion_##name,
@@ -44,7 +64,10 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 	    .flush_end = &tcp->flush_first,
 	    .receive_shift = window_shift(options->receive_window_bytes),
 	};
+	secrets_derive(tcp);
 	table_create(tcp, memory);
+	half_opens_create(tcp, memory);
+	lingers_create(tcp, memory);
 	timer_wheel_create(&tcp->wheel, now_ms_from(now_us));
 	*ret_tcp = tcp;
 }
@@ -54,24 +77,53 @@ const struct tcp_counters *tcp_counters(const struct tcp *tcp)
 	return &tcp->counters;
 }
 
-static _Atomic uint64_t *level_of(struct tcp *tcp, enum tcp_state state)
-{
-	return state == TCP_TIME_WAIT ? &tcp->counters.time_wait : &tcp->counters.connections;
-}
-
 void connection_set_state(struct tcp_connection *connection, enum tcp_state state)
 {
-	struct tcp *tcp = connection->tcp;
+	struct tcp_counters *counters = &connection->tcp->counters;
 
-	if (connection->state != TCP_FREE)
-		counter_subtract(level_of(tcp, connection->state), 1);
-	if (state != TCP_FREE)
-		counter_add(level_of(tcp, state), 1);
-	if (connection->state == TCP_SYN_RCVD)
-		counter_subtract(&tcp->counters.half_open, 1);
-	if (state == TCP_SYN_RCVD)
-		counter_add(&tcp->counters.half_open, 1);
+	if (connection->state == TCP_FREE)
+		counter_add(&counters->connections, 1);
+	if (state == TCP_FREE)
+		counter_subtract(&counters->connections, 1);
 	connection->state = (uint8_t)state;
+}
+
+void connection_open(struct tcp_connection *connection, const struct handshake *agreed,
+                     uint8_t receive_shift, uint32_t rto_ms, uint64_t now_us)
+{
+	uint32_t mss = min_u32(agreed->mss, tcp_options_receive_mss(&connection->path));
+	uint32_t first = agreed->iss + 1;
+
+	connection->stream.ops = &tcp_stream_ops;
+	chain_create(&connection->stream.out, connection->tcp->pool);
+	connection->timestamps = agreed->timestamps;
+	connection->sack_permitted = agreed->sack_permitted;
+	connection->send_shift = agreed->send_shift;
+	connection->receive_shift = receive_shift;
+	/* the timestamp takes its bytes from every segment */
+	connection->mss = (uint16_t)(mss - (agreed->timestamps ? TCP_TIMESTAMP_BYTES : 0));
+	connection->snd_una = first;
+	connection->snd_nxt = first;
+	connection->recover = agreed->iss;
+	connection->rtt_sequence = first;
+	connection->flight.highest_arrived = first;
+	connection->flight.rtt_us_min = UINT32_MAX;
+	connection->rcv_nxt = agreed->irs + 1;
+	connection->read_nxt = connection->rcv_nxt;
+	connection->rcv_adv = connection->rcv_nxt + agreed->window;
+	connection->last_ack_sent = connection->rcv_nxt;
+	/* the segment that completes the handshake brings the window: it is newer than the SYN */
+	connection->snd_wl1 = agreed->irs;
+	connection->ts_offset = agreed->ts_offset;
+	connection->ts_recent = agreed->ts_recent;
+	connection->ts_recent_ms = now_ms_from(now_us);
+	connection->sent_ms = now_ms_from(now_us);
+	connection->rto_ms = rto_ms;
+	connection->reorder_factor = 1;
+	connection->cwnd = congestion_initial_window(connection);
+	connection->ssthresh = UINT32_MAX;
+	connection_set_state(connection, TCP_ESTABLISHED);
+	counter_add(&connection->tcp->counters.accepted, 1);
 }
 
 static void user_closed(struct tcp_connection *connection)
@@ -86,22 +138,6 @@ static void user_closed(struct tcp_connection *connection)
 	connection->cursor.block = NULL;
 	flight_clear(connection);
 	queue_clear(connection);
-}
-
-static void time_wait_unlink(struct tcp_connection *connection)
-{
-	struct tcp *tcp = connection->tcp;
-
-	if (connection->older != NULL)
-		connection->older->newer = connection->newer;
-	else
-		tcp->time_wait_oldest = connection->newer;
-	if (connection->newer != NULL)
-		connection->newer->older = connection->older;
-	else
-		tcp->time_wait_newest = connection->older;
-	connection->older = NULL;
-	connection->newer = NULL;
 }
 
 static void flush_unlink(struct tcp_connection *connection)
@@ -122,8 +158,6 @@ void connection_end(struct tcp_connection *connection)
 	struct tcp *tcp = connection->tcp;
 
 	user_closed(connection);
-	if (connection->state == TCP_TIME_WAIT)
-		time_wait_unlink(connection);
 	if (connection->queued)
 		flush_unlink(connection);
 	timer_cancel(&tcp->wheel, &connection->timer);
@@ -131,20 +165,14 @@ void connection_end(struct tcp_connection *connection)
 	table_remove(tcp, connection);
 }
 
-void connection_enter_time_wait(struct tcp_connection *connection, uint32_t now_ms)
+void connection_linger(struct tcp_connection *connection, const struct tuple *tuple,
+                       uint64_t now_us)
 {
-	struct tcp *tcp = connection->tcp;
-
-	user_closed(connection);
-	connection_set_state(connection, TCP_TIME_WAIT);
-	connection->older = tcp->time_wait_newest;
-	if (connection->older != NULL)
-		connection->older->newer = connection;
-	else
-		tcp->time_wait_oldest = connection;
-	tcp->time_wait_newest = connection;
-	deadline_clear(connection, DEADLINE_RETRANSMIT);
-	deadline_set(connection, DEADLINE_LINGER, now_ms + tcp->options.time_wait_us / 1000);
+	/* the answer to the peer's FIN; lost, it is asked for again */
+	if (connection->ack_now)
+		output_ack(connection, now_us);
+	linger_add(connection, tuple, now_us);
+	connection_end(connection);
 }
 
 static void stream_push(struct stream *stream)
@@ -219,8 +247,6 @@ static void connection_flush(struct tcp_connection *connection, uint64_t now_us)
 		connection_end(connection);
 		return;
 	}
-	if (connection->state == TCP_SYN_RCVD)
-		return;
 	if (connection->path.net->is_full) { /* one has found out; no need for all to */
 		connection_mark(connection);
 		return;
@@ -253,23 +279,35 @@ void tcp_advance(struct tcp *tcp, uint64_t now_us)
 {
 	struct timer *timer;
 
+	tcp->now_us = now_us;
 	while ((timer = timer_expire(&tcp->wheel, now_ms_from(now_us))) != NULL) {
 		size_t offset = offsetof(struct tcp_connection, timer);
 
 		deadlines_run((struct tcp_connection *)((uint8_t *)timer - offset), now_us);
 	}
+	half_opens_advance(tcp, now_us);
+	lingers_advance(tcp, now_us);
 	tcp_flush(tcp, now_us);
 }
 
 uint64_t tcp_next_deadline_us(const struct tcp *tcp)
 {
-	uint32_t next_ms;
+	static bool (*const next[])(const struct tcp *tcp, uint32_t *ret_ms) = {
+	    timers_next_ms, half_opens_next_ms, lingers_next_ms};
+	uint64_t next_us = UINT64_MAX;
 
 	if (tcp->flush_first != NULL)
 		return 0;
-	if (!timer_wheel_next_ms(&tcp->wheel, &next_ms))
-		return UINT64_MAX;
-	return (uint64_t)next_ms * 1000;
+	for (size_t i = 0; i < sizeof(next) / sizeof(next[0]); i++) {
+		uint32_t due_ms;
+
+		/* of 64 bits, the clock's last known time tells the upper ones */
+		if (next[i](tcp, &due_ms))
+			next_us = min_u64(next_us, (tcp->now_us / 1000 +
+			                            (int32_t)(due_ms - now_ms_from(tcp->now_us))) *
+			                               1000);
+	}
+	return next_us;
 }
 
 void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context)
@@ -288,9 +326,8 @@ static void connection_check(const struct tcp_connection *connection)
 	ASSERT(connection->magic == TCP_MAGIC);
 	ASSERT(!seq_after(connection->snd_una, connection->snd_nxt));
 	ASSERT(!seq_after(connection->read_nxt, connection->rcv_nxt));
-	ASSERT(connection->cwnd >= connection->mss || connection->state == TCP_SYN_RCVD);
-	if (connection->state == TCP_SYN_RCVD || connection->state == TCP_TIME_WAIT)
-		return;
+	ASSERT(connection->state != TCP_FIN_WAIT_2 && connection->state != TCP_TIME_WAIT);
+	ASSERT(connection->cwnd >= connection->mss);
 	/* nothing is in flight that is not in `out`, the FIN aside */
 	ASSERT(connection->snd_nxt - connection->snd_una <= stream->out.length + 1);
 	flight_check(connection);
@@ -319,6 +356,7 @@ void tcp_check(const struct tcp *tcp)
 		live++;
 		connection_check(&tcp->connections[i]);
 	}
-	ASSERT(live ==
-	       counter_read(&tcp->counters.connections) + counter_read(&tcp->counters.time_wait));
+	ASSERT(live == counter_read(&tcp->counters.connections));
+	half_opens_check(tcp);
+	lingers_check(tcp);
 }

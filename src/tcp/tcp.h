@@ -13,9 +13,12 @@
 
 /* name, unit, kind, help */
 #define TCP_COUNTERS(X)                                                                            \
-	X(connections, "connections", COUNTER_LEVEL, "Connections in any state but TIME_WAIT")     \
+	X(connections, "connections", COUNTER_LEVEL, "Connections from ESTABLISHED to LAST_ACK")   \
 	X(half_open, "connections", COUNTER_LEVEL, "Connections in SYN_RCVD")                      \
+	X(fin_wait_2, "connections", COUNTER_LEVEL, "Connections in FIN_WAIT_2")                   \
 	X(time_wait, "connections", COUNTER_LEVEL, "Connections in TIME_WAIT")                     \
+	X(linger_over_limit, "connections", COUNTER_TOTAL,                                         \
+	  "FIN_WAIT_2 or TIME_WAIT cut short: too many in them")                                   \
 	X(accepted, "connections", COUNTER_TOTAL, "Handshakes completed")                          \
 	X(segments_received, "segments", COUNTER_TOTAL, "Segments that came in")                   \
 	X(segments_sent, "segments", COUNTER_TOTAL, "Segments sent, all kinds")                    \
@@ -47,6 +50,12 @@
 	X(not_allowed, "segments", COUNTER_TOTAL, "Dropped: source not in `allow`")                \
 	X(no_connection, "segments", COUNTER_TOTAL, "For no connection: answered by a reset")      \
 	X(syn_over_limit, "segments", COUNTER_TOTAL, "SYN dropped: no room for a connection")      \
+	X(accept_over_limit, "segments", COUNTER_TOTAL,                                            \
+	  "Handshake completed and reset: no room for a connection any more")                      \
+	X(cookies_sent, "segments", COUNTER_TOTAL, "SYN answered by a cookie: SYN cache full")     \
+	X(cookies_accepted, "segments", COUNTER_TOTAL, "Handshakes completed by a cookie")         \
+	X(bad_cookie, "segments", COUNTER_TOTAL,                                                   \
+	  "For no connection, and no cookie, while cookies were out; data is dropped")             \
 	X(resets_sent, "segments", COUNTER_TOTAL, "Resets sent")                                   \
 	X(resets_received, "segments", COUNTER_TOTAL, "Resets that ended a connection")            \
 	X(challenge_acks, "segments", COUNTER_TOTAL, "Challenge acknowledgements (RFC 5961)")      \
@@ -59,14 +68,14 @@ struct tcp_counters {
 
 struct tcp_options {
 	enum tcp_congestion congestion;
-	uint32_t connection_count_max; /* in any state, TIME_WAIT too */
-	uint32_t half_open_count_max;  /* of them in SYN_RCVD */
+	uint32_t connection_count_max; /* from ESTABLISHED to LAST_ACK */
+	uint32_t half_open_count_max;  /* in SYN_RCVD; more SYNs are answered by cookies */
+	uint32_t linger_count_max;     /* in FIN_WAIT_2 and TIME_WAIT; more end the oldest */
 	uint32_t receive_window_bytes; /* per connection, 2 KiB … 1 GiB */
 	uint32_t rto_min_us;           /* default 200,000 */
 	uint32_t user_timeout_us;      /* unacknowledged data for this long ends a connection */
-	uint32_t fin_wait_2_us;        /* how long a closed connection waits for the peer's FIN */
-	uint32_t time_wait_us;         /* 2 MSL */
-	struct siphash_key secret;     /* for the table and for initial sequence numbers */
+	uint32_t time_wait_us;         /* 2 MSL; as long in FIN_WAIT_2 */
+	struct siphash_key secret;     /* of all keyed hashes */
 };
 
 struct tcp;

@@ -3,27 +3,27 @@
 #pragma once
 
 #include "tcp/flight.h"
+#include "tcp/handshake.h"
+#include "tcp/linger.h"
 #include "tcp/tcp.h"
 
 #define TCP_HEADER_BYTES            20
 #define TCP_CHECKSUM_OFFSET         16
 #define TCP_OPTIONS_BYTES_MAX       40
-#define TCP_MSS_MIN                 536   /* what we send in one segment at least; RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6         1220  /* RFC 9293 3.7.1 */
-#define TCP_TIMESTAMP_BYTES         12    /* the option with its padding */
-#define TCP_WINDOW_SHIFT_MAX        14    /* RFC 7323 2.3 */
-#define TCP_RECEIVE_BYTES_FIRST     16384 /* offered in a SYN-ACK: a first flight of RFC 6928 */
-#define TCP_RECEIVE_BYTES_MIN       4096  /* offered however scarce blocks are */
-#define TCP_RECEIVE_SHARE           16    /* of the free blocks one connection is offered 1/16 */
-#define TCP_QUANTUM_SEGMENTS        32    /* of one connection, then it is the others' turn */
-#define TCP_FLUSH_SEGMENTS          128   /* of all, then what has come in meanwhile is looked at */
-#define TCP_RANGE_COUNT_MAX         32    /* out-of-order ranges a connection */
-#define TCP_INITIAL_WINDOW_SEGMENTS 10    /* RFC 6928 */
-#define TCP_SACK_COUNT_MAX          4     /* that 40 bytes of options can hold */
-#define TCP_RTO_INITIAL_MS          1000  /* RFC 6298 2.1 */
-#define TCP_RTO_SYN_LOST_MS         3000  /* RFC 6298 5.7 */
+#define TCP_MSS_MIN                 536  /* what we send in one segment at least; RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6         1220 /* RFC 9293 3.7.1 */
+#define TCP_TIMESTAMP_BYTES         12   /* the option with its padding */
+#define TCP_WINDOW_SHIFT_MAX        14   /* RFC 7323 2.3 */
+#define TCP_RECEIVE_BYTES_MIN       4096 /* offered however scarce blocks are */
+#define TCP_RECEIVE_SHARE           16   /* of the free blocks one connection is offered 1/16 */
+#define TCP_QUANTUM_SEGMENTS        32   /* of one connection, then it is the others' turn */
+#define TCP_FLUSH_SEGMENTS          128  /* of all, then what has come in meanwhile is looked at */
+#define TCP_RANGE_COUNT_MAX         32   /* out-of-order ranges a connection */
+#define TCP_INITIAL_WINDOW_SEGMENTS 10   /* RFC 6928 */
+#define TCP_SACK_COUNT_MAX          4    /* that 40 bytes of options can hold */
+#define TCP_RTO_INITIAL_MS          1000 /* RFC 6298 2.1 */
+#define TCP_RTO_SYN_LOST_MS         3000 /* RFC 6298 5.7 */
 #define TCP_RTO_MAX_MS              60000
-#define TCP_SYN_ACK_COUNT_MAX       5 /* times a SYN-ACK is sent */
 #define TCP_DELAYED_ACK_MS          40
 #define TCP_CHALLENGE_MAX           10 /* challenge ACKs a connection a second; RFC 5961 7 */
 #define TCP_MAGIC                   0x7c9c0e11u
@@ -34,9 +34,10 @@
 #define TCP_FLAG_PSH 0x08u
 #define TCP_FLAG_ACK 0x10u
 
+/* Of a connection. SYN_RCVD is a half_open (handshake.h); what is in FIN_WAIT_2 or TIME_WAIT at the
+ * end of a segment becomes a linger (linger.h). */
 enum tcp_state {
 	TCP_FREE,
-	TCP_SYN_RCVD,
 	TCP_ESTABLISHED,
 	TCP_CLOSE_WAIT,
 	TCP_FIN_WAIT_1,
@@ -71,7 +72,6 @@ enum tcp_deadline {
 	DEADLINE_REORDER,    /* what has not arrived by then is lost: RFC 8985 6.2 step 5 */
 	DEADLINE_PROBE,      /* tail-loss probe: RFC 8985 7 */
 	DEADLINE_DELAYED_ACK,
-	DEADLINE_LINGER, /* end of FIN_WAIT_2 and TIME_WAIT */
 	DEADLINE_COUNT,
 };
 
@@ -102,8 +102,6 @@ struct tcp_connection {
 	struct tcp *tcp;
 	struct tcp_connection *next_in_bucket;
 	struct tcp_connection *next_to_flush;
-	struct tcp_connection *older; /* in TIME_WAIT: neighbours by age */
-	struct tcp_connection *newer;
 	struct timer timer;
 	struct net_path path;
 	uint16_t local_port;
@@ -122,7 +120,6 @@ struct tcp_connection {
 	bool finished : 1;        /* the user was told of the peer's FIN */
 	bool timestamps : 1;      /* RFC 7323, agreed on */
 	bool sack_permitted : 1;  /* RFC 2018, agreed on */
-	bool window_scaling : 1;  /* RFC 7323, agreed on */
 	bool duplicate_known : 1; /* `duplicate` is to be reported */
 	bool cwnd_limited : 1;    /* in this round trip cwnd has held data back */
 	bool retransmit_owed : 1; /* the first retransmission of a fast recovery */
@@ -136,13 +133,11 @@ struct tcp_connection {
 	uint8_t reorder_factor;   /* of rtt_us_min / 4: RFC 8985 reo_wnd_mult */
 	uint8_t reorder_persist;  /* recoveries until the factor is 1 again */
 	uint8_t range_count;      /* out-of-order ranges in the receive queue */
-	uint8_t challenge_count;  /* in the second that began at challenge_ms */
 	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
 	uint16_t peer_mss;        /* the largest payload that the peer has sent */
 	uint16_t duplicate_acks;  /* in a row */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
-	uint32_t iss;
 	uint32_t snd_una;
 	uint32_t snd_nxt;
 	uint32_t snd_wnd; /* bytes, scaled */
@@ -153,7 +148,6 @@ struct tcp_connection {
 	struct flight flight;
 
 	/* receive. read_nxt … rcv_nxt wait in order for the user, what is beyond is out of order */
-	uint32_t irs;
 	uint32_t rcv_nxt;
 	uint32_t read_nxt;
 	uint32_t rcv_adv; /* right edge of the window we have offered: never moved back */
@@ -185,7 +179,7 @@ struct tcp_connection {
 	uint32_t deadlines_ms[DEADLINE_COUNT]; /* 0: off */
 	uint32_t progress_ms;                  /* when the peer last acknowledged something new */
 	uint32_t sent_ms;                      /* when data was last sent */
-	uint32_t challenge_ms;
+	struct challenges challenges;
 };
 
 /* How much may be under way; sets cwnd and ssthresh, in bytes. */
@@ -202,6 +196,14 @@ struct congestion_control {
 extern const struct congestion_control congestion_newreno;
 extern const struct congestion_control congestion_cubic;
 
+/* Of one secret, a key for each purpose: what can be learnt of one hash says nothing of another. */
+struct tcp_secrets {
+	struct siphash_key table;
+	struct siphash_key sequence;
+	struct siphash_key timestamp;
+	struct siphash_key cookie;
+};
+
 struct tcp {
 	struct tcp_options options;
 	const struct congestion_control *congestion;
@@ -214,11 +216,23 @@ struct tcp {
 	uint32_t used_count; /* connections ever taken from the array's fresh end */
 	struct tcp_connection *flush_first;
 	struct tcp_connection **flush_end;
-	struct tcp_connection *time_wait_oldest;
-	struct tcp_connection *time_wait_newest;
+	struct half_opens half_opens;
+	struct lingers lingers;
 	struct timer_wheel wheel;
+	struct tcp_secrets secrets;
 	uint8_t receive_shift;
+	uint64_t now_us; /* of the last tcp_advance() */
 	struct tcp_counters counters;
+};
+
+/* A segment without data, to be sent. */
+struct bare_segment {
+	uint32_t seq;
+	uint32_t ack;
+	uint16_t window; /* as in the header */
+	uint8_t flags;
+	uint8_t option_bytes;
+	uint8_t options[TCP_OPTIONS_BYTES_MAX];
 };
 
 /* One parsed segment. */
@@ -273,25 +287,30 @@ static inline bool state_receives(uint8_t state)
 /* options.c: false when malformed. Fills the option fields of ret_segment. */
 bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segment *ret_segment);
 /* Writes the options of a SYN-ACK, or of any other segment; returns their bytes (4-aligned). */
-uint32_t tcp_options_write_syn_ack(const struct tcp_connection *connection, uint8_t *to,
-                                   uint32_t now_ms);
+uint32_t tcp_options_write_syn_ack(const struct handshake *agreed, uint16_t receive_mss,
+                                   uint8_t receive_shift, uint32_t ts_value, uint8_t *to);
 uint32_t tcp_options_write(const struct tcp_connection *connection, uint8_t *to, uint32_t now_ms);
+uint32_t tcp_options_write_timestamp(uint32_t value, uint32_t echo, uint8_t *to);
 /* What is held out of order, as far as there is room (RFC 2018); returns the bytes, or 0. */
 uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t *to,
                                 uint32_t room_bytes);
-/* The largest payload plus options we ask the peer to send in one segment. */
-uint16_t tcp_options_receive_mss(const struct tcp_connection *connection);
+/* The largest payload plus options that one segment on this path can carry. */
+uint16_t tcp_options_receive_mss(const struct net_path *path);
 
 /* table.c */
 void table_create(struct tcp *tcp, struct memory *memory);
-struct tcp_connection *table_find(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
-                                  uint16_t remote_port);
-/* A zeroed connection in the table, or NULL: the oldest in TIME_WAIT gives way first. */
-struct tcp_connection *table_add(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
-                                 uint16_t remote_port);
+struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                      uint16_t remote_port);
+/* SipHash of addresses and ports. */
+uint64_t tuple_hash(const struct siphash_key *secret, const struct tuple *tuple);
+bool tuple_is(const struct tuple *tuple, const struct net_path *path, uint16_t local_port,
+              uint16_t remote_port);
+struct tcp_connection *table_find(struct tcp *tcp, const struct tuple *tuple);
+/* True when table_add() has room. */
+bool table_has_room(const struct tcp *tcp);
+/* A zeroed connection in the table, or NULL. */
+struct tcp_connection *table_add(struct tcp *tcp, const struct tuple *tuple);
 void table_remove(struct tcp *tcp, struct tcp_connection *connection);
-/* RFC 6528: a clock of 4 µs plus a keyed hash of who talks to whom. */
-uint32_t table_initial_sequence(const struct tcp_connection *connection, uint64_t now_us);
 
 /* timer.c */
 void timer_wheel_create(struct timer_wheel *wheel, uint32_t now_ms);
@@ -300,7 +319,7 @@ void timer_cancel(struct timer_wheel *wheel, struct timer *timer);
 /* Takes out one timer that is due at now_ms, or NULL; call until NULL. */
 struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms);
 /* Earliest tick at which something may be due; false: the wheel is empty. */
-bool timer_wheel_next_ms(const struct timer_wheel *wheel, uint32_t *ret_ms);
+bool timers_next_ms(const struct tcp *tcp, uint32_t *ret_ms);
 void deadline_set(struct tcp_connection *connection, enum tcp_deadline which, uint32_t due_ms);
 void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
 /* All of a connection's deadlines that have passed. */
@@ -351,21 +370,34 @@ void queue_clear(struct tcp_connection *connection);
 /* output.c */
 void connection_mark(struct tcp_connection *connection); /* it has something for the flush */
 void connection_output(struct tcp_connection *connection, uint64_t now_us);
-void output_syn_ack(struct tcp_connection *connection, uint64_t now_us);
+void output_ack(struct tcp_connection *connection, uint64_t now_us);
 /* New data, or the last segment once more (*ret_again). False: no packet memory. */
 bool output_tail_probe(struct tcp_connection *connection, uint64_t now_us, bool *ret_again);
 void output_window_probe(struct tcp_connection *connection, uint64_t now_us);
 void output_reset(struct tcp_connection *connection, uint64_t now_us);
+/* A segment without data, of what is no connection. False: no packet memory. */
+bool output_bare(struct tcp *tcp, const struct tuple *tuple, const struct bare_segment *bare);
 /* RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. */
-void output_reset_for(struct tcp *tcp, const struct net_input *input,
+void output_reset_for(struct tcp *tcp, const struct tuple *tuple,
                       const struct tcp_segment *segment);
+/* True when one more challenge may be sent (RFC 5961 7); counted either way. */
+bool challenge_take(struct tcp *tcp, struct challenges *challenges, uint64_t now_us);
 void output_challenge_ack(struct tcp_connection *connection, uint64_t now_us);
+/* Bytes that any one connection may have under way to us. */
+uint32_t output_receive_cap(const struct tcp *tcp);
 uint32_t output_receive_window(const struct tcp_connection *connection);
 
 /* tcp.c */
 extern const struct stream_ops tcp_stream_ops;
 /* Ends a connection without a further word: the user is told, its memory is free again. */
 void connection_end(struct tcp_connection *connection);
-/* The user's part is over, the connection waits out 2 MSL. */
-void connection_enter_time_wait(struct tcp_connection *connection, uint32_t now_ms);
+/* A connection as the handshake has left it. */
+void connection_open(struct tcp_connection *connection, const struct handshake *agreed,
+                     uint8_t receive_shift, uint32_t rto_ms, uint64_t now_us);
+/* Our FIN is acknowledged, in FIN_WAIT_2 or TIME_WAIT: what is left is a linger. */
+void connection_linger(struct tcp_connection *connection, const struct tuple *tuple,
+                       uint64_t now_us);
+/* input.c: a segment of a connection. */
+void connection_input(struct tcp_connection *connection, const struct tuple *tuple,
+                      const struct tcp_segment *segment, uint64_t now_us);
 void connection_set_state(struct tcp_connection *connection, enum tcp_state state);

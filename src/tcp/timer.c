@@ -91,8 +91,9 @@ struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms)
 	}
 }
 
-bool timer_wheel_next_ms(const struct timer_wheel *wheel, uint32_t *ret_ms)
+bool timers_next_ms(const struct tcp *tcp, uint32_t *ret_ms)
 {
+	const struct timer_wheel *wheel = &tcp->wheel;
 	uint32_t at_ms = wheel->now_ms;
 
 	if (wheel->count == 0)
@@ -130,15 +131,7 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 	uint32_t now_ms = now_ms_from(now_us);
 	uint64_t silent_us = (uint64_t)(now_ms - connection->progress_ms) * 1000;
 
-	if (connection->state == TCP_SYN_RCVD) {
-		if (connection->retransmit_count >= TCP_SYN_ACK_COUNT_MAX - 1) {
-			counter_add(&tcp->counters.timed_out, 1);
-			connection_end(connection);
-			return;
-		}
-		output_syn_ack(connection, now_us);
-		connection->retransmit_count++;
-	} else if (silent_us >= tcp->options.user_timeout_us) {
+	if (silent_us >= tcp->options.user_timeout_us) {
 		counter_add(&tcp->counters.timed_out, 1);
 		output_reset(connection, now_us);
 		connection_end(connection);
@@ -181,7 +174,6 @@ void deadlines_run(struct tcp_connection *connection, uint64_t now_us)
 			connection->ack_now = true;
 			connection_mark(connection);
 			break;
-		case DEADLINE_LINGER: connection_end(connection); break;
 		}
 		if (connection->state == TCP_FREE)
 			return;

@@ -54,13 +54,16 @@ BUGS = [
 		flags &= (uint8_t)~TCP_FLAG_FIN;
 	header_write(outgoing->header, connection->local_port, connection->remote_port, seq,
 """),
-    ("retransmit", "a SYN-ACK goes out once", "src/tcp/output.c",
+    ("retransmit", "a SYN-ACK goes out once", "src/tcp/handshake.c",
+     "return syn_ack_send(tcp, &tuple, &half_open->agreed,",
+     "return half_open->sent_count == 1 && !half_open->repeated &&"
+     " syn_ack_send(tcp, &tuple, &half_open->agreed,"),
+    ("handshake", "a cookie begins one byte late", "src/tcp/cookie.c",
      """\
-	if (!outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
+	    .irs = segment->seq - 1,
 """,
      """\
-	if (connection->snd_nxt != connection->iss ||
-	    !outgoing_begin(connection, true, now_ms_from(now_us), &outgoing))
+	    .irs = segment->seq,
 """),
     ("window", "half of the window offered is kept at most", "src/tcp/reassembly.c",
      """\
@@ -74,7 +77,7 @@ connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY * 2);
      "most = min_u32(most, connection->snd_wnd > in_flight ? connection->snd_wnd - in_flight : 0);",
      "most = min_u32(most, connection->snd_wnd + 1 - in_flight);"),
     ("window", "windows are never scaled", "src/tcp/output.c",
-     "uint32_t shift = flags & TCP_FLAG_SYN ? 0 : connection->receive_shift;",
+     "uint32_t shift = connection->receive_shift;",
      "uint32_t shift = 0;"),
     ("window", "the right edge moves back when the queue fills", "src/tcp/output.c",
      "return window >= offered + step ? window : offered;",

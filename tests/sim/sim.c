@@ -74,7 +74,9 @@ static struct worker_options worker_choose(struct sim *sim)
 	    max_u64(shard_memory_bytes_min(value_bytes_max), small ? 0 : 24u << 20);
 	options.tcp.congestion = random_below(&sim->random, TCP_CONGESTION_COUNT);
 	options.tcp.connection_count_max = 256;
-	options.tcp.half_open_count_max = 64;
+	/* few: cookies, and lingers that are cut short */
+	options.tcp.half_open_count_max = 1u << random_below(&sim->random, 7);
+	options.tcp.linger_count_max = 1u << random_below(&sim->random, 7);
 	options.tcp.receive_window_bytes = 4096u << random_below(&sim->random, 7);
 	options.tcp.user_timeout_us = 600000000;
 	/* one draw a statement: within one, their order would be the compiler's choice */
@@ -187,6 +189,7 @@ static void check_quiet(struct sim *sim)
 	const struct block_pool *blocks = worker_blocks(sim->worker);
 	const struct wire_options *wire = &sim->wire.options;
 	uint64_t end_us = sim->now_us + QUIET_US;
+	uint64_t left;
 
 	sim->netif.withheld_count = 0;
 	while (sim->now_us < end_us) {
@@ -196,10 +199,11 @@ static void check_quiet(struct sim *sim)
 		deliver(sim);
 		worker_turn(sim->worker, sim->now_us, 0);
 	}
-	if (counter_read(&tcp->connections) + counter_read(&tcp->time_wait) != 0)
+	left = counter_read(&tcp->connections) + counter_read(&tcp->half_open) +
+	       counter_read(&tcp->fin_wait_2) + counter_read(&tcp->time_wait);
+	if (left != 0)
 		board_fail(&sim->board, "%llu connections are left after all have gone",
-		           (unsigned long long)(counter_read(&tcp->connections) +
-		                                counter_read(&tcp->time_wait)));
+		           (unsigned long long)left);
 	if (blocks->free_count != blocks->block_count)
 		board_fail(&sim->board, "%u blocks are lost",
 		           blocks->block_count - blocks->free_count);

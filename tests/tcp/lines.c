@@ -39,7 +39,7 @@ static const struct {
     {"receive_window_bytes", offsetof(struct rig_options, tcp.receive_window_bytes)},
     {"rto_min_us", offsetof(struct rig_options, tcp.rto_min_us)},
     {"user_timeout_us", offsetof(struct rig_options, tcp.user_timeout_us)},
-    {"fin_wait_2_us", offsetof(struct rig_options, tcp.fin_wait_2_us)},
+    {"linger_count_max", offsetof(struct rig_options, tcp.linger_count_max)},
     {"time_wait_us", offsetof(struct rig_options, tcp.time_wait_us)},
     {"blocks", offsetof(struct rig_options, block_count)},
     {"frames", offsetof(struct rig_options, frame_count)},

@@ -375,9 +375,9 @@ void rig_wind_up(struct rig *rig, bool by_reset)
 	for (uint32_t i = 0; i < RIG_CLIENT_COUNT; i++)
 		if (rig->clients[i].stream != NULL)
 			rig->clients[i].stream->ops->abort(rig->clients[i].stream);
-	rig_pass(rig, options->time_wait_us + options->fin_wait_2_us + 200 * SECOND_US, false);
+	rig_pass(rig, 2ull * options->time_wait_us + 200 * SECOND_US, false);
 	if (counter_read(&counters->connections) + counter_read(&counters->half_open) +
-	        counter_read(&counters->time_wait) !=
+	        counter_read(&counters->fin_wait_2) + counter_read(&counters->time_wait) !=
 	    0)
 		rig_fail(rig, "connections are left over at the end");
 	else if (rig->blocks.free_count != rig->blocks.block_count)
