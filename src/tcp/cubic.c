@@ -21,7 +21,7 @@ static void epoch_start(struct tcp_connection *connection, uint32_t now_ms)
 	cubic->k_ms = (uint32_t)(1000 * cbrt(below / C));
 	cubic->reno_window = connection->cwnd;
 	cubic->epoch_ms = now_ms;
-	cubic->epoch_known = true;
+	connection->cubic_epoch_known = true;
 }
 
 /* W_cubic(t), 4.2. */
@@ -50,7 +50,8 @@ static void cubic_acked(struct tcp_connection *connection, uint32_t acked_bytes,
 	double target;
 
 	if (!connection->cwnd_limited) {
-		cubic->epoch_known = false; /* 5.8: time without data is no time to grow in */
+		connection->cubic_epoch_known =
+		    false; /* 5.8: time without data is no time to grow in */
 		return;
 	}
 	if (connection->cwnd < connection->ssthresh) {
@@ -58,7 +59,7 @@ static void cubic_acked(struct tcp_connection *connection, uint32_t acked_bytes,
 		return;
 	}
 	acked_bytes = min_u32(acked_bytes, connection->cwnd);
-	if (!cubic->epoch_known)
+	if (!connection->cubic_epoch_known)
 		epoch_start(connection, now_ms);
 	elapsed_ms = now_ms - cubic->epoch_ms;
 	reno_window_grow(connection, acked_bytes);
@@ -77,7 +78,7 @@ static void cubic_lost(struct tcp_connection *connection, uint64_t now_us)
 	struct cubic *cubic = &connection->cubic;
 	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
 
-	cubic->epoch_known = false;
+	connection->cubic_epoch_known = false;
 	cubic->window_prior = connection->cwnd;
 	/* 4.7: a window that has become smaller since the last loss makes room for others */
 	if (connection->cwnd < cubic->window_max)

@@ -20,7 +20,20 @@ static struct run *runs_of(struct tcp_connection *connection)
 {
 	struct flight *flight = &connection->flight;
 
-	return flight->block == NULL ? flight->few : (struct run *)flight->block->bytes;
+	if (flight->block != NULL)
+		return (struct run *)flight->block->bytes;
+	return flight->few == NULL ? NULL : flight->few->runs;
+}
+
+size_t flights_bytes(uint32_t connection_count_max)
+{
+	return slab_bytes(sizeof(struct flight_runs), connection_count_max);
+}
+
+void flights_create(struct tcp *tcp, struct memory *memory)
+{
+	slab_create(&tcp->flight_runs, sizeof(struct flight_runs),
+	            tcp->options.connection_count_max, memory);
 }
 
 /* Room for one more run, with `kept` places left behind it. */
@@ -35,7 +48,7 @@ static bool room_for_run(struct tcp_connection *connection, uint32_t kept)
 	flight->block = block_take(connection->tcp->pool);
 	if (flight->block == NULL)
 		return false;
-	memcpy(flight->block->bytes, flight->few, flight->run_count * sizeof(struct run));
+	memcpy(flight->block->bytes, flight->few->runs, flight->run_count * sizeof(struct run));
 	return true;
 }
 
@@ -56,10 +69,13 @@ static void runs_remove(struct tcp_connection *connection, uint32_t index, uint3
 
 	flight->run_count -= count;
 	memmove(&runs[index], &runs[index + count], (flight->run_count - index) * sizeof(runs[0]));
-	if (flight->run_count == 0 && flight->block != NULL) {
+	if (flight->run_count > 0)
+		return;
+	if (flight->block != NULL)
 		block_drop(connection->tcp->pool, flight->block);
-		flight->block = NULL;
-	}
+	slab_give(&connection->tcp->flight_runs, flight->few);
+	flight->block = NULL;
+	flight->few = NULL;
 }
 
 static uint32_t run_begin(struct tcp_connection *connection, uint32_t index)
@@ -162,6 +178,8 @@ void flight_sent(struct tcp_connection *connection, uint32_t end, uint64_t now_u
 			return;
 		}
 	}
+	if (flight->few == NULL)
+		flight->few = slab_take(&connection->tcp->flight_runs);
 	run_insert(connection, flight->run_count, run);
 }
 
@@ -339,7 +357,8 @@ void flight_lose_all(struct tcp_connection *connection, uint32_t age_us, uint64_
 
 void flight_clear(struct tcp_connection *connection)
 {
-	runs_remove(connection, 0, connection->flight.run_count);
+	if (connection->flight.run_count > 0)
+		runs_remove(connection, 0, connection->flight.run_count);
 	connection->flight.sacked_bytes = 0;
 	connection->flight.lost_bytes = 0;
 }
@@ -347,11 +366,11 @@ void flight_clear(struct tcp_connection *connection)
 void flight_check(const struct tcp_connection *connection)
 {
 	const struct flight *flight = &connection->flight;
-	const struct run *runs =
-	    flight->block == NULL ? flight->few : (const struct run *)flight->block->bytes;
+	const struct run *runs = runs_of((struct tcp_connection *)connection);
 	uint32_t begin = connection->snd_una, sacked = 0, lost = 0;
 
 	ASSERT(flight->run_count <= (flight->block == NULL ? FLIGHT_RUNS_FEW : RUN_COUNT_MAX));
+	ASSERT((flight->run_count > 0) == (flight->few != NULL));
 	ASSERT(flight->run_count > 0 || flight->block == NULL);
 	for (uint32_t i = 0; i < flight->run_count; i++) {
 		ASSERT(seq_after(runs[i].end, begin));

@@ -4,6 +4,7 @@
 
 #include "base/chain.h"
 
+struct tcp;
 struct tcp_connection;
 
 enum run_fate {
@@ -22,9 +23,14 @@ struct run {
 
 #define FLIGHT_RUNS_FEW 6
 
+/* A place for the runs of a connection that loses little. */
+struct flight_runs {
+	struct run runs[FLIGHT_RUNS_FEW];
+};
+
 struct flight {
-	struct block *block; /* NULL, or the place of the runs */
-	struct run few[FLIGHT_RUNS_FEW];
+	struct flight_runs *few; /* taken while something is in flight */
+	struct block *block;     /* NULL, or the place of the runs instead */
 	uint16_t run_count;
 	bool newest_known;
 	bool reordered; /* the network has changed the order of segments: RFC 8985 6.2 step 3 */
@@ -49,6 +55,10 @@ struct arrivals {
 	uint32_t bytes;  /* that had not arrived before */
 	uint32_t rtt_us; /* of the last one that was sent only once */
 };
+
+/* Places for as many as can have something in flight at once. */
+size_t flights_bytes(uint32_t connection_count_max);
+void flights_create(struct tcp *tcp, struct memory *memory);
 
 /* False: there is no way to note that more is sent. */
 bool flight_takes(struct tcp_connection *connection);

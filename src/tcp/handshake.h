@@ -36,8 +36,8 @@ struct handshake {
 
 /* Challenge ACKs are limited, for each peer on its own (RFC 5961 7). */
 struct challenges {
-	uint32_t since_ms;
-	uint32_t count; /* since then */
+	uint32_t second : 24;
+	uint32_t count : 8; /* in that second */
 };
 
 /* One connection in SYN_RCVD. References are index + 1 in the cache, 0 is none. */

@@ -237,7 +237,7 @@ static void restart_after_idle(struct tcp_connection *connection, uint64_t now_u
 	    now_ms_from(now_us) - connection->sent_ms > connection->rto_ms) {
 		connection->cwnd = min_u32(connection->cwnd, congestion_initial_window(connection));
 		connection->cwnd_limited = false;
-		connection->cubic.epoch_known = false; /* RFC 9438 4.2 */
+		connection->cubic_epoch_known = false; /* RFC 9438 4.2 */
 	}
 }
 
@@ -386,10 +386,10 @@ void output_reset_for(struct tcp *tcp, const struct tuple *tuple, const struct t
 
 bool challenge_take(struct tcp *tcp, struct challenges *challenges, uint64_t now_us)
 {
-	uint32_t now_ms = now_ms_from(now_us);
+	uint32_t second = (uint32_t)(now_us / 1000000) & 0xffffff;
 
-	if (now_ms - challenges->since_ms >= 1000)
-		*challenges = (struct challenges){.since_ms = now_ms};
+	if (challenges->second != second)
+		*challenges = (struct challenges){.second = second & 0xffffff};
 	if (challenges->count >= TCP_CHALLENGE_MAX) {
 		counter_add(&tcp->counters.challenge_limited, 1);
 		return false;

@@ -54,6 +54,7 @@ size_t tcp_memory_bytes(const struct tcp_options *options)
 	       memory_rounded(count * sizeof(struct tcp_connection)) +
 	       memory_rounded(bucket_count(options->connection_count_max) *
 	                      sizeof(struct tcp_connection *)) +
+	       flights_bytes(options->connection_count_max) +
 	       half_opens_bytes(options->half_open_count_max) +
 	       lingers_bytes(options->linger_count_max);
 }

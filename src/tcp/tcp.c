@@ -66,6 +66,7 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 	};
 	secrets_derive(tcp);
 	table_create(tcp, memory);
+	flights_create(tcp, memory);
 	half_opens_create(tcp, memory);
 	lingers_create(tcp, memory);
 	timer_wheel_create(&tcp->wheel, now_ms_from(now_us));

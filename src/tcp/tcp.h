@@ -80,6 +80,10 @@ struct tcp_options {
 
 struct tcp;
 
+/* What one connection takes with its place in the table, but for what it has in flight or holds for
+ * its user. */
+#define TCP_CONNECTION_BYTES_MAX 416
+
 /* Sensible values for all but the secret. */
 struct tcp_options tcp_options_default(void);
 

@@ -2,6 +2,7 @@
 /* Between the files of src/tcp only. */
 #pragma once
 
+#include "base/slab.h"
 #include "tcp/flight.h"
 #include "tcp/handshake.h"
 #include "tcp/linger.h"
@@ -94,7 +95,6 @@ struct cubic {
 	uint32_t reno_window;  /* W_est */
 	uint32_t epoch_ms;     /* since when it grows without a loss */
 	uint32_t k_ms;         /* how long until window_max is reached again: K */
-	bool epoch_known;
 };
 
 struct tcp_connection {
@@ -102,6 +102,9 @@ struct tcp_connection {
 	struct tcp *tcp;
 	struct tcp_connection *next_in_bucket;
 	struct tcp_connection *next_to_flush;
+	struct chain_cursor cursor; /* in stream.out, at snd_nxt */
+	struct block *queue;        /* of what was received: by sequence, without overlap */
+	struct flight flight;
 	struct timer timer;
 	struct net_path path;
 	uint16_t local_port;
@@ -126,6 +129,7 @@ struct tcp_connection {
 	bool probed : 1;          /* a tail-loss probe is under way … */
 	bool probe_again : 1;     /* … and was a retransmission */
 	bool reorder_round_known : 1;
+	bool cubic_epoch_known : 1;
 	uint8_t send_shift;       /* of windows we receive */
 	uint8_t receive_shift;    /* of windows we send */
 	uint8_t retransmit_count; /* time-outs in a row without progress */
@@ -143,9 +147,7 @@ struct tcp_connection {
 	uint32_t snd_wnd; /* bytes, scaled */
 	uint32_t snd_wl1;
 	uint32_t snd_wl2;
-	uint32_t snd_wnd_max;       /* largest the peer has offered */
-	struct chain_cursor cursor; /* in out, at snd_nxt */
-	struct flight flight;
+	uint32_t snd_wnd_max; /* largest the peer has offered */
 
 	/* receive. read_nxt … rcv_nxt wait in order for the user, what is beyond is out of order */
 	uint32_t rcv_nxt;
@@ -155,7 +157,6 @@ struct tcp_connection {
 	uint32_t newest_sequence;    /* of the last segment that came out of order */
 	struct sack_block duplicate; /* came twice: RFC 2883 */
 	uint32_t queue_block_count;
-	struct block *queue; /* by sequence, without overlap */
 
 	/* congestion and loss: bytes, sequence numbers */
 	uint32_t cwnd;
@@ -181,6 +182,8 @@ struct tcp_connection {
 	uint32_t sent_ms;                      /* when data was last sent */
 	struct challenges challenges;
 };
+
+_Static_assert(sizeof(struct tcp_connection) <= TCP_CONNECTION_BYTES_MAX, "idle ones are many");
 
 /* How much may be under way; sets cwnd and ssthresh, in bytes. */
 struct congestion_control {
@@ -216,6 +219,7 @@ struct tcp {
 	uint32_t used_count; /* connections ever taken from the array's fresh end */
 	struct tcp_connection *flush_first;
 	struct tcp_connection **flush_end;
+	struct slab flight_runs;
 	struct half_opens half_opens;
 	struct lingers lingers;
 	struct timer_wheel wheel;

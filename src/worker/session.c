@@ -8,15 +8,23 @@
 /* Progress on a value, or on the reading of replies, that starts the deadline anew. */
 #define PROGRESS_BYTES 65536
 
+static void session_write_end(struct session *session)
+{
+	slab_give(&session->sessions->writes, session->write);
+	session->write = NULL;
+}
+
 /* Gives back all that belongs to the request at hand. */
 static void session_drop_request(struct session *session)
 {
-	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF)
-		shard_write_abandon(session->sessions->shard, &session->write);
+	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF) {
+		shard_write_abandon(session->sessions->shard, session->write);
+		session_write_end(session);
+	}
 	session_held_drop(session);
 	session_wait_end(session);
 	session->state = SESSION_ENDED;
-	session->deadline_start_us = 0;
+	session_deadline_clear(session);
 }
 
 static void session_close(struct session *session)
@@ -119,12 +127,14 @@ static void session_begin_value(struct session *session, const struct request *r
 {
 	struct reply reply;
 
+	session->write = slab_take(&session->sessions->writes);
 	reply.status =
-	    shard_write_begin(session->sessions->shard, &session->write, request, time->now_s);
+	    shard_write_begin(session->sessions->shard, session->write, request, time->now_s);
 	if (reply.status == REPLY_STORED) {
 		session->state = SESSION_VALUE;
 		return;
 	}
+	session_write_end(session);
 	session->left_bytes = request->value_bytes + 2;
 	session->state = SESSION_SWALLOW;
 	session_reply(session, &reply);
@@ -213,7 +223,7 @@ static uint32_t session_take_line(struct session *session, const uint8_t *bytes,
 		return session->held != NULL ? line_bytes - 1 : 0;
 	counter_add(&session->sessions->counters.requests, 1);
 	session_held_drop(session);
-	session->deadline_start_us = 0;
+	session_deadline_clear(session);
 	return line_bytes;
 }
 
@@ -222,18 +232,19 @@ static void session_note_progress(struct session *session, uint64_t left_before,
                                   uint64_t left_after)
 {
 	if (left_before / PROGRESS_BYTES != left_after / PROGRESS_BYTES)
-		session->deadline_start_us = 0;
+		session_deadline_clear(session);
 }
 
 static uint32_t session_take_value(struct session *session, const uint8_t *bytes, uint32_t length)
 {
 	struct reply reply = {.status = REPLY_NO_MEMORY};
-	uint64_t left_bytes = session->write.left_bytes;
+	uint64_t left_bytes = session->write->left_bytes;
 	uint32_t taken = (uint32_t)min_u64(length, left_bytes);
 
 	session_note_progress(session, left_bytes, left_bytes - taken);
 	if (taken > 0 &&
-	    !shard_write_bytes(session->sessions->shard, &session->write, bytes, taken)) {
+	    !shard_write_bytes(session->sessions->shard, session->write, bytes, taken)) {
+		session_write_end(session);
 		session->left_bytes = left_bytes - taken + 2;
 		session->state = SESSION_SWALLOW;
 		counter_add(&session->sessions->counters.swallowed_bytes, taken);
@@ -254,12 +265,14 @@ static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
 	if (!session_may_reply(session))
 		return 0;
 	session->state = SESSION_LINE;
-	session->deadline_start_us = 0;
+	session_deadline_clear(session);
 	if (session->cr_is_bad || bytes[0] != '\n') {
-		shard_write_abandon(shard, &session->write);
+		shard_write_abandon(shard, session->write);
+		session_write_end(session);
 		session_refuse(session, &bad_chunk);
 	} else {
-		shard_write_commit(shard, &session->write, time->now_s, &reply);
+		shard_write_commit(shard, session->write, time->now_s, &reply);
+		session_write_end(session);
 		session_reply(session, &reply);
 	}
 	return 1;
@@ -274,7 +287,7 @@ static uint32_t session_swallow(struct session *session, uint32_t length)
 	session->left_bytes -= taken;
 	if (session->left_bytes == 0) {
 		session->state = SESSION_LINE;
-		session->deadline_start_us = 0;
+		session_deadline_clear(session);
 	}
 	return taken;
 }
@@ -314,11 +327,11 @@ static uint16_t unread_units(const struct session *session)
 static void session_note_deadline(struct session *session, const struct worker_time *time)
 {
 	bool half_received = session->state != SESSION_LINE || session->held != NULL;
+	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
-	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER)
-		session->deadline_start_us = 0; /* that it waits is our doing */
-	else if (session->wait == WAIT_OUTPUT || (half_received && session->deadline_start_us == 0))
-		session->deadline_start_us = time->now_us;
+	if (session->wait == WAIT_OUTPUT ||
+	    (half_received && session->deadline_start_us == 0 && !memory_is_short))
+		session_deadline_start(session, time);
 	session->unread_units = unread_units(session);
 }
 
@@ -357,7 +370,7 @@ void session_drained(struct session *session, const struct worker_time *time)
 		return;
 	if (unread_units(session) < session->unread_units) {
 		session->unread_units = unread_units(session);
-		session->deadline_start_us = time->now_us;
+		session_deadline_start(session, time);
 	}
 	/* At the half, so that it does not stop and go with every segment. */
 	if (session->stream->out.length > session->sessions->options.output_bytes_max / 2)
@@ -372,7 +385,7 @@ void session_closed(struct session *session)
 	counter_subtract(&session->sessions->counters.curr_connections, 1);
 }
 
-void session_expire(struct session *session)
+static void session_expire(struct session *session)
 {
 	struct stream *stream = session->stream;
 	bool unread = session->wait == WAIT_OUTPUT;
@@ -383,4 +396,11 @@ void session_expire(struct session *session)
 		stream->ops->abort(stream);
 	else
 		stream->ops->close(stream);
+}
+
+void sessions_expire(struct sessions *sessions, const struct worker_time *time)
+{
+	while (sessions->deadlines.first != NULL &&
+	       session_expired(sessions->deadlines.first, time))
+		session_expire(sessions->deadlines.first);
 }

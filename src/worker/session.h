@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/counter.h"
+#include "base/slab.h"
 #include "net/stream.h"
 #include "shard/shard.h"
 #include "worker/time.h"
@@ -56,8 +57,9 @@ struct session_counters {
 };
 
 struct sessions_options {
-	uint32_t value_bytes_max;    /* the shard's */
-	uint32_t output_bytes_max;   /* waiting to be sent, before a client is read no further */
+	uint32_t value_bytes_max;  /* the shard's */
+	uint32_t output_bytes_max; /* waiting to be sent, before a client is read no further */
+	uint32_t session_count_max;
 	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
 	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
 	const char *version;         /* "0.1.0" */
@@ -65,6 +67,11 @@ struct sessions_options {
 
 struct session_line_buffer;
 struct session;
+
+struct session_list {
+	struct session *first;
+	struct session *last;
+};
 
 /* What all sessions of one worker share. */
 struct sessions {
@@ -75,8 +82,9 @@ struct sessions {
 	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */
 	struct session_line_buffer *free_line_buffers;
 	uint32_t free_line_buffer_count;
-	struct session *waiting_first; /* for blocks or line buffers, the oldest first */
-	struct session *waiting_last;
+	struct slab writes;            /* struct shard_write */
+	struct session_list waiting;   /* for blocks or line buffers, the oldest first */
+	struct session_list deadlines; /* half received or unread, the oldest first */
 	struct session_counters counters;
 };
 
@@ -94,8 +102,8 @@ void sessions_advance(struct sessions *sessions);
 struct session {
 	struct stream *stream;
 	struct sessions *sessions;
-	struct session *waiting_next;
-	struct session *waiting_previous;
+	struct session *next; /* of those that wait, or of those with a deadline */
+	struct session *previous;
 	void *held;                 /* struct block or session_line_buffer with the line so far */
 	uint64_t deadline_start_us; /* 0: nothing is half received or unread */
 	uint32_t held_bytes;
@@ -107,12 +115,12 @@ struct session {
 	bool cr_is_bad;
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
-		struct shard_write write; /* while a value comes in */
-		uint64_t left_bytes;      /* to be swallowed */
+		struct shard_write *write; /* while a value comes in */
+		uint64_t left_bytes;       /* to be swallowed */
 	};
 };
 
-_Static_assert(sizeof(struct session) <= 192, "idle connections are many");
+_Static_assert(sizeof(struct session) <= 72, "idle connections are many");
 
 /* The carrier's calls; see struct stream_user. session_create() is for opened(). */
 void session_create(struct session *session, struct sessions *sessions, struct stream *stream);
@@ -126,9 +134,13 @@ void session_closed(struct session *session);
  * unread that it is held back for. The clock starts anew with every 64 KiB sent or read. */
 static inline bool session_expired(const struct session *session, const struct worker_time *time)
 {
-	return session->deadline_start_us != 0 && time->now_us - session->deadline_start_us >
-	                                              session->sessions->options.request_timeout_us;
+	return session->deadline_start_us != 0 &&
+	       time->now_us >
+	           session->deadline_start_us + session->sessions->options.request_timeout_us;
 }
 
-/* Ends an expired session. */
-void session_expire(struct session *session);
+/* Ends all expired sessions. */
+void sessions_expire(struct sessions *sessions, const struct worker_time *time);
+
+/* When the next one expires; UINT64_MAX: never. */
+uint64_t sessions_next_us(const struct sessions *sessions);

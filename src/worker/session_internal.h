@@ -24,6 +24,10 @@ enum session_wait {
 void session_wait(struct session *session, enum session_wait wait);
 void session_wait_end(struct session *session);
 
+/* The deadline runs from now on, from the beginning; not at all. */
+void session_deadline_start(struct session *session, const struct worker_time *time);
+void session_deadline_clear(struct session *session);
+
 /* True when the session may begin another reply. False: it waits. */
 bool session_may_reply(struct session *session);
 

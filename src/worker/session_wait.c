@@ -18,7 +18,8 @@ struct session_line_buffer {
 
 size_t sessions_bytes(const struct sessions_options *options)
 {
-	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count;
+	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count +
+	       slab_bytes(sizeof(struct shard_write), options->session_count_max);
 }
 
 static void line_buffer_drop(struct sessions *sessions, struct session_line_buffer *buffer)
@@ -45,6 +46,55 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	ASSERT(sessions->reply_block_count > 0);
 	for (uint32_t i = 0; i < options->line_buffer_count; i++)
 		line_buffer_drop(sessions, memory_take(memory, sizeof(struct session_line_buffer)));
+	slab_create(&sessions->writes, sizeof(struct shard_write), options->session_count_max,
+	            memory);
+}
+
+static void list_append(struct session_list *list, struct session *session)
+{
+	session->next = NULL;
+	session->previous = list->last;
+	if (list->last == NULL)
+		list->first = session;
+	else
+		list->last->next = session;
+	list->last = session;
+}
+
+static void list_remove(struct session_list *list, struct session *session)
+{
+	if (session->previous == NULL)
+		list->first = session->next;
+	else
+		session->previous->next = session->next;
+	if (session->next == NULL)
+		list->last = session->previous;
+	else
+		session->next->previous = session->previous;
+}
+
+void session_deadline_clear(struct session *session)
+{
+	if (session->deadline_start_us == 0)
+		return;
+	list_remove(&session->sessions->deadlines, session);
+	session->deadline_start_us = 0;
+}
+
+void session_deadline_start(struct session *session, const struct worker_time *time)
+{
+	session_deadline_clear(session);
+	session->deadline_start_us = time->now_us;
+	list_append(&session->sessions->deadlines, session);
+}
+
+uint64_t sessions_next_us(const struct sessions *sessions)
+{
+	const struct session *first = sessions->deadlines.first;
+
+	if (first == NULL)
+		return UINT64_MAX;
+	return first->deadline_start_us + sessions->options.request_timeout_us + 1;
 }
 
 void session_wait(struct session *session, enum session_wait wait)
@@ -60,29 +110,14 @@ void session_wait(struct session *session, enum session_wait wait)
 	counter_add(wait == WAIT_BLOCKS ? &sessions->counters.waits_blocks
 	                                : &sessions->counters.waits_line_buffers,
 	            1);
-	session->waiting_next = NULL;
-	session->waiting_previous = sessions->waiting_last;
-	if (sessions->waiting_last == NULL)
-		sessions->waiting_first = session;
-	else
-		sessions->waiting_last->waiting_next = session;
-	sessions->waiting_last = session;
+	session_deadline_clear(session); /* that it waits is our doing */
+	list_append(&sessions->waiting, session);
 }
 
 void session_wait_end(struct session *session)
 {
-	struct sessions *sessions = session->sessions;
-
-	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER) {
-		if (session->waiting_previous == NULL)
-			sessions->waiting_first = session->waiting_next;
-		else
-			session->waiting_previous->waiting_next = session->waiting_next;
-		if (session->waiting_next == NULL)
-			sessions->waiting_last = session->waiting_previous;
-		else
-			session->waiting_next->waiting_previous = session->waiting_previous;
-	}
+	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER)
+		list_remove(&session->sessions->waiting, session);
 	session->wait = WAIT_NONE;
 }
 
@@ -95,13 +130,13 @@ static uint32_t hold_block_count(const struct sessions *sessions)
 
 void sessions_advance(struct sessions *sessions)
 {
-	struct session *session = sessions->waiting_first;
+	struct session *session = sessions->waiting.first;
 	uint32_t block_count = sessions->blocks->free_count;
 	uint32_t line_buffer_count = sessions->free_line_buffer_count;
 
 	/* As many as there is memory for: to wake them all would only have them wait again. */
 	while (session != NULL && block_count >= hold_block_count(sessions)) {
-		struct session *next = session->waiting_next;
+		struct session *next = session->next;
 
 		if (session->wait == WAIT_BLOCKS || line_buffer_count > 0) {
 			block_count -= sessions->reply_block_count;

@@ -4,17 +4,19 @@
 #include <errno.h>
 
 #define WORKER_MAGIC      0x3a7e0b51u
-#define SWEEP_INTERVAL_US 10000 /* all sessions are looked at once in a second */
-#define SWEEPS_A_ROUND    100
+#define SWEEP_INTERVAL_US 10000
 
 #define GROUP_COUNT_MAX (7 + PORT_COUNT_MAX)
 
-/* A client's place. */
+/* A client's place; free without a stream. */
 struct seat {
+	uint64_t last_us; /* when its last bytes came; of a free one, the slab's */
 	struct session session;
-	uint64_t last_us; /* when its last bytes came */
-	bool taken;
 };
+
+/* DESIGN.md 6. The table has at most two buckets for each connection. */
+_Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
+               "what an idle connection costs");
 
 struct worker {
 	uint32_t magic;
@@ -25,7 +27,7 @@ struct worker {
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
 	struct seat *seats;
-	struct seat **free_seats;
+	struct slab free_seats;
 	uint32_t seat_count;
 	uint32_t free_seat_count;
 	uint32_t swept_index;
@@ -80,11 +82,11 @@ static bool opened(void *context, struct stream *stream)
 		stream->ops->close(stream);
 		return true;
 	}
-	seat = worker->free_seats[--worker->free_seat_count];
-	seat->taken = true;
+	seat = slab_take(&worker->free_seats);
+	worker->free_seat_count--;
 	seat->last_us = worker->time.now_us;
-	stream->user = seat;
 	session_create(&seat->session, &worker->sessions, stream);
+	stream->user = seat;
 	return true;
 }
 
@@ -125,8 +127,9 @@ static void closed(void *context, struct stream *stream)
 	if (seat == NULL)
 		return;
 	session_closed(&seat->session);
-	seat->taken = false;
-	worker->free_seats[worker->free_seat_count++] = seat;
+	seat->session.stream = NULL;
+	slab_give(&worker->free_seats, seat);
+	worker->free_seat_count++;
 }
 
 static void segment(void *context, const struct net_input *input, uint64_t now_us)
@@ -188,32 +191,39 @@ static struct socket_options socket_options_of(const struct worker_options *opti
 	return (struct socket_options){.connection_count_max = options->connection_count_max + 64};
 }
 
+static struct sessions_options sessions_options_of(const struct worker_options *options)
+{
+	struct sessions_options sessions = options->sessions;
+
+	sessions.session_count_max = options->connection_count_max;
+	return sessions;
+}
+
 size_t worker_memory_bytes(const struct worker_options *options)
 {
 	struct socket_options socket_options = socket_options_of(options);
+	struct sessions_options sessions_options = sessions_options_of(options);
 	size_t seats = options->connection_count_max;
 
-	return memory_rounded(sizeof(struct worker)) + memory_rounded(seats * sizeof(struct seat)) +
-	       memory_rounded(seats * sizeof(struct seat *)) +
+	return memory_rounded(sizeof(struct worker)) + slab_bytes(sizeof(struct seat), seats) +
 	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
-	       sessions_bytes(&options->sessions) + datagram_bytes(&options->datagrams) +
+	       sessions_bytes(&sessions_options) + datagram_bytes(&options->datagrams) +
 	       memory_rounded(options->shard.memory_bytes) +
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
 static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
 {
-	worker->seats = memory_take(memory, seat_count * sizeof(struct seat));
-	worker->free_seats = memory_take(memory, seat_count * sizeof(struct seat *));
+	slab_create(&worker->free_seats, sizeof(struct seat), seat_count, memory);
+	worker->seats = (struct seat *)worker->free_seats.fresh;
 	worker->seat_count = seat_count;
 	worker->free_seat_count = seat_count;
-	for (uint32_t i = 0; i < seat_count; i++)
-		worker->free_seats[i] = &worker->seats[seat_count - 1 - i];
 }
 
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
+	struct sessions_options sessions_options = sessions_options_of(options);
 	struct worker *worker = memory_take(memory, sizeof(*worker));
 	int r;
 
@@ -221,7 +231,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .magic = WORKER_MAGIC,
 	    .start_us = now_us,
 	    .time = {.now_us = now_us, .now_s = 1},
-	    .next_sweep_us = now_us + SWEEP_INTERVAL_US,
+	    .next_sweep_us = options->idle_timeout_us == 0 ? UINT64_MAX : now_us,
 	    .idle_timeout_us = options->idle_timeout_us,
 	    .user = {opened, received, finished, drained, closed, worker},
 	};
@@ -233,7 +243,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	                  worker->shard);
 	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
 	stats_create(&worker->stats, &options->stats);
-	sessions_create(&worker->sessions, &options->sessions, worker->shard, &worker->blocks,
+	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
 	worker->stats.groups = worker->groups;
@@ -286,31 +296,24 @@ struct sockets *worker_sockets(struct worker *worker)
 	return worker->sockets;
 }
 
-static void seat_sweep(struct worker *worker, struct seat *seat)
+/* A few seats at a time, so that a million of them stop nobody. */
+static void sweep_idle(struct worker *worker)
 {
-	struct stream *stream = seat->session.stream;
-
-	if (session_expired(&seat->session, &worker->time)) {
-		session_expire(&seat->session);
-	} else if (worker->idle_timeout_us != 0 &&
-	           worker->time.now_us - seat->last_us > worker->idle_timeout_us) {
-		counter_add(&worker->counters.idle_kicks, 1);
-		seat->last_us = worker->time.now_us;
-		stream->ops->close(stream);
-	}
-}
-
-static void sweep(struct worker *worker)
-{
-	uint32_t count = worker->seat_count / SWEEPS_A_ROUND + 1;
+	uint64_t round_us = min_u64(max_u64(worker->idle_timeout_us / 16, 1000000), 10000000);
+	uint32_t used_count = worker->seat_count - worker->free_seats.fresh_count;
+	uint32_t count = used_count / (uint32_t)(round_us / SWEEP_INTERVAL_US) + 1;
 
 	worker->next_sweep_us = worker->time.now_us + SWEEP_INTERVAL_US;
-	for (; count > 0; count--) {
-		struct seat *seat = &worker->seats[worker->swept_index];
+	for (; count > 0 && used_count > 0; count--) {
+		struct seat *seat = &worker->seats[worker->swept_index % used_count];
 
-		if (seat->taken)
-			seat_sweep(worker, seat);
-		worker->swept_index = (worker->swept_index + 1) % worker->seat_count;
+		worker->swept_index = (worker->swept_index + 1) % used_count;
+		if (seat->session.stream == NULL ||
+		    worker->time.now_us - seat->last_us <= worker->idle_timeout_us)
+			continue;
+		counter_add(&worker->counters.idle_kicks, 1);
+		seat->last_us = worker->time.now_us;
+		seat->session.stream->ops->close(seat->session.stream);
 	}
 }
 
@@ -325,7 +328,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, worker->net_count == 0 ? wait_ms : 0);
 	if (now_us >= worker->next_sweep_us)
-		sweep(worker);
+		sweep_idle(worker);
+	sessions_expire(&worker->sessions, &worker->time);
 	sessions_advance(&worker->sessions);
 	tcp_advance(worker->tcp, now_us);
 	for (uint32_t i = 0; i < worker->net_count; i++) {
@@ -339,7 +343,9 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 
 uint64_t worker_next_deadline_us(const struct worker *worker)
 {
-	uint64_t next_us = min_u64(worker->next_sweep_us, tcp_next_deadline_us(worker->tcp));
+	uint64_t next_us =
+	    min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
+	            tcp_next_deadline_us(worker->tcp));
 
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		next_us = min_u64(next_us, worker->nets[i].next_us);
@@ -386,7 +392,7 @@ void worker_check(struct worker *worker)
 
 	ASSERT(worker->magic == WORKER_MAGIC);
 	for (uint32_t i = 0; i < worker->seat_count; i++)
-		taken += worker->seats[i].taken;
+		taken += worker->seats[i].session.stream != NULL;
 	ASSERT(taken + worker->free_seat_count == worker->seat_count);
 	ASSERT(taken == counter_read(&worker->sessions.counters.curr_connections));
 	tcp_check(worker->tcp);

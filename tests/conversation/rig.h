@@ -138,6 +138,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .value_bytes_max = shard_options.value_bytes_max,
 	    .output_bytes_max = rig_default(options->output_bytes_max, 256 << 10),
 	    .line_buffer_count = rig_default(options->line_buffer_count, 4),
+	    .session_count_max = 1,
 	    .request_timeout_us = 10000000,
 	    .version = "0.1.0",
 	};
@@ -182,7 +183,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 static inline void rig_destroy(struct rig *rig)
 {
 	ASSERT(rig->blocks.free_count == rig->blocks.block_count);
-	ASSERT(rig->sessions.waiting_first == NULL && rig->sessions.waiting_last == NULL);
+	ASSERT(rig->sessions.waiting.first == NULL && rig->sessions.waiting.last == NULL);
+	ASSERT(rig->sessions.deadlines.first == NULL && rig->sessions.deadlines.last == NULL);
 	ASSERT(counter_read(&rig->sessions.counters.curr_connections) == 0);
 	ASSERT(counter_read(&shard_store_counters(rig->shard)->reservations) == 0);
 	ASSERT(counter_read(&shard_store_counters(rig->shard)->pins) == 0);

@@ -238,9 +238,7 @@ static void expect_counter(struct script *script, const char *text)
 static void pass_time(struct script *script, uint32_t seconds)
 {
 	rig_advance_s(script->rig, seconds);
-	if (!script->client->is_closed &&
-	    session_expired(&script->client->session, &script->rig->time))
-		session_expire(&script->client->session);
+	sessions_expire(&script->rig->sessions, &script->rig->time);
 }
 
 static void run_udp(struct script *script, bool trusted)

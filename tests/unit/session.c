@@ -175,7 +175,7 @@ static void test_a_client_that_hardly_reads_expires(void)
 	CU_ASSERT_FALSE(session_expired(&client->session, &rig->time));
 	rig_advance_s(rig, 2);
 	CU_ASSERT_TRUE(session_expired(&client->session, &rig->time));
-	session_expire(&client->session);
+	sessions_expire(&rig->sessions, &rig->time);
 	CU_ASSERT_TRUE(client->is_aborted);
 	CU_ASSERT_FALSE(session_expired(&client->session, &rig->time));
 	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.closed_request_timeout), 1);
@@ -321,7 +321,7 @@ static void test_waiting_clients_may_leave(void)
 	rig_disconnect(clients[2]);
 	rig_disconnect(clients[1]);
 	rig_disconnect(clients[3]);
-	CU_ASSERT_PTR_NULL(rig->sessions.waiting_first);
+	CU_ASSERT_PTR_NULL(rig->sessions.waiting.first);
 	rig_disconnect(clients[0]);
 	rig_destroy(rig);
 }
