@@ -3,10 +3,10 @@
 
 #include "tcp/tcp_internal.h"
 
-#define RECEIVE_BYTES_FIRST 16384u       /* offered in a SYN-ACK: a first flight of RFC 6928 */
-#define COOKIE_LIFE_US      (2ull << 26) /* the longest that a cookie is good for */
-#define RTT_UNKNOWN         UINT32_MAX
-#define GIVE_UP_COUNT       2 /* SYN-ACKs each, while the cache is more than half full */
+#define FIRST_WINDOW_BYTES 16384u       /* offered in a SYN-ACK at least, when there are blocks */
+#define COOKIE_LIFE_US     (2ull << 26) /* the longest that a cookie is good for */
+#define RTT_UNKNOWN        UINT32_MAX
+#define GIVE_UP_COUNT      2 /* SYN-ACKs each, while the cache is more than half full */
 
 static uint32_t bucket_count(uint32_t count_max)
 {
@@ -195,6 +195,14 @@ static void half_open_add(struct tcp *tcp, struct half_open *half_open, const st
 	half_open_answer(tcp, half_open, now_us);
 }
 
+/* Room for a first flight of ten segments (RFC 6928 3). */
+static uint16_t first_window(const struct tcp *tcp, const struct tuple *tuple)
+{
+	uint32_t flight = max_u32(FIRST_WINDOW_BYTES, 10u * tcp_options_receive_mss(tuple->path));
+
+	return (uint16_t)min_u32(min_u32(flight, UINT16_MAX), output_receive_cap(tcp));
+}
+
 static void syn_input(struct tcp *tcp, const struct tuple *tuple, const struct tcp_segment *segment,
                       const uint32_t *snd_nxt_before, uint64_t now_us)
 {
@@ -216,7 +224,7 @@ static void syn_input(struct tcp *tcp, const struct tuple *tuple, const struct t
 	    .iss = initial_sequence(tcp, tuple, now_us),
 	    .ts_recent = segment->ts_value,
 	    .ts_offset = timestamp_offset(tcp, tuple),
-	    .window = (uint16_t)min_u32(output_receive_cap(tcp), RECEIVE_BYTES_FIRST),
+	    .window = first_window(tcp, tuple),
 	    .mss = peer_mss(tuple, segment),
 	    .send_shift = segment->window_shift,
 	    .timestamps = segment->has_timestamp,

@@ -61,7 +61,7 @@ static void ack_new(struct tcp_connection *connection, uint32_t acked, uint64_t 
 	if (connection->snd_una == connection->snd_nxt)
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
 	else
-		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
+		retransmit_arm(connection, now_us);
 	connection_mark(connection);
 	if (!fin_acked)
 		return;
@@ -137,7 +137,7 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 		counter_add(&connection->tcp->counters.duplicate_acks, 1);
 	window_update(connection, segment, now_us);
 	recovery_acknowledged(connection, segment, duplicate, now_us);
-	if (duplicate)
+	if (duplicate || segment->sack_count > 0)
 		connection_mark(connection);
 	if (acked > 0)
 		ack_new(connection, acked, now_us);

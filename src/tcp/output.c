@@ -161,8 +161,7 @@ static bool extent_send(struct tcp_connection *connection, const struct extent *
 	/* RFC 6298 5.1 */
 	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 ||
 	    extent->seq == connection->snd_una)
-		deadline_set(connection, DEADLINE_RETRANSMIT,
-		             now_ms_from(now_us) + connection->rto_ms);
+		retransmit_arm(connection, now_us);
 	return true;
 }
 
@@ -300,8 +299,7 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 	    (connection->stream.out.length > 0 || connection->snd_una != connection->snd_nxt)) {
 		if (connection->snd_una == connection->snd_nxt)
 			connection->progress_ms = now_ms_from(now_us);
-		deadline_set(connection, DEADLINE_RETRANSMIT,
-		             now_ms_from(now_us) + connection->rto_ms);
+		retransmit_arm(connection, now_us);
 	}
 }
 

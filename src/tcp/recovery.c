@@ -56,7 +56,8 @@ static bool sacks_read(struct tcp_connection *connection, const struct tcp_segme
 	return duplicate;
 }
 
-static void rtt_measure(struct tcp_connection *connection, const struct arrivals *arrivals)
+static void rtt_measure(struct tcp_connection *connection, const struct arrivals *arrivals,
+                        uint32_t acked_bytes)
 {
 	struct flight *flight = &connection->flight;
 
@@ -67,8 +68,7 @@ static void rtt_measure(struct tcp_connection *connection, const struct arrivals
 			connection->rtt_sequence = connection->snd_nxt;
 			rtt_sample(connection, arrivals->rtt_us);
 		}
-	} else if (connection->retransmit_count > 0 && arrivals->echo_known &&
-	           arrivals->bytes > 0) {
+	} else if (connection->retransmit_count > 0 && arrivals->echo_known && acked_bytes > 0) {
 		/* Karn forbids timing what was sent twice; the echo says which one arrived
 		 * (RFC 7323 4.1) */
 		rtt_sample(connection, arrivals->echo_age_ms * 1000);
@@ -145,9 +145,10 @@ static void duplicate_acks_count(struct tcp_connection *connection, uint32_t ack
 	if (duplicate && connection->duplicate_acks < UINT16_MAX)
 		connection->duplicate_acks++;
 	if (acked_bytes > 0 && connection->recovery != RECOVERY_NONE) {
-		/* the retransmission, and what stood behind duplicates */
+		/* the retransmission, for which no duplicate stands, and what duplicates stood for
+		 */
 		connection->duplicate_acks -=
-		    min_u32(connection->duplicate_acks, acked_bytes / mss);
+		    min_u32(connection->duplicate_acks, max_u32(acked_bytes / mss, 1) - 1);
 		if (connection->recovery == RECOVERY_FAST)
 			flight_lose_first(connection,
 			                  min_u32(mss, connection->snd_nxt - connection->snd_una));
@@ -197,7 +198,7 @@ void recovery_acknowledged(struct tcp_connection *connection, const struct tcp_s
 		repeated = sacks_read(connection, segment, &arrivals);
 	if (acked_bytes > 0)
 		flight_acked(connection, segment->ack, &arrivals);
-	rtt_measure(connection, &arrivals);
+	rtt_measure(connection, &arrivals, acked_bytes);
 	connection->flight.reordered = connection->flight.reordered || arrivals.reordered;
 	if (acked_bytes > 0 && connection->recovery != RECOVERY_NONE &&
 	    !seq_before(segment->ack, connection->recover))
@@ -240,6 +241,7 @@ void recovery_timed_out(struct tcp_connection *connection, uint64_t now_us)
 	                    : 0,
 	                now_us);
 	connection->recovery = RECOVERY_TIMEOUT;
+	connection->retransmit_owed = true; /* RFC 6298 5.4: whatever is under way */
 	connection->recover = connection->snd_nxt;
 	connection->duplicate_acks = 0;
 	connection->probed = false;
@@ -279,5 +281,5 @@ void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us)
 	connection->probed = true;
 	connection->probe_again = again;
 	connection->probe_end = connection->snd_nxt;
-	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms_from(now_us) + connection->rto_ms);
+	retransmit_arm(connection, now_us);
 }

@@ -8,26 +8,25 @@
 #include "tcp/linger.h"
 #include "tcp/tcp.h"
 
-#define TCP_HEADER_BYTES            20
-#define TCP_CHECKSUM_OFFSET         16
-#define TCP_OPTIONS_BYTES_MAX       40
-#define TCP_MSS_MIN                 536  /* what we send in one segment at least; RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6         1220 /* RFC 9293 3.7.1 */
-#define TCP_TIMESTAMP_BYTES         12   /* the option with its padding */
-#define TCP_WINDOW_SHIFT_MAX        14   /* RFC 7323 2.3 */
-#define TCP_RECEIVE_BYTES_MIN       4096 /* offered however scarce blocks are */
-#define TCP_RECEIVE_SHARE           16   /* of the free blocks one connection is offered 1/16 */
-#define TCP_QUANTUM_SEGMENTS        32   /* of one connection, then it is the others' turn */
-#define TCP_FLUSH_SEGMENTS          128  /* of all, then what has come in meanwhile is looked at */
-#define TCP_RANGE_COUNT_MAX         32   /* out-of-order ranges a connection */
-#define TCP_INITIAL_WINDOW_SEGMENTS 10   /* RFC 6928 */
-#define TCP_SACK_COUNT_MAX          4    /* that 40 bytes of options can hold */
-#define TCP_RTO_INITIAL_MS          1000 /* RFC 6298 2.1 */
-#define TCP_RTO_SYN_LOST_MS         3000 /* RFC 6298 5.7 */
-#define TCP_RTO_MAX_MS              60000
-#define TCP_DELAYED_ACK_MS          40
-#define TCP_CHALLENGE_MAX           10 /* challenge ACKs a connection a second; RFC 5961 7 */
-#define TCP_MAGIC                   0x7c9c0e11u
+#define TCP_HEADER_BYTES      20
+#define TCP_CHECKSUM_OFFSET   16
+#define TCP_OPTIONS_BYTES_MAX 40
+#define TCP_MSS_MIN           536  /* what we send in one segment at least; RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6   1220 /* RFC 9293 3.7.1 */
+#define TCP_TIMESTAMP_BYTES   12   /* the option with its padding */
+#define TCP_WINDOW_SHIFT_MAX  14   /* RFC 7323 2.3 */
+#define TCP_RECEIVE_BYTES_MIN 4096 /* offered however scarce blocks are */
+#define TCP_RECEIVE_SHARE     16   /* of the free blocks one connection is offered 1/16 */
+#define TCP_QUANTUM_SEGMENTS  32   /* of one connection, then it is the others' turn */
+#define TCP_FLUSH_SEGMENTS    128  /* of all, then what has come in meanwhile is looked at */
+#define TCP_RANGE_COUNT_MAX   32   /* out-of-order ranges a connection */
+#define TCP_SACK_COUNT_MAX    4    /* that 40 bytes of options can hold */
+#define TCP_RTO_INITIAL_MS    1000 /* RFC 6298 2.1 */
+#define TCP_RTO_SYN_LOST_MS   3000 /* RFC 6298 5.7 */
+#define TCP_RTO_MAX_MS        60000
+#define TCP_DELAYED_ACK_MS    40
+#define TCP_CHALLENGE_MAX     10 /* challenge ACKs a connection a second; RFC 5961 7 */
+#define TCP_MAGIC             0x7c9c0e11u
 
 #define TCP_FLAG_FIN 0x01u
 #define TCP_FLAG_SYN 0x02u
@@ -326,6 +325,8 @@ struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms);
 bool timers_next_ms(const struct tcp *tcp, uint32_t *ret_ms);
 void deadline_set(struct tcp_connection *connection, enum tcp_deadline which, uint32_t due_ms);
 void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
+/* The retransmission timer starts anew: RFC 6298 5. */
+void retransmit_arm(struct tcp_connection *connection, uint64_t now_us);
 /* All of a connection's deadlines that have passed. */
 void deadlines_run(struct tcp_connection *connection, uint64_t now_us);
 
@@ -348,7 +349,8 @@ void rtt_rto_reset(struct tcp_connection *connection);
 
 static inline uint32_t congestion_initial_window(const struct tcp_connection *connection)
 {
-	return TCP_INITIAL_WINDOW_SEGMENTS * connection->mss;
+	/* RFC 6928 2 */
+	return min_u32(10u * connection->mss, max_u32(2u * connection->mss, 14600));
 }
 
 /* RFC 5681 3.1 with RFC 3465's L = 2. */

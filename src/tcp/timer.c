@@ -125,6 +125,13 @@ void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which)
 	connection->deadlines_ms[which] = 0;
 }
 
+void retransmit_arm(struct tcp_connection *connection, uint64_t now_us)
+{
+	/* rounded up: never early (RFC 6298 5) */
+	deadline_set(connection, DEADLINE_RETRANSMIT,
+	             now_ms_from(now_us + 999) + connection->rto_ms);
+}
+
 static void retransmit_expired(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct tcp *tcp = connection->tcp;
@@ -149,7 +156,7 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 			connection->retransmit_count++;
 	}
 	connection->rto_ms = min_u32(connection->rto_ms * 2, TCP_RTO_MAX_MS);
-	deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + connection->rto_ms);
+	retransmit_arm(connection, now_us);
 }
 
 void deadlines_run(struct tcp_connection *connection, uint64_t now_us)

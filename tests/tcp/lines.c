@@ -34,6 +34,7 @@ static const struct {
 	const char *name;
 	size_t offset; /* of a uint32_t in struct rig_options */
 } option_names[] = {
+    {"congestion", offsetof(struct rig_options, tcp.congestion)}, /* enum tcp_congestion */
     {"connection_count_max", offsetof(struct rig_options, tcp.connection_count_max)},
     {"half_open_count_max", offsetof(struct rig_options, tcp.half_open_count_max)},
     {"receive_window_bytes", offsetof(struct rig_options, tcp.receive_window_bytes)},
