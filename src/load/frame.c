@@ -16,6 +16,7 @@
 #define TYPE_TAG 0x8100
 #define TYPE_IP6 0x86dd
 
+#define PROTOCOL_ICMP4 1
 #define PROTOCOL_ICMP6 58
 
 #define ARP_REQUEST             1
@@ -123,7 +124,7 @@ static uint32_t checksum_offset(uint8_t protocol)
 	switch (protocol) {
 	case FRAME_PROTOCOL_TCP: return 16;
 	case FRAME_PROTOCOL_UDP: return 6;
-	default: return 2; /* ICMPv6 */
+	default: return 2; /* ICMP and ICMPv6 */
 	}
 }
 
@@ -137,7 +138,10 @@ uint32_t frame_finish(uint8_t *to, const struct frame_path *path, uint8_t protoc
 	uint16_t sum;
 
 	memset(field, 0, 2);
-	sum = (uint16_t)~transport_sum(&path->local, &path->remote, protocol, l4, l4_bytes);
+	if (protocol == PROTOCOL_ICMP4) /* without a pseudo-header: RFC 792 */
+		sum = (uint16_t)~sum_fold(sum_add(0, l4, l4_bytes));
+	else
+		sum = (uint16_t)~transport_sum(&path->local, &path->remote, protocol, l4, l4_bytes);
 	if (sum == 0 && protocol == FRAME_PROTOCOL_UDP) /* zero would say "no checksum" */
 		sum = 0xffff;
 	memcpy(field, &sum, 2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ICMP (RFC 792, 1122 3.2.2) and ICMPv6 (RFC 4443): echo, and unreachable messages, all under one
- * rate limit. */
+ * rate limit. Errors that come in: icmp_error.c. */
 #include "net/net_internal.h"
 
 #define ICMP_HEADER_BYTES    8
@@ -65,7 +65,7 @@ void icmp4_input(struct net *net, const struct net_input *input, uint64_t now_us
 	}
 	if (input->l4[0] == ICMP4_ECHO_REQUEST && !net->kernel_answers)
 		echo_reply(net, input, IP_PROTOCOL_ICMP, ICMP4_ECHO_REPLY, now_us);
-	else
+	else if (!icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);
 }
 
@@ -89,7 +89,7 @@ void icmp6_input(struct net *net, const struct net_frame *frame, const struct ne
 		nd_input(net, frame, input, hop_limit, now_us);
 	else if (type == ICMP6_ECHO_REQUEST && ours != NULL && ours->state == NET_ADDRESS_READY)
 		echo_reply(net, input, IP_PROTOCOL_ICMP6, ICMP6_ECHO_REPLY, now_us);
-	else
+	else if (ours == NULL || !icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);
 }
 

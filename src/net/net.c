@@ -27,6 +27,7 @@ void net_create(struct net *net, struct netif *netif, const struct net_options *
 	    .icmp_tokens = ICMP_BURST,
 	    .icmp_refill_us = now_us,
 	};
+	net->identification = (uint16_t)random_u64(&net->random);
 	for (uint32_t i = 0; i < net->address_count; i++) {
 		struct net_address *address = &net->addresses[i];
 
@@ -173,10 +174,27 @@ void net_deliver(struct net *net, const struct net_input *input, uint8_t protoco
 	}
 }
 
+/* The broadcast address of a network of ours: nobody is called that (RFC 1122 3.2.1.3). */
+static bool is_broadcast(const struct port_options *port, const struct ip_address *source)
+{
+	for (uint32_t i = 0; ip_address_is_ip4(source) && i < port->address_count; i++) {
+		const struct ip_prefix *ours = &port->addresses[i];
+		uint32_t host_mask = (uint32_t)((1ull << (128 - ours->length)) - 1);
+
+		if (ip_address_is_ip4(&ours->address) && ours->length <= 126 &&
+		    load_be32(source->bytes + 12) ==
+		        (load_be32(ours->address.bytes + 12) | host_mask))
+			return true;
+	}
+	return false;
+}
+
 bool net_allows(const struct net *net, const struct ip_address *source)
 {
 	const struct port_options *port = net->port;
 
+	if (is_broadcast(port, source))
+		return false;
 	if (port->allow_any)
 		return true;
 	for (uint32_t i = 0; i < port->allow_count; i++)
@@ -216,10 +234,15 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 	ret_packet->l3_length = ip4 ? 20 : 40;
 	ret_packet->flags = 0;
 	if (ip4) {
-		/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1) */
+		/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1), when it
+		 * may not be cut up */
 		static const uint8_t head[10] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, IP_TTL, 0};
 
 		memcpy(at, head, sizeof(head));
+		if (path->may_fragment) {
+			store_be16(at + 4, net->identification++);
+			at[6] = 0;
+		}
 		at[9] = protocol;
 		store_be16(at + 10, 0);
 		memcpy(at + 12, path->local.bytes + 12, 4);

@@ -12,7 +12,7 @@
 #include "net/netif.h"
 #include "net/port.h"
 
-#define NET_NO_VLAN       0xffffu
+#define NET_NO_VLAN       0x7fffu
 #define NET_HEADERS_MAX   58 /* Ethernet 14, tag 4, IPv6 40 */
 #define IP_PROTOCOL_ICMP  1
 #define IP_PROTOCOL_TCP   6
@@ -41,6 +41,7 @@
 	X(icmp_bad, "packets", COUNTER_TOTAL, "Dropped: malformed ICMP")                           \
 	X(icmp_echo_replies_sent, "packets", COUNTER_TOTAL, "Echo requests answered")              \
 	X(icmp_errors_sent, "packets", COUNTER_TOTAL, "Unreachable messages sent")                 \
+	X(icmp_errors_received, "packets", COUNTER_TOTAL, "ICMP errors about TCP segments")        \
 	X(icmp_rate_limited, "packets", COUNTER_TOTAL, "ICMP not sent: over the rate limit")       \
 	X(icmp_ignored, "packets", COUNTER_TOTAL, "Dropped: ICMP that asks nothing of a server")   \
 	X(nd_bad, "packets", COUNTER_TOTAL, "Dropped: malformed neighbour discovery")              \
@@ -62,7 +63,8 @@ struct net_path {
 	struct ip_address local;
 	struct ip_address remote;
 	uint8_t peer_mac[6];
-	uint16_t vlan; /* VLAN identifier, or NET_NO_VLAN */
+	uint16_t vlan : 15;        /* VLAN identifier, or NET_NO_VLAN */
+	uint16_t may_fragment : 1; /* routers may cut up what is sent (IPv4) */
 };
 
 /* One packet for a transport, its IP header validated. Valid during the call only. */
@@ -73,6 +75,16 @@ struct net_input {
 	bool checksum_known; /* the device has verified the transport checksum */
 };
 
+/* Somebody on the way says that a TCP segment of ours did not get through. Valid during the call
+ * only, and not to be believed: anybody can have sent it. */
+struct net_error {
+	struct net_path path;  /* of the quoted packet; without a MAC address */
+	const uint8_t *l4;     /* 8 bytes of the segment */
+	uint16_t packet_bytes; /* how long the packet was, IP header included */
+	bool too_big;
+	uint16_t mtu; /* when too big: what would have passed */
+};
+
 /* Who gets what is for us. */
 struct net_user {
 	/* A TCP segment; its checksum is not verified unless checksum_known. */
@@ -80,6 +92,8 @@ struct net_user {
 	/* A UDP datagram to the port we serve, from an allowed source, checksum verified. */
 	void (*datagram)(void *context, const struct net_input *input, uint16_t source_port,
 	                 struct slice payload, uint64_t now_us);
+	/* An ICMP error about a TCP segment. */
+	void (*error)(void *context, const struct net_error *error, uint64_t now_us);
 	void *context;
 };
 
@@ -104,9 +118,10 @@ struct net {
 	struct random random;
 	struct net_address addresses[PORT_ADDRESS_COUNT_MAX];
 	uint32_t address_count;
-	bool kernel_answers; /* xdp: the kernel does ARP, neighbour discovery and ICMP */
-	bool is_full;        /* in this turn: no packet memory, or the device is behind */
-	uint64_t next_us;    /* earliest next_us of the addresses */
+	bool kernel_answers;     /* xdp: the kernel does ARP, neighbour discovery and ICMP */
+	bool is_full;            /* in this turn: no packet memory, or the device is behind */
+	uint64_t next_us;        /* earliest next_us of the addresses */
+	uint16_t identification; /* of the next IPv4 packet that may be cut up (RFC 6864 4.2) */
 	uint64_t icmp_tokens;
 	uint64_t icmp_refill_us;
 	struct net_counters counters;

@@ -63,5 +63,8 @@ void nd_send_announcement(struct net *net, const struct ip_address *address);
 void icmp_send_unreachable(struct net *net, const struct net_path *path, struct slice packet,
                            bool protocol_unknown, uint64_t now_us);
 
+/* icmp_error.c: a checked ICMP or ICMPv6 message. False: it is no error about a TCP segment. */
+bool icmp_error_input(struct net *net, const struct net_input *input, uint64_t now_us);
+
 /* True when one more ICMP message may be sent now. */
 bool icmp_take_token(struct net *net, uint64_t now_us);

@@ -279,6 +279,8 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 {
 	int sent = 0;
 
+	if (connection->mss < connection->mss_full)
+		path_mtu_raise(connection, now_us);
 	restart_after_idle(connection, now_us);
 	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
 	if (connection->ack_now && (connection->range_count > 0 || connection->duplicate_known))

@@ -103,6 +103,7 @@ void connection_open(struct tcp_connection *connection, const struct handshake *
 	connection->receive_shift = receive_shift;
 	/* the timestamp takes its bytes from every segment */
 	connection->mss = (uint16_t)(mss - (agreed->timestamps ? TCP_TIMESTAMP_BYTES : 0));
+	connection->mss_full = connection->mss;
 	connection->snd_una = first;
 	connection->snd_nxt = first;
 	connection->recover = agreed->iss;

@@ -60,6 +60,11 @@
 	X(resets_received, "segments", COUNTER_TOTAL, "Resets that ended a connection")            \
 	X(challenge_acks, "segments", COUNTER_TOTAL, "Challenge acknowledgements (RFC 5961)")      \
 	X(challenge_limited, "segments", COUNTER_TOTAL, "Challenges not sent: limit reached")      \
+	X(icmp_not_believed, "packets", COUNTER_TOTAL,                                             \
+	  "ICMP errors that quote nothing in flight, or would not make it smaller")                \
+	X(icmp_soft_errors, "packets", COUNTER_TOTAL,                                              \
+	  "ICMP errors noted: no connection ends by one")                                          \
+	X(path_mtu_lowered, "events", COUNTER_TOTAL, "The path takes smaller packets only")        \
 	X(timed_out, "connections", COUNTER_TOTAL, "Given up: the peer stopped answering")
 
 struct tcp_counters {
@@ -97,6 +102,9 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 
 /* One segment, its IP header validated. */
 void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us);
+
+/* An ICMP error about a segment. */
+void tcp_error(struct tcp *tcp, const struct net_error *error, uint64_t now_us);
 
 /* The end of a burst: sends what connections have to send, ends those that are to end. */
 void tcp_flush(struct tcp *tcp, uint64_t now_us);

@@ -78,7 +78,8 @@ enum tcp_deadline {
 enum tcp_recovery {
 	RECOVERY_NONE,
 	RECOVERY_FAST,    /* from a loss until `recover` is acknowledged */
-	RECOVERY_TIMEOUT, /* likewise, from a time-out */
+	RECOVERY_TIMEOUT, /* likewise, from a time-out, or from when the path was found to be narrow
+	                   */
 };
 
 /* Sequence numbers begin … end - 1. */
@@ -137,8 +138,10 @@ struct tcp_connection {
 	uint8_t reorder_persist;  /* recoveries until the factor is 1 again */
 	uint8_t range_count;      /* out-of-order ranges in the receive queue */
 	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
-	uint16_t peer_mss;        /* the largest payload that the peer has sent */
-	uint16_t duplicate_acks;  /* in a row */
+	uint16_t mss_full;       /* likewise, before the path was found to be narrow (path_mtu.c) */
+	uint16_t mss_lowered_s;  /* when that was: the clock's seconds, 16 bits */
+	uint16_t peer_mss;       /* the largest payload that the peer has sent */
+	uint16_t duplicate_acks; /* in a row */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
 	uint32_t snd_una;
@@ -329,6 +332,12 @@ void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
 void retransmit_arm(struct tcp_connection *connection, uint64_t now_us);
 /* All of a connection's deadlines that have passed. */
 void deadlines_run(struct tcp_connection *connection, uint64_t now_us);
+
+/* path_mtu.c */
+/* After a time-out: perhaps large segments do not get through, and nobody says so. */
+void path_mtu_black_hole(struct tcp_connection *connection, uint64_t now_us);
+/* To be called when mss < mss_full: in time, tries whether the path is wide again. */
+void path_mtu_raise(struct tcp_connection *connection, uint64_t now_us);
 
 /* recovery.c */
 /* Bytes that are under way, as far as we know: RFC 6675 4, "pipe". */

@@ -154,6 +154,7 @@ static void retransmit_expired(struct tcp_connection *connection, uint64_t now_u
 		recovery_timed_out(connection, now_us); /* RFC 6298 5.4 … 5.6 */
 		if (connection->retransmit_count < UINT8_MAX)
 			connection->retransmit_count++;
+		path_mtu_black_hole(connection, now_us);
 	}
 	connection->rto_ms = min_u32(connection->rto_ms * 2, TCP_RTO_MAX_MS);
 	retransmit_arm(connection, now_us);

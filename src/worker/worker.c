@@ -139,6 +139,13 @@ static void segment(void *context, const struct net_input *input, uint64_t now_u
 	tcp_input(worker->tcp, input, now_us);
 }
 
+static void segment_error(void *context, const struct net_error *error, uint64_t now_us)
+{
+	struct worker *worker = context;
+
+	tcp_error(worker->tcp, error, now_us);
+}
+
 /* Where the reply to a datagram from a netif goes. */
 struct datagram_return {
 	const struct net_path *path;
@@ -281,7 +288,7 @@ void worker_destroy(struct worker *worker)
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
                       uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us)
 {
-	struct net_user user = {segment, net_datagram, worker};
+	struct net_user user = {segment, net_datagram, segment_error, worker};
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
 
 	struct net *net = &worker->nets[worker->net_count++];

@@ -14,6 +14,7 @@ static const struct {
     {"data", FIELD_LEN},  {"mss", FIELD_MSS},   {"wscale", FIELD_WSCALE}, {"port", FIELD_PORT},
     {"mac", FIELD_MAC},   {"urg", FIELD_URG},   {"doff", FIELD_DOFF},     {"cut", FIELD_CUT},
     {"step", FIELD_STEP}, {"fill", FIELD_FILL}, {"rawseq", FIELD_RAWSEQ}, {"rtt_ms", FIELD_RTT_MS},
+    {"df", FIELD_DF},
 };
 
 static const struct {

@@ -49,6 +49,7 @@ enum field {
 	FIELD_FILL,
 	FIELD_RAWSEQ,
 	FIELD_RTT_MS,
+	FIELD_DF,
 	FIELD_COUNT,
 };
 

@@ -249,6 +249,7 @@ static const char *mismatch(const struct description *description, const struct 
 	    {FIELD_TS_ECHO, "ts echo", segment->has_ts, segment->ts_echo - base.ts_echo},
 	    {FIELD_MAC, "mac", true, segment->destination_mac[5]},
 	    {FIELD_RAWSEQ, "rawseq", true, segment->seq},
+	    {FIELD_DF, "df", true, segment->dont_fragment},
 	};
 
 	/* PSH says nothing of a segment without data */
@@ -442,6 +443,55 @@ static bool run_netif(struct scenario *scenario, const struct words *words)
 	return rig_good(scenario);
 }
 
+/* icmp [c:] KIND [N] WORD N …: an error about a segment that the server has sent. */
+static bool run_icmp(struct scenario *scenario, const struct words *words)
+{
+	static const struct {
+		const char *name;
+		uint8_t type4, code4, type6;
+	} kinds[] = {
+	    {"too_big", 3, 4, 2},   {"unreachable", 3, 1, 1}, {"port", 3, 3, 1},
+	    {"exceeded", 11, 0, 3}, {"parameter", 12, 0, 4},  {"quench", 4, 0, 200},
+	};
+	struct rig *rig = scenario->rig;
+	struct icmp_error icmp = {.server_port = RIG_PORT, .protocol = FRAME_PROTOCOL_TCP};
+	uint8_t index = 0;
+	int at = connection_parse(&index, words->word[1]) ? 2 : 1;
+	const struct client *client = &rig->clients[index];
+	char error[ERROR_MAX];
+	size_t kind = 0;
+
+	while (kind < sizeof(kinds) / sizeof(kinds[0]) &&
+	       (words->word[at] == NULL || strcmp(kinds[kind].name, words->word[at]) != 0))
+		kind++;
+	if (kind == sizeof(kinds) / sizeof(kinds[0]))
+		return fail(scenario, "icmp wants a kind of error");
+	icmp.type = rig->options.ip6 ? kinds[kind].type6 : kinds[kind].type4;
+	icmp.code = rig->options.ip6 ? 0 : kinds[kind].code4;
+	icmp.client_port = client->port;
+	for (at++; at < words->count; at += 2) {
+		int64_t value;
+
+		if (words->word[at + 1] == NULL ||
+		    !integer_parse(&value, words->word[at + 1], error))
+			return fail(scenario, "icmp wants names and numbers");
+		if (strcmp(words->word[at], "mtu") == 0) /* as with the option */
+			icmp.rest = (uint32_t)value + (rig->options.ip6 && value > 0 ? 20 : 0);
+		else if (strcmp(words->word[at], "seq") == 0)
+			icmp.seq = client_acknowledges(client, (uint32_t)value);
+		else if (strcmp(words->word[at], "packet") == 0)
+			icmp.packet_bytes = (uint32_t)value + (rig->options.ip6 ? 20 : 0);
+		else if (strcmp(words->word[at], "quoted") == 0)
+			icmp.quoted_bytes = (uint32_t)value + (rig->options.ip6 ? 20 : 0);
+		else if (strcmp(words->word[at], "protocol") == 0)
+			icmp.protocol = (uint8_t)value;
+		else
+			return fail(scenario, "icmp knows no '%s'", words->word[at]);
+	}
+	rig_icmp(rig, &icmp);
+	return rig_good(scenario);
+}
+
 static bool run_pool(struct scenario *scenario, const struct words *words)
 {
 	struct rig *rig = scenario->rig;
@@ -524,6 +574,8 @@ bool line_run(struct scenario *scenario, const char *line)
 		good = run_new(scenario, &words);
 	else if (strcmp(kind, "netif") == 0)
 		good = run_netif(scenario, &words);
+	else if (strcmp(kind, "icmp") == 0)
+		good = run_icmp(scenario, &words);
 	else if (strcmp(kind, "pool") == 0)
 		good = run_pool(scenario, &words);
 	else

@@ -180,6 +180,13 @@ static void segment_in(void *context, const struct net_input *input, uint64_t no
 	tcp_input(rig->tcp, input, now_us);
 }
 
+static void error_in(void *context, const struct net_error *error, uint64_t now_us)
+{
+	struct rig *rig = context;
+
+	tcp_error(rig->tcp, error, now_us);
+}
+
 static void datagram_in(void *context, const struct net_input *input, uint16_t source_port,
                         struct slice payload, uint64_t now_us)
 {
@@ -206,7 +213,7 @@ static void addresses_set(struct rig *rig)
 struct rig *rig_create(const struct rig_options *options)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	struct net_user net_user = {segment_in, datagram_in, rig};
+	struct net_user net_user = {segment_in, datagram_in, error_in, rig};
 	struct net_options net_options = {.port = &rig->port};
 	struct stream_user user = rig_stream_user;
 	struct memory memory = {.bytes = memory_netif_bytes(options->frame_count) +
@@ -273,11 +280,28 @@ static void client_note(struct client *client, const struct segment *segment)
 		client->client_edge = edge;
 }
 
+static void inject(struct rig *rig, const uint8_t *frame, uint32_t length)
+{
+	uint32_t withheld = rig->netif.withheld_count;
+
+	rig->netif.withheld_count = 0;
+	if (!memory_netif_inject(&rig->netif, frame, (uint16_t)length))
+		rig_fail(rig, "the netif takes no more frames");
+	rig->netif.withheld_count = withheld;
+}
+
+void rig_icmp(struct rig *rig, const struct icmp_error *error)
+{
+	uint8_t frame[SEGMENT_FRAME_MAX];
+
+	inject(rig, frame, icmp_error_write(frame, &rig->path, error));
+	rig_settle(rig);
+}
+
 void rig_say(struct rig *rig, struct client *client, const struct segment *segment, uint8_t mac,
              bool more)
 {
 	uint8_t frame[SEGMENT_FRAME_MAX];
-	uint32_t withheld = rig->netif.withheld_count;
 	uint32_t length;
 
 	rig->path.local_mac[5] = mac;
@@ -287,10 +311,7 @@ void rig_say(struct rig *rig, struct client *client, const struct segment *segme
 		return;
 	}
 	client_note(client, segment);
-	rig->netif.withheld_count = 0;
-	if (!memory_netif_inject(&rig->netif, frame, (uint16_t)length))
-		rig_fail(rig, "the netif takes no more frames");
-	rig->netif.withheld_count = withheld;
+	inject(rig, frame, length);
 	rig->speaker = client;
 	net_poll(&rig->net, rig->now_us);
 	rig->speaker = NULL;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "describe.h"
+#include "icmp.h"
 #include "net/memory_netif.h"
 #include "tcp/tcp.h"
 
@@ -122,6 +123,9 @@ uint8_t rig_server_byte(uint64_t offset);
  * the client's MAC address. */
 void rig_say(struct rig *rig, struct client *client, const struct segment *segment, uint8_t mac,
              bool more);
+
+/* An ICMP error comes in. */
+void rig_icmp(struct rig *rig, const struct icmp_error *error);
 
 /* The worker's turns at this moment, until nothing is left to do. */
 void rig_settle(struct rig *rig);

@@ -37,6 +37,7 @@
  *   sack 11:21,31:41        blocks, in this order; after a last ,... there may be more
  *   no mss|wscale|sack|ts   <<<: this option is not there
  *   port N  mac N           the server's port; the last byte of the client's MAC address
+ *   df 0|1                  <<<: whether routers may not cut it up (IPv6: never)
  *   rawseq N                a sequence number that is absolute
  *   >>> only, and wrong on purpose:
  *   opts 0x…                option bytes, behind the others, padded with zeros
@@ -62,15 +63,22 @@
  *
  * OTHERS
  *   +++ COUNTER N    the counter (TCP_COUNTERS) has grown by N since asked last
- *   handshake [c:] FIELDS   SYN with these fields (win, mss, sack, ts V, wscale; rtt_ms N),
- * SYN-ACK, ACK with the same `win` new [c:] N|+N    the next connection of this client, ISN N, or N
- * beyond the last netif full       the device takes no more frames; netif free: it does pool take N
- * N blocks are gone from the pool; pool give: they are back; pool left N: the pool has N free
- * blocks option NAME N    before all else: a field of struct tcp_options; blocks, frames, mtu (of
- * IPv4; 20 more for IPv6), clock_ms (when the scenario starts), allow_any ip 4, ip 6       only
- * over this isn N            the client's initial sequence number wrap [N…]        also with
- * client's numbers so that relative N (1 when none is said) is 0, and 2^31, and with timestamps
- * that wrap at 150 wrap_server [N…] also with the server's numbers so: by when it starts (RFC 6528)
+ *   handshake [c:] FIELDS   SYN, SYN-ACK, ACK. FIELDS of the SYN (mss, sack, ts V, wscale) and of
+ *                    both (win); rtt_ms N passes before the ACK
+ *   new [c:] N|+N    the next connection of this client: ISN N, or N beyond the last
+ *   icmp [c:] KIND [NAME N]…   an ICMP error about a segment of the server's. KIND: too_big,
+ *                    unreachable, port, exceeded, parameter, quench. NAME: mtu, seq, packet (its
+ *                    length, 1500), quoted (bytes of it), protocol (of it); of IPv4, 20 more for 6
+ *   netif full       the device takes no more frames; netif free: it does
+ *   pool take N      N blocks are gone from the pool; pool give: they are back
+ *   pool left N      the pool has N free blocks
+ *   option NAME N    before all else: a field of struct tcp_options; blocks, frames, mtu (of
+ *                    IPv4; 20 more for IPv6), clock_ms (when the scenario starts), allow_any
+ *   ip 4, ip 6       only over this
+ *   isn N            the client's initial sequence number
+ *   wrap [N…]        also with client's numbers so that relative N (1 when none is said) is 0, and
+ *                    2^31, and with timestamps that wrap at 150
+ *   wrap_server [N…] also with the server's numbers so: by when it starts (RFC 6528)
  *   # …              for people
  *
  * RULES that hold for every segment sent: addresses, lengths, checksums, well-formed options that

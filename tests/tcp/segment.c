@@ -118,6 +118,8 @@ bool segment_read(struct segment *ret_segment, const struct frame_path *path, co
 	    .length = (uint32_t)frame.l4.length - header_bytes,
 	};
 	memcpy(ret_segment->destination_mac, frame.destination_mac, 6);
+	ret_segment->dont_fragment =
+	    !ip_address_is_ip4(&path->local) || (frame.l4.data[-14] & 0x40);
 	if (ret_segment->urgent != 0)
 		return wrong(ret_error, "an urgent pointer of %u", ret_segment->urgent);
 	if (!(ret_segment->flags & FLAG_ACK) && ret_segment->ack != 0)

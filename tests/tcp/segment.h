@@ -48,6 +48,7 @@ struct segment {
 
 	/* of a read one */
 	uint8_t destination_mac[6];
+	bool dont_fragment; /* always over IPv6 */
 
 	/* of one to be written: on purpose */
 	uint8_t raw_options[SEGMENT_OPTIONS_MAX]; /* behind the others */

@@ -54,11 +54,15 @@ static void datagram(void *context, const struct net_input *input, uint16_t sour
 	rig->datagram = payload;
 }
 
+static void segment_error(void *context, const struct net_error *error, uint64_t now_us)
+{
+}
+
 static struct rig *rig_new(bool probe)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct memory memory = {.bytes = memory_netif_bytes(64)};
-	struct net_user user = {segment, datagram, rig};
+	struct net_user user = {segment, datagram, segment_error, rig};
 	struct net_options options = {.port = &rig->port, .probe = probe, .random_seed = 1};
 
 	rig->region = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
@@ -291,6 +295,10 @@ static void test_datagrams_reach_their_port_and_no_other(void)
 	CU_ASSERT_EQUAL(count(&rig->net.counters.icmp_errors_sent), 2);
 	rig_receive(rig, frame, build_datagram(frame, &stranger, 11211));
 	CU_ASSERT_EQUAL(count(&rig->net.counters.udp_not_allowed), 1);
+	/* the broadcast address of our own network is nobody */
+	stranger = path_from("198.18.0.255", "198.18.0.2");
+	rig_receive(rig, frame, build_datagram(frame, &stranger, 11211));
+	CU_ASSERT_EQUAL(count(&rig->net.counters.udp_not_allowed), 2);
 	CU_ASSERT_EQUAL(rig->datagrams, 2);
 	rig_free(rig);
 }

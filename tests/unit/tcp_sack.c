@@ -130,7 +130,7 @@ static struct rig *rig_established(bool timestamps)
 	                                1, 1, 1, 1,   8, 10, 0, 0, 0, 9};
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct tcp_options options = tcp_options_default();
-	struct net_user net_user = {segment, datagram, rig};
+	struct net_user net_user = {.segment = segment, .datagram = datagram, .context = rig};
 	struct net_options net_options = {.port = &rig->port};
 	struct stream_user user = {opened, received, nothing, nothing, nothing, rig};
 	struct memory memory;
