@@ -189,6 +189,10 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 
 	options.tcp.congestion = (enum tcp_congestion)config->congestion;
 	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
+	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;
+	options.tcp.keepalive_us = config->keepalive_us;
+	options.tcp.user_timeout_us = (uint32_t)config->user_timeout_us;
+	options.tcp.source_connection_count_max = (uint32_t)config->source_connection_count_max;
 	options.tcp.linger_count_max = max_u32(options.tcp.linger_count_max, clients);
 	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
 	return options;

@@ -40,6 +40,14 @@ enum config_type {
 	  "A request that is not whole after this long closes its connection")                     \
 	X(idle_timeout_us, "idle_timeout", CONFIG_DURATION, 0, 604800000000, 0,                    \
 	  "A connection without a request for this long is closed; 0: never")                      \
+	X(keepalive_us, "keepalive", CONFIG_DURATION, 0, 604800000000, 7200000000,                 \
+	  "An idle client is asked whether it is there after this long, nine times in 12 "         \
+	  "minutes; "                                                                              \
+	  "0: never. For kernel sockets the kernel's own setting holds")                           \
+	X(user_timeout_us, "user_timeout", CONFIG_DURATION, 1000000, 3600000000, 120000000,        \
+	  "A client that acknowledges nothing for this long is given up")                          \
+	X(source_connection_count_max, "connections_per_source", CONFIG_COUNT, 0, 1000000, 0,      \
+	  "Connections of one IPv4 address, or one IPv6 /64, through our own TCP; 0: any number")  \
 	X(congestion, "congestion", CONFIG_CONGESTION, 0, TCP_CONGESTION_COUNT - 1,                \
 	  TCP_CONGESTION_cubic, "Congestion control of our own TCP: cubic or newreno")             \
 	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \

@@ -5,28 +5,20 @@
 
 #define FIRST_WINDOW_BYTES 16384u       /* offered in a SYN-ACK at least, when there are blocks */
 #define COOKIE_LIFE_US     (2ull << 26) /* the longest that a cookie is good for */
+#define SYN_POOL_SHARE     8            /* below an eighth of the blocks nobody new is let in */
 #define RTT_UNKNOWN        UINT32_MAX
 #define GIVE_UP_COUNT      2 /* SYN-ACKs each, while the cache is more than half full */
-
-static uint32_t bucket_count(uint32_t count_max)
-{
-	uint32_t count = 64;
-
-	while (count < count_max)
-		count *= 2;
-	return count;
-}
 
 size_t half_opens_bytes(uint32_t count_max)
 {
 	return memory_rounded(count_max * sizeof(struct half_open)) +
-	       memory_rounded(bucket_count(count_max) * sizeof(uint32_t));
+	       memory_rounded(table_bucket_count(count_max) * sizeof(uint32_t));
 }
 
 void half_opens_create(struct tcp *tcp, struct memory *memory)
 {
 	uint32_t count_max = tcp->options.half_open_count_max;
-	uint32_t buckets = bucket_count(count_max);
+	uint32_t buckets = table_bucket_count(count_max);
 
 	tcp->half_opens = (struct half_opens){
 	    .cache = memory_take(memory, count_max * sizeof(struct half_open)),
@@ -214,8 +206,16 @@ static void syn_input(struct tcp *tcp, const struct tuple *tuple, const struct t
 		counter_add(&tcp->counters.not_allowed, 1);
 		return;
 	}
+	if (tcp->pool->free_count < tcp->pool->block_count / SYN_POOL_SHARE) {
+		counter_add(&tcp->counters.syn_no_memory, 1);
+		return;
+	}
 	if (!table_has_room(tcp)) {
 		counter_add(&tcp->counters.syn_over_limit, 1);
+		return;
+	}
+	if (!source_has_room(tcp, &tuple->path->remote)) {
+		counter_add(&tcp->counters.source_over_limit, 1);
 		return;
 	}
 	/* a SYN may carry data (RFC 9293 3.10.7.2): not acknowledged here, so it comes again */
@@ -252,8 +252,10 @@ static void handshake_complete(struct tcp *tcp, const struct tuple *tuple,
                                const struct handshake *agreed, const struct tcp_segment *segment,
                                uint32_t rtt_us, uint32_t rto_ms, uint64_t now_us)
 {
-	struct tcp_connection *connection = table_add(tcp, tuple);
+	struct tcp_connection *connection = NULL;
 
+	if (source_has_room(tcp, &tuple->path->remote))
+		connection = table_add(tcp, tuple);
 	if (connection == NULL) {
 		counter_add(&tcp->counters.accept_over_limit, 1);
 		output_reset_for(tcp, tuple, segment);

@@ -57,6 +57,7 @@ static void ack_new(struct tcp_connection *connection, uint32_t acked, uint64_t 
 		                                        connection->stream.out.length));
 	connection->retransmit_count = 0;
 	connection->progress_ms = now_ms;
+	connection->probe_answered = true;
 	connection->drained = connection->drained || data > 0;
 	if (connection->snd_una == connection->snd_nxt)
 		deadline_clear(connection, DEADLINE_RETRANSMIT);
@@ -130,7 +131,11 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 	if (seq_before(segment->ack, connection->snd_una))
 		return true; /* old, reordered */
 	if (duplicate && connection->snd_wnd == 0) {
-		connection->progress_ms = now_ms_from(now_us); /* alive, only closed */
+		/* alive, only closed; but we wait for ever only while somebody still uses it */
+		if (!connection->close) {
+			connection->progress_ms = now_ms_from(now_us);
+			connection->probe_answered = true;
+		}
 		duplicate = false;
 	}
 	if (duplicate)
@@ -218,6 +223,7 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	struct tcp *tcp = connection->tcp;
 	uint32_t skipped =
 	    seq_before(segment->seq, connection->rcv_nxt) ? connection->rcv_nxt - segment->seq : 0;
+	const uint8_t *data = segment->payload + skipped;
 	uint32_t seq = segment->seq + skipped;
 	uint32_t length = segment->length - skipped;
 
@@ -236,18 +242,29 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 		return;
 	}
 	if (seq == connection->rcv_nxt && connection->queue == NULL) {
-		data_in_order(connection, segment->payload + skipped, length);
+		data_in_order(connection, data, length);
 		ack_soon(connection, segment->length, now_us);
 		return;
 	}
 	/* a gap, or the filling of one: the sender learns of it at once (RFC 5681 4.2) */
-	if (seq != connection->rcv_nxt)
-		counter_add(&tcp->counters.out_of_order, 1);
-	connection->newest_sequence = seq;
-	queue_add_counted(connection, seq, segment->payload + skipped, length);
-	queue_deliver(connection);
 	connection->ack_now = true;
 	connection_mark(connection);
+	if (seq != connection->rcv_nxt) {
+		counter_add(&tcp->counters.out_of_order, 1);
+		connection->newest_sequence = seq;
+	} else if (connection->read_nxt == connection->rcv_nxt) {
+		/* up to what is held already it needs no block */
+		uint32_t missing = min_u32(length, connection->queue->sequence - seq);
+
+		data_in_order(connection, data, missing);
+		queue_reached(connection);
+		seq += missing;
+		data += missing;
+		length -= missing;
+	}
+	if (length > 0 && !connection->close && !connection->abort)
+		queue_add_counted(connection, seq, data, length);
+	queue_deliver(connection);
 }
 
 static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment)
@@ -285,7 +302,7 @@ static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment 
 	if (!segment->has_timestamp)
 		return (segment->flags & TCP_FLAG_SYN) != 0;
 	if (!seq_before(segment->ts_value, connection->ts_recent) ||
-	    now_ms - connection->ts_recent_ms > PAWS_IDLE_MAX_MS)
+	    now_ms - connection->heard_ms > PAWS_IDLE_MAX_MS)
 		return true;
 	connection->ack_now = true;
 	connection_mark(connection);
@@ -359,14 +376,13 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 		return;
 	if (!(segment->flags & TCP_FLAG_ACK))
 		return;
-	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent)) {
+	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent))
 		connection->ts_recent = segment->ts_value; /* RFC 7323 4.3 (2) */
-		connection->ts_recent_ms = now_ms_from(now_us);
-	}
 	if (!ack_input(connection, segment, now_us))
 		return;
 	/* the sender may have moved: answer to where the newest valid segment came from */
 	memcpy(connection->path.peer_mac, tuple->path->peer_mac, 6);
+	connection->heard_ms = now_ms_from(now_us);
 	if (acceptable && state_receives(connection->state)) {
 		data_input(connection, segment, now_us);
 		fin_input(connection, segment);

@@ -6,25 +6,16 @@
 #define EXPIRE_COUNT_MAX 64         /* in one turn: nobody waits for them */
 #define WINDOW           UINT16_MAX /* nothing of it is kept, so it costs nothing */
 
-static uint32_t bucket_count(uint32_t count_max)
-{
-	uint32_t count = 64;
-
-	while (count < count_max)
-		count *= 2;
-	return count;
-}
-
 size_t lingers_bytes(uint32_t count_max)
 {
 	return memory_rounded(count_max * sizeof(struct linger)) +
-	       memory_rounded(bucket_count(count_max) * sizeof(uint32_t));
+	       memory_rounded(table_bucket_count(count_max) * sizeof(uint32_t));
 }
 
 void lingers_create(struct tcp *tcp, struct memory *memory)
 {
 	uint32_t count_max = tcp->options.linger_count_max;
-	uint32_t buckets = bucket_count(count_max);
+	uint32_t buckets = table_bucket_count(count_max);
 
 	ASSERT(count_max > 0 && count_max < 1u << 28);
 	tcp->lingers = (struct lingers){

@@ -335,8 +335,20 @@ void output_window_probe(struct tcp_connection *connection, uint64_t now_us)
 		             extent.length == connection->stream.out.length;
 		sent = extent_send_new(connection, &extent, now_us);
 	}
-	if (sent)
-		counter_add(&connection->tcp->counters.window_probes, 1);
+	if (!sent)
+		return;
+	connection->probe_answered = false;
+	counter_add(&connection->tcp->counters.window_probes, 1);
+}
+
+void output_keepalive(struct tcp_connection *connection, uint64_t now_us)
+{
+	struct outgoing outgoing;
+
+	if (!outgoing_begin(connection, now_ms_from(now_us), &outgoing))
+		return;
+	outgoing_send(connection, &outgoing, connection->snd_nxt - 1, 0, TCP_FLAG_ACK);
+	counter_add(&connection->tcp->counters.keepalive_probes, 1);
 }
 
 void output_reset(struct tcp_connection *connection, uint64_t now_us)

@@ -4,9 +4,22 @@
  * win over bytes that come again. */
 #include "tcp/tcp_internal.h"
 
+#define OUT_OF_ORDER_POOL_SHARE                                                                    \
+	16                 /* below a sixteenth of the blocks nothing ahead of a gap is kept */
+#define QUEUE_POOL_SHARE 4 /* nor when a quarter of them is in receive queues */
+
 static uint32_t block_end(const struct block *block)
 {
 	return block->sequence + block->length;
+}
+
+/* What is ahead of a gap can be sent again; so it is given up before what everybody needs. */
+static bool out_of_order_is_too_much(const struct tcp *tcp)
+{
+	const struct block_pool *pool = tcp->pool;
+
+	return pool->free_count < pool->block_count / OUT_OF_ORDER_POOL_SHARE ||
+	       tcp->queue_block_count >= pool->block_count / QUEUE_POOL_SHARE;
 }
 
 /* One whole piece between `previous` (or NULL: it is to be first) and its successor, overlapping
@@ -24,6 +37,8 @@ static enum queue_verdict piece_add(struct tcp_connection *connection, struct bl
 
 	if (!joins_previous && !joins_next && connection->range_count >= TCP_RANGE_COUNT_MAX)
 		return QUEUE_OVER_LIMIT;
+	if (seq != connection->rcv_nxt && out_of_order_is_too_much(connection->tcp))
+		return QUEUE_NO_MEMORY;
 	while (length > 0) {
 		uint32_t part;
 
@@ -42,6 +57,7 @@ static enum queue_verdict piece_add(struct tcp_connection *connection, struct bl
 			else
 				previous->next = block;
 			connection->queue_block_count++;
+			connection->tcp->queue_block_count++;
 			previous = block;
 			if (!joins_previous)
 				connection->range_count++;
@@ -70,6 +86,14 @@ static void advance(struct tcp_connection *connection)
 		if (seq_after(block_end(block), connection->rcv_nxt))
 			connection->rcv_nxt = block_end(block);
 	}
+}
+
+void queue_reached(struct tcp_connection *connection)
+{
+	if (connection->queue == NULL || connection->queue->sequence != connection->rcv_nxt)
+		return;
+	connection->range_count--;
+	advance(connection);
 }
 
 enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
@@ -125,6 +149,7 @@ void queue_deliver(struct tcp_connection *connection)
 			return;
 		connection->queue = block->next;
 		connection->queue_block_count--;
+		tcp->queue_block_count--;
 		block_drop(tcp->pool, block);
 	}
 }
@@ -137,6 +162,7 @@ void queue_clear(struct tcp_connection *connection)
 		connection->queue = block->next;
 		block_drop(connection->tcp->pool, block);
 	}
+	connection->tcp->queue_block_count -= connection->queue_block_count;
 	connection->queue_block_count = 0;
 	connection->range_count = 0;
 }

@@ -37,11 +37,11 @@ bool tuple_is(const struct tuple *tuple, const struct net_path *path, uint16_t l
 	       ip_address_equal(&path->local, &tuple->path->local);
 }
 
-static uint32_t bucket_count(uint32_t connection_count_max)
+uint32_t table_bucket_count(uint32_t count_max)
 {
 	uint32_t count = 64;
 
-	while (count < connection_count_max)
+	while (count < count_max)
 		count *= 2;
 	return count;
 }
@@ -52,16 +52,16 @@ size_t tcp_memory_bytes(const struct tcp_options *options)
 
 	return memory_rounded(sizeof(struct tcp)) +
 	       memory_rounded(count * sizeof(struct tcp_connection)) +
-	       memory_rounded(bucket_count(options->connection_count_max) *
+	       memory_rounded(table_bucket_count(options->connection_count_max) *
 	                      sizeof(struct tcp_connection *)) +
-	       flights_bytes(options->connection_count_max) +
+	       flights_bytes(options->connection_count_max) + sources_bytes(options) +
 	       half_opens_bytes(options->half_open_count_max) +
 	       lingers_bytes(options->linger_count_max);
 }
 
 void table_create(struct tcp *tcp, struct memory *memory)
 {
-	uint32_t count = bucket_count(tcp->options.connection_count_max);
+	uint32_t count = table_bucket_count(tcp->options.connection_count_max);
 
 	tcp->connections =
 	    memory_take(memory, tcp->options.connection_count_max * sizeof(struct tcp_connection));

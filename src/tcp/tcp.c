@@ -9,6 +9,7 @@ struct tcp_options tcp_options_default(void)
 	    .connection_count_max = 16384,
 	    .half_open_count_max = 4096,
 	    .linger_count_max = 16384,
+	    .orphan_count_max = 1024,
 	    .receive_window_bytes = 256 * 1024,
 	    .rto_min_us = 200000,
 	    .user_timeout_us = 120000000,
@@ -69,6 +70,7 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 	flights_create(tcp, memory);
 	half_opens_create(tcp, memory);
 	lingers_create(tcp, memory);
+	sources_create(tcp, memory);
 	timer_wheel_create(&tcp->wheel, now_ms_from(now_us));
 	*ret_tcp = tcp;
 }
@@ -118,12 +120,14 @@ void connection_open(struct tcp_connection *connection, const struct handshake *
 	connection->snd_wl1 = agreed->irs;
 	connection->ts_offset = agreed->ts_offset;
 	connection->ts_recent = agreed->ts_recent;
-	connection->ts_recent_ms = now_ms_from(now_us);
+	connection->heard_ms = now_ms_from(now_us);
 	connection->sent_ms = now_ms_from(now_us);
 	connection->rto_ms = rto_ms;
 	connection->reorder_factor = 1;
 	connection->cwnd = congestion_initial_window(connection);
 	connection->ssthresh = UINT32_MAX;
+	connection->source = source_take(connection->tcp, &connection->path.remote);
+	keepalive_arm(connection);
 	connection_set_state(connection, TCP_ESTABLISHED);
 	counter_add(&connection->tcp->counters.accepted, 1);
 }
@@ -163,6 +167,9 @@ void connection_end(struct tcp_connection *connection)
 	if (connection->queued)
 		flush_unlink(connection);
 	timer_cancel(&tcp->wheel, &connection->timer);
+	if (connection->close)
+		counter_subtract(&tcp->counters.orphans, 1);
+	source_give(tcp, connection->source);
 	connection_set_state(connection, TCP_FREE);
 	table_remove(tcp, connection);
 }
@@ -186,6 +193,8 @@ static void stream_close(struct stream *stream)
 {
 	struct tcp_connection *connection = connection_from(stream);
 
+	if (!connection->close)
+		counter_add(&connection->tcp->counters.orphans, 1);
 	connection->close = true;
 	/* nothing is received any more: what had come in order counts as read */
 	queue_clear(connection);
@@ -350,15 +359,17 @@ static void connection_check(const struct tcp_connection *connection)
 
 void tcp_check(const struct tcp *tcp)
 {
-	uint64_t live = 0;
+	uint64_t live = 0, queued = 0;
 
 	for (uint32_t i = 0; i < tcp->used_count; i++) {
 		if (tcp->connections[i].state == TCP_FREE)
 			continue;
 		live++;
+		queued += tcp->connections[i].queue_block_count;
 		connection_check(&tcp->connections[i]);
 	}
 	ASSERT(live == counter_read(&tcp->counters.connections));
+	ASSERT(queued == tcp->queue_block_count);
 	half_opens_check(tcp);
 	lingers_check(tcp);
 }

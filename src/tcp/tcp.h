@@ -15,6 +15,7 @@
 #define TCP_COUNTERS(X)                                                                            \
 	X(connections, "connections", COUNTER_LEVEL, "Connections from ESTABLISHED to LAST_ACK")   \
 	X(half_open, "connections", COUNTER_LEVEL, "Connections in SYN_RCVD")                      \
+	X(orphans, "connections", COUNTER_LEVEL, "Closed by us, and not over yet")                 \
 	X(fin_wait_2, "connections", COUNTER_LEVEL, "Connections in FIN_WAIT_2")                   \
 	X(time_wait, "connections", COUNTER_LEVEL, "Connections in TIME_WAIT")                     \
 	X(linger_over_limit, "connections", COUNTER_TOTAL,                                         \
@@ -65,6 +66,12 @@
 	X(icmp_soft_errors, "packets", COUNTER_TOTAL,                                              \
 	  "ICMP errors noted: no connection ends by one")                                          \
 	X(path_mtu_lowered, "events", COUNTER_TOTAL, "The path takes smaller packets only")        \
+	X(keepalive_probes, "segments", COUNTER_TOTAL, "Asked an idle peer whether it is there")   \
+	X(orphans_over_limit, "connections", COUNTER_TOTAL,                                        \
+	  "Reset: closed by us, unacknowledged, and too many of that kind")                        \
+	X(syn_no_memory, "segments", COUNTER_TOTAL, "SYN dropped: blocks are scarce")              \
+	X(source_over_limit, "segments", COUNTER_TOTAL,                                            \
+	  "SYN dropped: its source has as many connections as it may")                             \
 	X(timed_out, "connections", COUNTER_TOTAL, "Given up: the peer stopped answering")
 
 struct tcp_counters {
@@ -73,14 +80,17 @@ struct tcp_counters {
 
 struct tcp_options {
 	enum tcp_congestion congestion;
-	uint32_t connection_count_max; /* from ESTABLISHED to LAST_ACK */
-	uint32_t half_open_count_max;  /* in SYN_RCVD; more SYNs are answered by cookies */
-	uint32_t linger_count_max;     /* in FIN_WAIT_2 and TIME_WAIT; more end the oldest */
-	uint32_t receive_window_bytes; /* per connection, 2 KiB … 1 GiB */
-	uint32_t rto_min_us;           /* default 200,000 */
-	uint32_t user_timeout_us;      /* unacknowledged data for this long ends a connection */
-	uint32_t time_wait_us;         /* 2 MSL; as long in FIN_WAIT_2 */
-	struct siphash_key secret;     /* of all keyed hashes */
+	uint32_t connection_count_max;        /* from ESTABLISHED to LAST_ACK */
+	uint32_t half_open_count_max;         /* in SYN_RCVD; more SYNs are answered by cookies */
+	uint32_t linger_count_max;            /* in FIN_WAIT_2 and TIME_WAIT; more end the oldest */
+	uint32_t orphan_count_max;            /* closed by us: more are reset when they time out */
+	uint32_t source_connection_count_max; /* of one source; 0: any number */
+	uint32_t receive_window_bytes;        /* per connection, 2 KiB … 1 GiB */
+	uint32_t rto_min_us;                  /* default 200,000 */
+	uint32_t user_timeout_us;  /* unacknowledged data for this long ends a connection */
+	uint64_t keepalive_us;     /* idle for this long: asked; 0: never (RFC 9293 3.8.4) */
+	uint32_t time_wait_us;     /* 2 MSL; as long in FIN_WAIT_2 */
+	struct siphash_key secret; /* of all keyed hashes */
 };
 
 struct tcp;
@@ -117,6 +127,35 @@ uint64_t tcp_next_deadline_us(const struct tcp *tcp);
 
 /* Calls `visit` for every open stream; visit may use the stream's ops. */
 void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context);
+
+/* One connection as an operator looks at it. Bytes, save where a name says otherwise. */
+struct tcp_info {
+	struct ip_address local;
+	struct ip_address remote;
+	uint16_t local_port;
+	uint16_t remote_port;
+	uint32_t index; /* its number, as long as it lives */
+	const char *state;
+	const char *recovery; /* none, fast, timeout */
+	uint32_t mss;
+	uint32_t cwnd;
+	uint32_t ssthresh; /* UINT32_MAX: not known yet */
+	uint32_t srtt_us;
+	uint32_t rttvar_us;
+	uint32_t rto_ms;
+	uint32_t send_window;
+	uint32_t receive_window;
+	uint64_t output_bytes; /* not acknowledged yet, sent or not */
+	uint32_t in_flight;
+	uint32_t sacked;
+	uint32_t lost;
+	uint32_t retransmit_count; /* time-outs in a row */
+	uint32_t queue_blocks;     /* received and not taken yet, or ahead of a gap */
+	uint32_t heard_ms_ago;
+};
+
+/* False: the stream is carried by something else. */
+bool tcp_info(const struct stream *stream, uint64_t now_us, struct tcp_info *ret_info);
 
 const struct tcp_counters *tcp_counters(const struct tcp *tcp);
 

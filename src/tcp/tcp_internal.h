@@ -6,6 +6,7 @@
 #include "tcp/flight.h"
 #include "tcp/handshake.h"
 #include "tcp/linger.h"
+#include "tcp/source.h"
 #include "tcp/tcp.h"
 
 #define TCP_HEADER_BYTES      20
@@ -72,6 +73,7 @@ enum tcp_deadline {
 	DEADLINE_REORDER,    /* what has not arrived by then is lost: RFC 8985 6.2 step 5 */
 	DEADLINE_PROBE,      /* tail-loss probe: RFC 8985 7 */
 	DEADLINE_DELAYED_ACK,
+	DEADLINE_KEEPALIVE, /* RFC 9293 3.8.4 */
 	DEADLINE_COUNT,
 };
 
@@ -128,6 +130,7 @@ struct tcp_connection {
 	bool retransmit_owed : 1; /* the first retransmission of a fast recovery */
 	bool probed : 1;          /* a tail-loss probe is under way … */
 	bool probe_again : 1;     /* … and was a retransmission */
+	bool probe_answered : 1;  /* the last window probe */
 	bool reorder_round_known : 1;
 	bool cubic_epoch_known : 1;
 	uint8_t send_shift;       /* of windows we receive */
@@ -175,7 +178,7 @@ struct tcp_connection {
 	uint32_t rtt_sequence; /* beyond it the next sample is taken */
 
 	uint32_t ts_recent; /* RFC 7323 4.3 */
-	uint32_t ts_recent_ms;
+	uint32_t heard_ms;  /* when the last valid segment came in */
 	uint32_t ts_offset;
 	uint32_t last_ack_sent;
 
@@ -183,6 +186,7 @@ struct tcp_connection {
 	uint32_t progress_ms;                  /* when the peer last acknowledged something new */
 	uint32_t sent_ms;                      /* when data was last sent */
 	struct challenges challenges;
+	uint32_t source; /* source.h */
 };
 
 _Static_assert(sizeof(struct tcp_connection) <= TCP_CONNECTION_BYTES_MAX, "idle ones are many");
@@ -223,6 +227,8 @@ struct tcp {
 	struct tcp_connection **flush_end;
 	struct slab flight_runs;
 	struct half_opens half_opens;
+	struct sources sources;
+	uint32_t queue_block_count; /* of all connections' receive queues */
 	struct lingers lingers;
 	struct timer_wheel wheel;
 	struct tcp_secrets secrets;
@@ -304,6 +310,8 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 uint16_t tcp_options_receive_mss(const struct net_path *path);
 
 /* table.c */
+/* A power of two, not below the count. */
+uint32_t table_bucket_count(uint32_t count_max);
 void table_create(struct tcp *tcp, struct memory *memory);
 struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16_t local_port,
                       uint16_t remote_port);
@@ -328,6 +336,7 @@ struct timer *timer_expire(struct timer_wheel *wheel, uint32_t now_ms);
 bool timers_next_ms(const struct tcp *tcp, uint32_t *ret_ms);
 void deadline_set(struct tcp_connection *connection, enum tcp_deadline which, uint32_t due_ms);
 void deadline_clear(struct tcp_connection *connection, enum tcp_deadline which);
+void keepalive_arm(struct tcp_connection *connection);
 /* The retransmission timer starts anew: RFC 6298 5. */
 void retransmit_arm(struct tcp_connection *connection, uint64_t now_us);
 /* All of a connection's deadlines that have passed. */
@@ -378,6 +387,8 @@ enum queue_verdict {
 /* Keeps bytes from `seq` (not before rcv_nxt) on; moves rcv_nxt over all that is contiguous. */
 enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
                              uint32_t length);
+/* Bytes went to the user past the queue: what they have reached is in order now. */
+void queue_reached(struct tcp_connection *connection);
 /* Offers what is in order to the user until it is refused. */
 void queue_deliver(struct tcp_connection *connection);
 void queue_clear(struct tcp_connection *connection);
@@ -389,6 +400,8 @@ void output_ack(struct tcp_connection *connection, uint64_t now_us);
 /* New data, or the last segment once more (*ret_again). False: no packet memory. */
 bool output_tail_probe(struct tcp_connection *connection, uint64_t now_us, bool *ret_again);
 void output_window_probe(struct tcp_connection *connection, uint64_t now_us);
+/* RFC 9293 3.8.4: what the peer can only answer by an acknowledgement. */
+void output_keepalive(struct tcp_connection *connection, uint64_t now_us);
 void output_reset(struct tcp_connection *connection, uint64_t now_us);
 /* A segment without data, of what is no connection. False: no packet memory. */
 bool output_bare(struct tcp *tcp, const struct tuple *tuple, const struct bare_segment *bare);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tcp/tcp_internal.h"
 
-#define SLOT_MASK (WHEEL_SLOTS - 1)
+#define KEEPALIVE_INTERVAL_MS 75000 /* these two: as Linux has them */
+#define KEEPALIVE_COUNT       9
+#define SLOT_MASK             (WHEEL_SLOTS - 1)
 
 void timer_wheel_create(struct timer_wheel *wheel, uint32_t now_ms)
 {
@@ -132,18 +134,63 @@ void retransmit_arm(struct tcp_connection *connection, uint64_t now_us)
 	             now_ms_from(now_us + 999) + connection->rto_ms);
 }
 
+static void give_up(struct tcp_connection *connection, _Atomic uint64_t *counter, uint64_t now_us)
+{
+	counter_add(counter, 1);
+	output_reset(connection, now_us);
+	connection_end(connection);
+}
+
+void keepalive_arm(struct tcp_connection *connection)
+{
+	uint64_t keepalive_us = connection->tcp->options.keepalive_us;
+
+	if (keepalive_us != 0)
+		deadline_set(connection, DEADLINE_KEEPALIVE,
+		             connection->heard_ms + (uint32_t)(keepalive_us / 1000));
+}
+
+static void keepalive_expired(struct tcp_connection *connection, uint64_t now_us)
+{
+	uint32_t now_ms = now_ms_from(now_us);
+	uint32_t idle_ms = now_ms - connection->heard_ms;
+	uint32_t limit_ms = (uint32_t)(connection->tcp->options.keepalive_us / 1000);
+
+	if (idle_ms < limit_ms) {
+		keepalive_arm(connection);
+		return;
+	}
+	if (idle_ms >= limit_ms + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_MS) {
+		give_up(connection, &connection->tcp->counters.timed_out, now_us);
+		return;
+	}
+	/* what is in flight asks already, and has a limit of its own */
+	if (connection->snd_una == connection->snd_nxt)
+		output_keepalive(connection, now_us);
+	deadline_set(connection, DEADLINE_KEEPALIVE, now_ms + KEEPALIVE_INTERVAL_MS);
+}
+
 static void retransmit_expired(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct tcp *tcp = connection->tcp;
 	uint32_t now_ms = now_ms_from(now_us);
 	uint64_t silent_us = (uint64_t)(now_ms - connection->progress_ms) * 1000;
 
+	/* the last probe was answered: only from the next one on is it silent (RFC 9293 3.8.6.1) */
+	if (connection->snd_wnd == 0 && connection->probe_answered) {
+		connection->progress_ms = now_ms;
+		silent_us = 0;
+	}
 	if (silent_us >= tcp->options.user_timeout_us) {
-		counter_add(&tcp->counters.timed_out, 1);
-		output_reset(connection, now_us);
-		connection_end(connection);
+		give_up(connection, &tcp->counters.timed_out, now_us);
 		return;
-	} else if (connection->path.net->is_full) {
+	}
+	if (connection->close &&
+	    counter_read(&tcp->counters.orphans) > tcp->options.orphan_count_max) {
+		give_up(connection, &tcp->counters.orphans_over_limit, now_us);
+		return;
+	}
+	if (connection->path.net->is_full) {
 		/* nothing can be sent at all: that is no news of the network */
 		deadline_set(connection, DEADLINE_RETRANSMIT, now_ms + 1);
 		return;
@@ -178,6 +225,7 @@ void deadlines_run(struct tcp_connection *connection, uint64_t now_us)
 		case DEADLINE_RETRANSMIT: retransmit_expired(connection, now_us); break;
 		case DEADLINE_REORDER: recovery_reorder_expired(connection, now_us); break;
 		case DEADLINE_PROBE: recovery_probe_expired(connection, now_us); break;
+		case DEADLINE_KEEPALIVE: keepalive_expired(connection, now_us); break;
 		case DEADLINE_DELAYED_ACK:
 			connection->ack_now = true;
 			connection_mark(connection);

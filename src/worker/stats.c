@@ -388,7 +388,9 @@ bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
 	if (slice_equal(name, SLICE_LITERAL("sizes")))
 		return append_lines(stats, out, LINES(sizes_lines));
 	if (slice_equal(name, SLICE_LITERAL("conns")))
-		return text_append(out, SLICE_LITERAL("END\r\n"));
+		return (stats->append_conns == NULL ||
+		        stats->append_conns(stats->conns_context, out)) &&
+		       text_append(out, SLICE_LITERAL("END\r\n"));
 	if (slice_equal(name, SLICE_LITERAL("kante")))
 		return append_groups(stats, out);
 	if (slice_equal(name, SLICE_LITERAL("reset"))) {

@@ -50,6 +50,9 @@ struct stats {
 	struct stats_options options;
 	const struct counter_group *groups; /* for `stats kante`: the worker's */
 	uint32_t group_count;
+	/* `stats conns`: appends the lines of all connections. False: no blocks. NULL: none. */
+	bool (*append_conns)(void *context, struct chain *out);
+	void *conns_context;
 	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
 };
 

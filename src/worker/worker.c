@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
+#include "worker/conns.h"
+
 #include <errno.h>
 
 #define WORKER_MAGIC      0x3a7e0b51u
@@ -219,6 +221,27 @@ size_t worker_memory_bytes(const struct worker_options *options)
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
+/* As many as there are blocks for: the reply must not take what everybody needs. */
+static bool append_conns(void *context, struct chain *out)
+{
+	struct worker *worker = context;
+	uint32_t used_count = worker->seat_count - worker->free_seats.fresh_count;
+	uint32_t left_out = 0;
+
+	for (uint32_t i = 0; i < used_count; i++) {
+		const struct seat *seat = &worker->seats[i];
+
+		if (seat->session.stream == NULL)
+			continue;
+		if (worker->blocks.free_count < worker->blocks.block_count / 2)
+			left_out++;
+		else if (!conns_append(out, seat->session.stream, seat->last_us,
+		                       worker->time.now_us))
+			return false;
+	}
+	return left_out == 0 || conns_append_left_out(out, left_out);
+}
+
 static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
 {
 	slab_create(&worker->free_seats, sizeof(struct seat), seat_count, memory);
@@ -254,6 +277,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
 	worker->stats.groups = worker->groups;
+	worker->stats.append_conns = append_conns;
+	worker->stats.conns_context = worker;
 	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
 	GROUP_ADD(worker, session, COUNTER_NO_INDEX, &worker->sessions.counters);
 	GROUP_ADD(worker, datagram, COUNTER_NO_INDEX, &worker->datagrams.counters);

@@ -73,7 +73,8 @@
  *   pool take N      N blocks are gone from the pool; pool give: they are back
  *   pool left N      the pool has N free blocks
  *   option NAME N    before all else: a field of struct tcp_options; blocks, frames, mtu (of
- *                    IPv4; 20 more for IPv6), clock_ms (when the scenario starts), allow_any
+ *                    IPv4; 20 more for IPv6), clock_ms (when the scenario starts), allow_any,
+ *                    keepalive_s
  *   ip 4, ip 6       only over this
  *   isn N            the client's initial sequence number
  *   wrap [N…]        also with client's numbers so that relative N (1 when none is said) is 0, and

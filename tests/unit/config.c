@@ -404,7 +404,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 {
 	static const char text[] = "a: 1\nb: 1\nc: 1\nd: 1\n" PORTS;
 	struct config *config = NULL;
-	char error[512];
+	char error[1024];
 
 	for (size_t bytes = 1; bytes <= sizeof(error); bytes++) {
 		memset(error, 'x', sizeof(error));
@@ -412,7 +412,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 400);
+	config_parse(&config, "f", text, strlen(text), error, 500);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }
