@@ -71,6 +71,7 @@ void ip4_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
 	             .vlan = frame->vlan},
 	    .l4 = ip + header_bytes,
 	    .l4_length = (uint16_t)(total_bytes - header_bytes),
+	    .flow = frame->flow,
 	    .checksum_known = (frame->flags & PACKET_CHECKSUM_GOOD) != 0,
 	};
 	address = net_address_find(net, &input.path.local);

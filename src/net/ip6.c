@@ -115,6 +115,7 @@ void ip6_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
 	             .vlan = frame->vlan},
 	    .l4 = rest.data,
 	    .l4_length = (uint16_t)rest.length,
+	    .flow = frame->flow,
 	    .checksum_known = (frame->flags & PACKET_CHECKSUM_GOOD) != 0,
 	};
 	memcpy(input.path.peer_mac, frame->source_mac, 6);

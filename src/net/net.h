@@ -73,6 +73,7 @@ struct net_input {
 	const uint8_t *l4;   /* the transport header */
 	uint16_t l4_length;  /* bytes of header and payload */
 	bool checksum_known; /* the device has verified the transport checksum */
+	uint64_t flow;       /* what net_user.foresee() has returned for it, or 0 */
 };
 
 /* Somebody on the way says that a TCP segment of ours did not get through. Valid during the call
@@ -94,6 +95,13 @@ struct net_user {
 	                 struct slice payload, uint64_t now_us);
 	/* An ICMP error about a TCP segment. */
 	void (*error)(void *context, const struct net_error *error, uint64_t now_us);
+	/* A segment between these two, its headers unchecked, is in the burst that comes next.
+	 * Returns what stands for the two, not 0. NULL: nobody wants to know. */
+	uint64_t (*foresee)(void *context, const struct net_path *path, uint16_t local_port,
+	                    uint16_t remote_port);
+	/* Brings what will be needed for it near. Called for all segments of the burst with step 0,
+	 * then for all with 1: what step 0 has asked for is there by then. */
+	void (*prefetch)(void *context, uint64_t flow, uint32_t step);
 	void *context;
 };
 

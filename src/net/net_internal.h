@@ -25,6 +25,7 @@ struct net_frame {
 	uint16_t vlan;
 	uint16_t flags; /* PACKET_… */
 	bool multicast; /* sent to a group or to all */
+	uint64_t flow;  /* as in struct net_input */
 };
 
 /* ip4.c, ip6.c, arp.c, nd.c, icmp.c: one frame of their kind. */

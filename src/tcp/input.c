@@ -164,15 +164,15 @@ static void data_discard(struct tcp_connection *connection, uint32_t end)
 
 /* RFC 9293 3.8.6.3: a full segment is acknowledged at the end of the burst, with all that came
  * beside it; the rest goes along with the reply, or within 40 ms. */
-static void ack_soon(struct tcp_connection *connection, uint32_t length, uint64_t now_us)
+static void ack_soon(struct tcp_connection *connection, uint32_t length)
 {
 	connection->peer_mss = (uint16_t)max_u32(connection->peer_mss, length);
 	if (length == connection->peer_mss && length >= TCP_MSS_MIN - TCP_TIMESTAMP_BYTES) {
 		connection->ack_now = true;
 		connection_mark(connection);
-	} else if (connection->deadlines_ms[DEADLINE_DELAYED_ACK] == 0) {
-		deadline_set(connection, DEADLINE_DELAYED_ACK,
-		             now_ms_from(now_us) + TCP_DELAYED_ACK_MS);
+	} else {
+		connection->ack_later = true;
+		connection_mark(connection);
 	}
 }
 
@@ -243,7 +243,7 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	}
 	if (seq == connection->rcv_nxt && connection->queue == NULL) {
 		data_in_order(connection, data, length);
-		ack_soon(connection, segment->length, now_us);
+		ack_soon(connection, segment->length);
 		return;
 	}
 	/* a gap, or the filling of one: the sender learns of it at once (RFC 5681 4.2) */
@@ -425,7 +425,11 @@ void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us)
 	case SEGMENT_BAD_OPTIONS: counter_add(&tcp->counters.bad_options, 1); return;
 	case SEGMENT_BAD_CHECKSUM: counter_add(&tcp->counters.bad_checksum, 1); return;
 	}
-	tuple = tuple_of(tcp, &input->path, segment.destination_port, segment.source_port);
+	if (input->flow != 0)
+		tuple = (struct tuple){&input->path, segment.destination_port, segment.source_port,
+		                       input->flow};
+	else
+		tuple = tuple_of(tcp, &input->path, segment.destination_port, segment.source_port);
 	connection = table_find(tcp, &tuple);
 	if (connection != NULL)
 		connection_input(connection, &tuple, &segment, now_us);

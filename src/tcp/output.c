@@ -91,6 +91,7 @@ static void outgoing_send(struct tcp_connection *connection, struct outgoing *ou
 		connection->rcv_adv = edge;
 	connection->last_ack_sent = connection->rcv_nxt;
 	connection->ack_now = false;
+	connection->ack_later = false;
 	deadline_clear(connection, DEADLINE_DELAYED_ACK);
 	counter_add(&connection->tcp->counters.segments_sent, 1);
 }
@@ -296,6 +297,10 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 		recovery_probe_arm(connection, now_us);
 	if (connection->ack_now)
 		output_ack(connection, now_us);
+	if (connection->ack_later && connection->deadlines_ms[DEADLINE_DELAYED_ACK] == 0)
+		deadline_set(connection, DEADLINE_DELAYED_ACK,
+		             now_ms_from(now_us) + TCP_DELAYED_ACK_MS);
+	connection->ack_later = false;
 	/* what waits for the peer's window is probed for (RFC 9293 3.8.6.1) */
 	if (connection->deadlines_ms[DEADLINE_RETRANSMIT] == 0 &&
 	    (connection->stream.out.length > 0 || connection->snd_una != connection->snd_nxt)) {

@@ -25,6 +25,7 @@ struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16
 	struct tuple tuple = {path, local_port, remote_port, 0};
 
 	tuple.hash = tuple_hash(&tcp->secrets.table, &tuple);
+	tuple.hash += tuple.hash == 0; /* 0 stands for "not known" */
 	return tuple;
 }
 
@@ -67,6 +68,39 @@ void table_create(struct tcp *tcp, struct memory *memory)
 	    memory_take(memory, tcp->options.connection_count_max * sizeof(struct tcp_connection));
 	tcp->buckets = memory_take(memory, count * sizeof(struct tcp_connection *));
 	tcp->bucket_mask = count - 1;
+}
+
+uint64_t tcp_foresee(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                     uint16_t remote_port)
+{
+	struct tuple tuple = tuple_of(tcp, path, local_port, remote_port);
+
+	__builtin_prefetch(&tcp->buckets[tuple.hash & tcp->bucket_mask]);
+	return tuple.hash;
+}
+
+/* The first connection in the bucket nearly always is the one. */
+void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step)
+{
+	const struct tcp_connection *connection = tcp->buckets[flow & tcp->bucket_mask];
+
+	if (connection == NULL)
+		return;
+	if (step == 0) {
+		for (size_t at = 0; at < offsetof(struct tcp_connection, fin_sequence);
+		     at += CACHE_LINE_BYTES)
+			__builtin_prefetch((const uint8_t *)connection + at, 1);
+		return;
+	}
+	__builtin_prefetch(connection->flight.few, 1);
+	/* the block that waits for its acknowledgement, and will then take the next reply */
+	for (uint32_t line = 0; line < 3; line++)
+		__builtin_prefetch(
+		    (const uint8_t *)connection->stream.out.first + line * CACHE_LINE_BYTES, 1);
+	if (connection->stream.user != NULL) {
+		__builtin_prefetch(connection->stream.user, 1);
+		__builtin_prefetch((const uint8_t *)connection->stream.user + CACHE_LINE_BYTES, 1);
+	}
 }
 
 struct tcp_connection *table_find(struct tcp *tcp, const struct tuple *tuple)

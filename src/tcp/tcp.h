@@ -113,6 +113,11 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 /* One segment, its IP header validated. */
 void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us);
 
+/* As struct net_user says. */
+uint64_t tcp_foresee(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
+                     uint16_t remote_port);
+void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step);
+
 /* An ICMP error about a segment. */
 void tcp_error(struct tcp *tcp, const struct net_error *error, uint64_t now_us);
 

@@ -116,7 +116,8 @@ struct tcp_connection {
 	uint8_t state;            /* enum tcp_state */
 	bool queued : 1;          /* in tcp->flush_first … */
 	bool open : 1;            /* the user knows the stream */
-	bool ack_now : 1;         /* an acknowledgement must go out with this flush */
+	bool ack_now : 1;         /* an acknowledgement must go out with this flush … */
+	bool ack_later : 1;       /* … or some time after it: RFC 9293 3.8.6.3 */
 	bool drained : 1;         /* bytes left `out` since the last flush */
 	bool resume : 1;          /* the user wants refused bytes again */
 	bool close : 1;           /* FIN once `out` is sent */
@@ -141,10 +142,8 @@ struct tcp_connection {
 	uint8_t reorder_persist;  /* recoveries until the factor is 1 again */
 	uint8_t range_count;      /* out-of-order ranges in the receive queue */
 	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
-	uint16_t mss_full;       /* likewise, before the path was found to be narrow (path_mtu.c) */
-	uint16_t mss_lowered_s;  /* when that was: the clock's seconds, 16 bits */
-	uint16_t peer_mss;       /* the largest payload that the peer has sent */
-	uint16_t duplicate_acks; /* in a row */
+	uint16_t peer_mss;        /* the largest payload that the peer has sent */
+	uint16_t duplicate_acks;  /* in a row */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
 	uint32_t snd_una;
@@ -158,18 +157,11 @@ struct tcp_connection {
 	uint32_t rcv_nxt;
 	uint32_t read_nxt;
 	uint32_t rcv_adv; /* right edge of the window we have offered: never moved back */
-	uint32_t fin_sequence;
-	uint32_t newest_sequence;    /* of the last segment that came out of order */
-	struct sack_block duplicate; /* came twice: RFC 2883 */
-	uint32_t queue_block_count;
 
 	/* congestion and loss: bytes, sequence numbers */
 	uint32_t cwnd;
 	uint32_t ssthresh;
 	uint32_t recover; /* snd_nxt when the last loss was found */
-	struct cubic cubic;
-	uint32_t probe_end;
-	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 
 	/* round-trip time: RFC 6298 */
 	uint32_t srtt_us;
@@ -182,9 +174,20 @@ struct tcp_connection {
 	uint32_t ts_offset;
 	uint32_t last_ack_sent;
 
-	uint32_t deadlines_ms[DEADLINE_COUNT]; /* 0: off */
 	uint32_t progress_ms;                  /* when the peer last acknowledged something new */
 	uint32_t sent_ms;                      /* when data was last sent */
+	uint32_t deadlines_ms[DEADLINE_COUNT]; /* 0: off */
+	uint16_t mss_full;      /* mss before the path was found to be narrow (path_mtu.c) */
+	uint16_t mss_lowered_s; /* when that was: the clock's seconds, 16 bits */
+
+	/* what a request and its reply do not need: not prefetched (tcp_prefetch()) */
+	uint32_t fin_sequence;
+	uint32_t newest_sequence;    /* of the last segment that came out of order */
+	struct sack_block duplicate; /* came twice: RFC 2883 */
+	uint32_t queue_block_count;
+	struct cubic cubic;
+	uint32_t probe_end;
+	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 	struct challenges challenges;
 	uint32_t source; /* source.h */
 };

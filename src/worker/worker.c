@@ -148,6 +148,21 @@ static void segment_error(void *context, const struct net_error *error, uint64_t
 	tcp_error(worker->tcp, error, now_us);
 }
 
+static uint64_t segment_foresee(void *context, const struct net_path *path, uint16_t local_port,
+                                uint16_t remote_port)
+{
+	struct worker *worker = context;
+
+	return tcp_foresee(worker->tcp, path, local_port, remote_port);
+}
+
+static void segment_prefetch(void *context, uint64_t flow, uint32_t step)
+{
+	struct worker *worker = context;
+
+	tcp_prefetch(worker->tcp, flow, step);
+}
+
 /* Where the reply to a datagram from a netif goes. */
 struct datagram_return {
 	const struct net_path *path;
@@ -313,7 +328,12 @@ void worker_destroy(struct worker *worker)
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
                       uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us)
 {
-	struct net_user user = {segment, net_datagram, segment_error, worker};
+	struct net_user user = {.segment = segment,
+	                        .datagram = net_datagram,
+	                        .error = segment_error,
+	                        .foresee = segment_foresee,
+	                        .prefetch = segment_prefetch,
+	                        .context = worker};
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
 
 	struct net *net = &worker->nets[worker->net_count++];

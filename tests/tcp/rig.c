@@ -213,7 +213,8 @@ static void addresses_set(struct rig *rig)
 struct rig *rig_create(const struct rig_options *options)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	struct net_user net_user = {segment_in, datagram_in, error_in, rig};
+	struct net_user net_user = {
+	    .segment = segment_in, .datagram = datagram_in, .error = error_in, .context = rig};
 	struct net_options net_options = {.port = &rig->port};
 	struct stream_user user = rig_stream_user;
 	struct memory memory = {.bytes = memory_netif_bytes(options->frame_count) +

@@ -62,7 +62,8 @@ static struct rig *rig_new(bool probe)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct memory memory = {.bytes = memory_netif_bytes(64)};
-	struct net_user user = {segment, datagram, segment_error, rig};
+	struct net_user user = {
+	    .segment = segment, .datagram = datagram, .error = segment_error, .context = rig};
 	struct net_options options = {.port = &rig->port, .probe = probe, .random_seed = 1};
 
 	rig->region = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
