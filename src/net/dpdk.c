@@ -342,8 +342,7 @@ static void describe_kind(const struct dpdk *dpdk, const struct dpdk_port *port,
 		snprintf(text, text_bytes, "memif server, ids 0 to %u", port->worker_count - 1);
 		return;
 	}
-	if (port->has_device)
-		(void)rte_eth_dev_info_get(port->device, &info);
+	(void)rte_eth_dev_info_get(port->device, &info);
 	if (port->xdp != NULL)
 		mode =
 		    xdp_is_native(port->xdp) ? " native" : " generic (slow: its driver has no XDP)";
@@ -391,7 +390,7 @@ static bool port_is_up(const struct dpdk_port *port)
 		return interface_is_up(port->options->name);
 	if (port->memif != NULL)
 		return memif_is_up(port->memif);
-	return port->has_device && rte_eth_link_get_nowait(port->device, &link) == 0 &&
+	return rte_eth_link_get_nowait(port->device, &link) == 0 &&
 	       link.link_status == RTE_ETH_LINK_UP;
 }
 
@@ -412,8 +411,7 @@ void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_coun
 	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
 		const struct netif *netif = dpdk_netif(dpdk, port_index, worker);
 
-		if (netif != NULL)
-			drops += counter_read(&netif->transmit_drops);
+		drops += counter_read(&netif->transmit_drops);
 		if (port->netifs[worker] != NULL)
 			errors += counter_read(&port->netifs[worker]->chained_drops);
 	}

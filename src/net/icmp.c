@@ -40,7 +40,11 @@ static void echo_reply(struct net *net, const struct net_input *input, uint8_t p
 	struct packet packet;
 	uint8_t *icmp;
 
-	if (input->l4_length > net_path_l4_max(&input->path) || !icmp_take_token(net, now_us))
+	if (input->l4_length > net_path_l4_max(&input->path)) {
+		counter_add(&net->counters.icmp_ignored, 1);
+		return;
+	}
+	if (!icmp_take_token(net, now_us))
 		return;
 	icmp = net_packet_begin(&input->path, protocol, &packet);
 	if (icmp == NULL)
@@ -63,7 +67,9 @@ void icmp4_input(struct net *net, const struct net_input *input, uint64_t now_us
 		counter_add(&net->counters.icmp_bad, 1);
 		return;
 	}
-	if (input->l4[0] == ICMP4_ECHO_REQUEST && !net->kernel_answers)
+	if (net->kernel_answers)
+		counter_add(&net->counters.icmp_ignored, 1);
+	else if (input->l4[0] == ICMP4_ECHO_REQUEST)
 		echo_reply(net, input, IP_PROTOCOL_ICMP, ICMP4_ECHO_REPLY, now_us);
 	else if (!icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);
@@ -74,6 +80,9 @@ void icmp6_input(struct net *net, const struct net_frame *frame, const struct ne
 {
 	struct net_input unverified = *input;
 	struct net_address *ours = net_address_find(net, &input->path.local);
+	struct ip_address nobody = {0};
+	bool to_us = ours != NULL && ours->state == NET_ADDRESS_READY && !frame->multicast &&
+	             !ip_address_equal(&input->path.remote, &nobody);
 	uint8_t type;
 
 	unverified.checksum_known = false;
@@ -87,9 +96,9 @@ void icmp6_input(struct net *net, const struct net_frame *frame, const struct ne
 		counter_add(&net->counters.icmp_ignored, 1);
 	else if (type == ICMP6_SOLICITATION || type == ICMP6_ADVERTISEMENT)
 		nd_input(net, frame, input, hop_limit, now_us);
-	else if (type == ICMP6_ECHO_REQUEST && ours != NULL && ours->state == NET_ADDRESS_READY)
+	else if (type == ICMP6_ECHO_REQUEST && to_us)
 		echo_reply(net, input, IP_PROTOCOL_ICMP6, ICMP6_ECHO_REPLY, now_us);
-	else if (ours == NULL || !icmp_error_input(net, input, now_us))
+	else if (!to_us || !icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);
 }
 

@@ -33,10 +33,27 @@ static bool options_valid(const uint8_t *option, uint32_t length)
 	return true;
 }
 
-/* Not 0/8, loopback, a group, or reserved (RFC 1122 3.2.1.3). */
-static bool source_is_unicast(const uint8_t *source)
+/* The broadcast address of a network of ours. */
+static bool is_broadcast(const struct port_options *port, uint32_t source)
 {
-	return source[0] != 0 && source[0] != 127 && source[0] < 224;
+	for (uint32_t i = 0; i < port->address_count; i++) {
+		const struct ip_prefix *ours = &port->addresses[i];
+		uint32_t host_bits = 128u - ours->length;
+
+		if (ip_address_is_ip4(&ours->address) && host_bits >= 2 &&
+		    source ==
+		        (load_be32(ours->address.bytes + 12) | (uint32_t)((1ull << host_bits) - 1)))
+			return true;
+	}
+	return false;
+}
+
+/* Not 0/8, loopback, a group, reserved, or a broadcast (RFC 1122 3.2.1.3). */
+static bool source_is_unicast(const struct port_options *port, const uint8_t *source)
+{
+	if (source[0] == 0 || source[0] == 127 || source[0] >= 224)
+		return false;
+	return (source[3] & 1) == 0 || !is_broadcast(port, load_be32(source));
 }
 
 void ip4_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
@@ -60,7 +77,7 @@ void ip4_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
 	}
 	if (!options_valid(ip + 20, header_bytes - 20))
 		goto bad_header;
-	if (!source_is_unicast(ip + 12)) {
+	if (!source_is_unicast(net->port, ip + 12)) {
 		counter_add(&net->counters.ip_bad_source, 1);
 		return;
 	}

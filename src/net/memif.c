@@ -22,6 +22,7 @@
 
 /* Clients that are connecting, besides those that have a link. */
 #define CLIENT_SPARE_COUNT 4
+#define ACCEPT_PAUSE_NS    100000000 /* without a descriptor to be had */
 #define CONNECT_TIMEOUT_US 5000000
 #define TICK_MS            20
 #define DESCRIPTOR_MAX     (CMSG_SPACE(sizeof(int)) / sizeof(int)) /* with one message */
@@ -137,8 +138,12 @@ static void client_accept(struct memif *memif)
 	int fd = accept4(memif->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client = NULL;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* the client goes on waiting, so poll() would return at once again and again */
+		if (errno == EMFILE || errno == ENFILE)
+			nanosleep(&(struct timespec){.tv_nsec = ACCEPT_PAUSE_NS}, NULL);
 		return;
+	}
 	for (uint32_t i = 0; i < memif->client_count && client == NULL; i++)
 		if (memif->clients[i].fd < 0)
 			client = &memif->clients[i];

@@ -125,6 +125,24 @@ static void solicitation_input(struct net *net, const struct net_input *input,
 	counter_add(&net->counters.nd_replies_sent, 1);
 }
 
+/* RFC 4861 7.1.1: to the target itself or to its group; duplicate address detection to the group.
+ */
+static bool solicitation_is_for(const struct ip_address *target, const struct net_input *input)
+{
+	struct ip_address group = solicited_node(target);
+
+	if (ip_address_equal(&input->path.local, &group))
+		return true;
+	return ip_address_equal(&input->path.local, target) &&
+	       !ip_address_equal(&input->path.remote, &unspecified);
+}
+
+/* RFC 4861 7.1.2: nobody has solicited what goes to a group. */
+static bool advertisement_is_odd(const uint8_t *nd, const struct net_input *input)
+{
+	return input->path.local.bytes[0] == 0xff && (load_be32(nd + 4) & ND_FLAG_SOLICITED) != 0;
+}
+
 void nd_input(struct net *net, const struct net_frame *frame, const struct net_input *input,
               uint8_t hop_limit, uint64_t now_us)
 {
@@ -145,6 +163,10 @@ void nd_input(struct net *net, const struct net_frame *frame, const struct net_i
 	if (memcmp(frame->source_mac, net->netif->mac, 6) == 0)
 		return; /* our own, looped back */
 	target = ip_address_from_ip6(nd + 8);
+	if (solicitation ? !solicitation_is_for(&target, input) : advertisement_is_odd(nd, input)) {
+		counter_add(&net->counters.nd_bad, 1);
+		return;
+	}
 	ours = net_address_find(net, &target);
 	if (ours == NULL)
 		return;

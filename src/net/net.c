@@ -6,7 +6,8 @@
 /* What one turn takes from a netif, by bursts, before it sends. A turn that sends through a slow
  * device (a system call and the peer's receive path for each frame of a veth) is long: with one
  * burst of 32 a turn, 8 % of a thousand clients' frames were lost to a full receive ring. */
-#define PREFETCH_COUNT_MIN 4 /* frames: with fewer there is nothing to overlap */
+#define IP6_NO_NEXT_HEADER 59 /* RFC 8200 4.7 */
+#define PREFETCH_COUNT_MIN 4  /* frames: with fewer there is nothing to overlap */
 #define NET_POLL_FRAMES    (8 * NETIF_BURST_MAX)
 
 #define IP_TTL               64
@@ -216,31 +217,15 @@ void net_deliver(struct net *net, const struct net_input *input, uint8_t protoco
 	case IP_PROTOCOL_UDP: udp_input(net, input, packet, now_us); return;
 	default:
 		counter_add(&net->counters.ip_unknown_protocol, 1);
-		icmp_send_unreachable(net, &input->path, packet, true, now_us);
+		if (protocol != IP6_NO_NEXT_HEADER)
+			icmp_send_unreachable(net, &input->path, packet, true, now_us);
 	}
-}
-
-/* The broadcast address of a network of ours: nobody is called that (RFC 1122 3.2.1.3). */
-static bool is_broadcast(const struct port_options *port, const struct ip_address *source)
-{
-	for (uint32_t i = 0; ip_address_is_ip4(source) && i < port->address_count; i++) {
-		const struct ip_prefix *ours = &port->addresses[i];
-		uint32_t host_mask = (uint32_t)((1ull << (128 - ours->length)) - 1);
-
-		if (ip_address_is_ip4(&ours->address) && ours->length <= 126 &&
-		    load_be32(source->bytes + 12) ==
-		        (load_be32(ours->address.bytes + 12) | host_mask))
-			return true;
-	}
-	return false;
 }
 
 bool net_allows(const struct net *net, const struct ip_address *source)
 {
 	const struct port_options *port = net->port;
 
-	if (is_broadcast(port, source))
-		return false;
 	if (port->allow_any)
 		return true;
 	for (uint32_t i = 0; i < port->allow_count; i++)

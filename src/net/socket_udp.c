@@ -66,9 +66,9 @@ static void flush(struct socket_udp *udp)
 		if (n > 0) {
 			counter_add(&udp->counters->udp_sent, (uint64_t)n);
 			sent += (uint32_t)n;
-		} else if (n < 0 && errno == EINTR) {
+		} else if (errno == EINTR) {
 			continue;
-		} else if (n < 0 && errno != EAGAIN && errno != ENOBUFS) {
+		} else if (errno != EAGAIN && errno != ENOBUFS) {
 			/* This one's destination is at fault: the others have their own. */
 			counter_add(&udp->counters->udp_send_drops, 1);
 			sent++;

@@ -17,6 +17,14 @@ void udp_input(struct net *net, const struct net_input *input, struct slice pack
 	udp_bytes = load_be16(udp + 4);
 	if (udp_bytes < UDP_HEADER_BYTES || udp_bytes > input->l4_length)
 		goto bad_length;
+	/* IPv4 lets a sender leave the checksum out; IPv6 does not */
+	no_checksum = load_be16(udp + UDP_CHECKSUM_OFFSET) == 0;
+	datagram.l4_length = udp_bytes;
+	if (no_checksum ? !ip_address_is_ip4(&input->path.local)
+	                : !net_input_checksum_ok(&datagram, IP_PROTOCOL_UDP)) {
+		counter_add(&net->counters.udp_bad_checksum, 1);
+		return;
+	}
 	if (net->port->udp_port == 0 || load_be16(udp + 2) != net->port->udp_port) {
 		counter_add(&net->counters.udp_no_port, 1);
 		icmp_send_unreachable(net, &input->path, packet, false, now_us);
@@ -24,14 +32,6 @@ void udp_input(struct net *net, const struct net_input *input, struct slice pack
 	}
 	if (!net_allows(net, &input->path.remote)) {
 		counter_add(&net->counters.udp_not_allowed, 1);
-		return;
-	}
-	/* IPv4 lets a sender leave the checksum out; IPv6 does not */
-	no_checksum = load_be16(udp + UDP_CHECKSUM_OFFSET) == 0;
-	datagram.l4_length = udp_bytes;
-	if (no_checksum ? !ip_address_is_ip4(&input->path.local)
-	                : !net_input_checksum_ok(&datagram, IP_PROTOCOL_UDP)) {
-		counter_add(&net->counters.udp_bad_checksum, 1);
 		return;
 	}
 	net->user.datagram(net->user.context, &datagram, load_be16(udp),
