@@ -15,7 +15,6 @@ static struct bytes run(const uint8_t *data, size_t size, struct random *random)
 {
 	struct rig_options options = {.block_count = 128,
 	                              .line_buffer_count = 1,
-	                              .session_count_max = 1,
 	                              .output_bytes_max = 512,
 	                              .value_bytes_max = 1024,
 	                              .memory_bytes = 1};

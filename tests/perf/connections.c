@@ -62,7 +62,7 @@ struct world {
 	uint64_t now_us;
 };
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
 	fprintf(stderr, "connections: %s\n", what);
 	exit(1);
