@@ -79,6 +79,12 @@ uint64_t tcp_foresee(struct tcp *tcp, const struct net_path *path, uint16_t loca
 	return tuple.hash;
 }
 
+static void prefetch_lines(const void *memory, uint32_t count)
+{
+	for (uint32_t i = 0; memory != NULL && i < count; i++)
+		__builtin_prefetch((const uint8_t *)memory + i * CACHE_LINE_BYTES, 1);
+}
+
 /* The first connection in the bucket nearly always is the one. */
 void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step)
 {
@@ -87,20 +93,15 @@ void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step)
 	if (connection == NULL)
 		return;
 	if (step == 0) {
-		for (size_t at = 0; at < offsetof(struct tcp_connection, fin_sequence);
-		     at += CACHE_LINE_BYTES)
-			__builtin_prefetch((const uint8_t *)connection + at, 1);
+		prefetch_lines(connection,
+		               offsetof(struct tcp_connection, fin_sequence) / CACHE_LINE_BYTES +
+		                   1);
 		return;
 	}
-	__builtin_prefetch(connection->flight.few, 1);
+	prefetch_lines(connection->flight.few, 1);
 	/* the block that waits for its acknowledgement, and will then take the next reply */
-	for (uint32_t line = 0; line < 3; line++)
-		__builtin_prefetch(
-		    (const uint8_t *)connection->stream.out.first + line * CACHE_LINE_BYTES, 1);
-	if (connection->stream.user != NULL) {
-		__builtin_prefetch(connection->stream.user, 1);
-		__builtin_prefetch((const uint8_t *)connection->stream.user + CACHE_LINE_BYTES, 1);
-	}
+	prefetch_lines(connection->stream.out.first, 3);
+	prefetch_lines(connection->stream.user, 2);
 }
 
 struct tcp_connection *table_find(struct tcp *tcp, const struct tuple *tuple)
