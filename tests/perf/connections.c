@@ -60,6 +60,7 @@ struct world {
 	struct answer replies[4 * BURST];
 	uint32_t reply_count;
 	uint64_t now_us;
+	struct memory memory;
 };
 
 static _Noreturn void fail(const char *what)
@@ -163,7 +164,16 @@ static struct world *world_create(uint32_t peer_count, uint32_t active_count, bo
 	worker_add_netif(world->worker, &world->netif.netif, &world->port, 0, false, 1,
 	                 world->now_us);
 	world->published = worker_published(world->worker);
+	world->memory = memory;
 	return world;
+}
+
+static void world_free(struct world *world)
+{
+	worker_destroy(world->worker);
+	munmap(world->memory.base, world->memory.bytes);
+	free(world->peers);
+	free(world);
 }
 
 static void say(struct world *world, uint32_t index, uint8_t flags, const char *text)
@@ -305,6 +315,7 @@ int main(int argc, char **argv)
 	handshakes(counted_world, few, connections);
 	printf("%u connections: %llu bytes each while idle\n", connections,
 	       (unsigned long long)((resident_bytes() - before_bytes) / (connections - few)));
+	world_free(counted_world);
 	handshakes(many_world, 0, connections);
 	handshakes(few_world, 0, few);
 	populate(many_world);
@@ -322,5 +333,7 @@ int main(int argc, char **argv)
 	printf("%u active of %u: %.0f ns a request, %.0f requests/s\n", active, connections,
 	       many_ns[rounds / 2], 1e9 / many_ns[rounds / 2]);
 	printf("rate: %.2f of that with %u\n", few_ns[rounds / 2] / many_ns[rounds / 2], few);
+	world_free(many_world);
+	world_free(few_world);
 	return 0;
 }
