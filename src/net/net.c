@@ -191,7 +191,7 @@ static void frame_input(struct net *net, const struct packet *packet, uint64_t f
 uint32_t net_poll(struct net *net, uint64_t now_us)
 {
 	struct packet burst[NETIF_BURST_MAX];
-	uint64_t flows[NETIF_BURST_MAX] = {0};
+	uint64_t flows[NETIF_BURST_MAX];
 	uint32_t polled = 0;
 	uint32_t count;
 
@@ -200,6 +200,8 @@ uint32_t net_poll(struct net *net, uint64_t now_us)
 		count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
 		if (count >= PREFETCH_COUNT_MIN && net->user.foresee != NULL)
 			burst_prefetch(net, burst, count, flows);
+		else
+			memset(flows, 0, count * sizeof(flows[0]));
 		for (uint32_t i = 0; i < count; i++)
 			frame_input(net, &burst[i], flows[i], now_us);
 		net->netif->ops->release(net->netif, burst, count);

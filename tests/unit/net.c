@@ -23,6 +23,9 @@ struct rig {
 	uint16_t sent_length[SENT_MAX];
 	uint32_t sent_count;
 	uint32_t segments;
+	uint32_t foreseen; /* segments */
+	uint32_t known;    /* segments that came with their flow */
+	uint32_t prefetches;
 	uint32_t datagrams;
 	struct slice datagram; /* of the last one: only its length may be used later */
 	uint64_t now_us;
@@ -43,6 +46,27 @@ static void segment(void *context, const struct net_input *input, uint64_t now_u
 	struct rig *rig = context;
 
 	rig->segments++;
+	rig->known += input->flow != 0;
+	CU_ASSERT_TRUE(input->flow == 0 || input->flow == load_be16(input->l4));
+}
+
+/* A flow is its client's port. */
+static uint64_t foresee(void *context, const struct net_path *path, uint16_t local_port,
+                        uint16_t remote_port)
+{
+	struct rig *rig = context;
+
+	CU_ASSERT_EQUAL(local_port, 11211);
+	rig->foreseen++;
+	return remote_port;
+}
+
+static void prefetch(void *context, uint64_t flow, uint32_t step)
+{
+	struct rig *rig = context;
+
+	CU_ASSERT_TRUE(flow != 0 && step < 2);
+	rig->prefetches++;
 }
 
 static void datagram(void *context, const struct net_input *input, uint16_t source_port,
@@ -62,8 +86,12 @@ static struct rig *rig_new(bool probe)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct memory memory = {.bytes = memory_netif_bytes(64)};
-	struct net_user user = {
-	    .segment = segment, .datagram = datagram, .error = segment_error, .context = rig};
+	struct net_user user = {.segment = segment,
+	                        .datagram = datagram,
+	                        .error = segment_error,
+	                        .foresee = foresee,
+	                        .prefetch = prefetch,
+	                        .context = rig};
 	struct net_options options = {.port = &rig->port, .probe = probe, .random_seed = 1};
 
 	rig->region = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
@@ -277,6 +305,43 @@ static void test_echo_is_answered_within_the_rate(void)
 static uint32_t build_datagram(uint8_t *frame, const struct frame_path *path, uint16_t port)
 {
 	return frame_build_udp(frame, path, 5000, port, SLICE_LITERAL("0123456789"));
+}
+
+static uint32_t build_segment(uint8_t *frame, const struct frame_path *path, uint16_t source_port)
+{
+	uint8_t *tcp = frame_begin(frame, path, FRAME_PROTOCOL_TCP);
+
+	memset(tcp, 0, 20);
+	store_be16(tcp, source_port);
+	store_be16(tcp + 2, 11211);
+	tcp[12] = 0x50;
+	return frame_finish(frame, path, FRAME_PROTOCOL_TCP, 20);
+}
+
+/* Two full bursts and a small one in the same turn: what was foreseen for one is not taken for
+ * another. */
+static void test_each_segment_comes_with_its_own_flow_or_none(void)
+{
+	struct rig *rig = rig_new(false);
+	struct frame_path paths[] = {path4(), path6()};
+	uint8_t frame[256];
+
+	for (uint16_t i = 0; i < 2 * NETIF_BURST_MAX - 1; i++) {
+		uint32_t length = build_segment(frame, &paths[i % 2], (uint16_t)(1000 + i));
+
+		/* what is nothing usual, among the others: no flow */
+		if (i % 7 == 3)
+			length = build_datagram(frame, &paths[i % 2], 11211);
+		CU_ASSERT_TRUE(memory_netif_inject(&rig->netif, frame, (uint16_t)length));
+		if (i == NETIF_BURST_MAX + 1)
+			net_poll(&rig->net, rig->now_us);
+	}
+	net_poll(&rig->net, rig->now_us);
+	CU_ASSERT_EQUAL(rig->segments + rig->datagrams, 2 * NETIF_BURST_MAX - 1);
+	CU_ASSERT_EQUAL(rig->known, rig->foreseen);
+	CU_ASSERT_EQUAL(rig->prefetches, 2 * rig->foreseen);
+	CU_ASSERT_EQUAL(rig->segments - rig->known, 2); /* those of the burst of two */
+	rig_free(rig);
 }
 
 static void test_datagrams_reach_their_port_and_no_other(void)
@@ -496,6 +561,8 @@ static const struct unit_case cases[] = {
     {"an address of ours is defended, not fought for",
      test_ready_address_is_defended_once_in_ten_seconds},
     {"echo is answered within the rate limit", test_echo_is_answered_within_the_rate},
+    {"each segment comes with its own flow, or none",
+     test_each_segment_comes_with_its_own_flow_or_none},
     {"datagrams reach their port from allowed sources only",
      test_datagrams_reach_their_port_and_no_other},
     {"every flipped bit of a datagram is noticed", test_every_flipped_bit_of_a_datagram_is_noticed},
