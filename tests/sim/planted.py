@@ -132,6 +132,13 @@ connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY * 2);
     ("stale read", "incr writes a copy that no reader sees", "src/shard/delta.c",
      "store_publish(shard->store, &reservation, place);",
      "store_abandon(shard->store, &reservation);"),
+    ("prefetch", "a small burst behind a full one takes its flows", "src/net/net.c",
+     """\
+			memset(flows, 0, count * sizeof(flows[0]));
+""",
+     """\
+			memset(flows, 0, 0);
+"""),
     ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
      "return (int32_t)(a - b) > 0;",
      "return a > b;"),

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define START_US       1000000ull
-#define HEAL_AFTER_US  120000000ull /* then the wire does no more harm … */
-#define STALL_AFTER_US 900000000ull /* … and by then all must be done */
-#define QUIET_US       400000000ull /* all timers have run out after this long */
-#define QUIET_STEP_US  50000ull
-#define FRAME_COUNT    256
-#define CHECK_EVERY    64 /* turns */
+#define START_US        1000000ull
+#define HEAL_AFTER_US   120000000ull /* then the wire does no more harm … */
+#define STALL_AFTER_US  900000000ull /* … and by then all must be done */
+#define QUIET_US        400000000ull /* all timers have run out after this long */
+#define QUIET_STEP_US   50000ull
+#define MACHINE_STOP_US 20000
+#define FRAME_COUNT     256
+#define CHECK_EVERY     64 /* turns */
 
 static const uint8_t server_mac[6] = {2, 0, 0, 0, 0, 1};
 
@@ -74,9 +75,9 @@ static struct worker_options worker_choose(struct sim *sim)
 	    max_u64(shard_memory_bytes_min(value_bytes_max), small ? 0 : 24u << 20);
 	options.tcp.congestion = random_below(&sim->random, TCP_CONGESTION_COUNT);
 	options.tcp.connection_count_max = 256;
-	/* few: cookies, and lingers that are cut short */
-	options.tcp.half_open_count_max = 1u << random_below(&sim->random, 7);
-	options.tcp.linger_count_max = 1u << random_below(&sim->random, 7);
+	options.tcp.half_open_count_max = 1u << random_below(&sim->random, 7); /* few: cookies */
+	/* enough, as a client whose FIN comes after a linger was cut short is reset */
+	options.tcp.linger_count_max = 1024;
 	options.tcp.receive_window_bytes = 4096u << random_below(&sim->random, 7);
 	options.tcp.user_timeout_us = 600000000;
 	/* one draw a statement: within one, their order would be the compiler's choice */
@@ -119,6 +120,7 @@ static void server_create(struct sim *sim)
 	ASSERT(r == 0);
 	worker_add_netif(sim->worker, &sim->netif.netif, &sim->port, 0, true, 1, sim->now_us);
 	sim->published = worker_published(sim->worker);
+	sim->board.segment_bytes = counter_read(&sim->published.store->segment_bytes);
 }
 
 static void server_receive(struct sim *sim, const struct wire_frame *frame)
@@ -169,6 +171,9 @@ static bool step(struct sim *sim)
 	bool anyone = false;
 
 	sim->now_us = max_u64(sim->now_us + 1, next_us(sim));
+	/* nobody gets the processor for a while: then much comes at once */
+	if (sim->machine_stops && random_below(&sim->random, 20) == 0)
+		sim->now_us += random_below(&sim->random, MACHINE_STOP_US);
 	sim->wire.healed = sim->wire.healed || sim->now_us > START_US + HEAL_AFTER_US;
 	sim->netif.withheld_count =
 	    sim->packets_run_short && !sim->wire.healed && random_below(&sim->random, 10) == 0
@@ -226,12 +231,12 @@ static void check_quiet(struct sim *sim)
 static void say_plan(const struct sim *sim)
 {
 	printf("seed %llu: %u clients, loss %u duplicates %u damage %u ppm, delay %u+%u us, "
-	       "window %u, %s memory, %s packets\n",
+	       "window %u, %s memory, %s packets, the machine %s\n",
 	       (unsigned long long)sim->seed, sim->client_count, sim->wire.options.loss_ppm,
 	       sim->wire.options.duplicate_ppm, sim->wire.options.damage_ppm,
 	       sim->wire.options.delay_us, sim->wire.options.jitter_us, sim->board.value_bytes_max,
 	       sim->board.memory_is_short ? "little" : "enough",
-	       sim->packets_run_short ? "few" : "enough");
+	       sim->packets_run_short ? "few" : "enough", sim->machine_stops ? "stops" : "runs");
 }
 
 bool sim_run(struct sim *sim, uint64_t seed, bool verbose)
@@ -249,6 +254,7 @@ bool sim_run(struct sim *sim, uint64_t seed, bool verbose)
 	sim->connections_may_break = wire.loss_ppm >= 100000;
 	sim->client_count = 1 + (uint32_t)random_below(&sim->random, CLIENT_COUNT_MAX);
 	sim->packets_run_short = random_below(&sim->random, 4) == 0;
+	sim->machine_stops = random_below(&sim->random, 2) == 0;
 	server_create(sim);
 	for (uint32_t i = 0; i < sim->client_count; i++)
 		client_create(&sim->clients[i], sim, i);

@@ -60,6 +60,7 @@ struct sim {
 	struct stats_worker published;
 	void *memory;
 	bool packets_run_short;
+	bool machine_stops;         /* now and then, for some milliseconds */
 	bool connections_may_break; /* the wire is so bad that time-outs are legitimate */
 	uint64_t answered_count;
 	uint64_t retransmitted_count; /* by the server */

@@ -27,6 +27,7 @@ struct board {
 	bool flushes;         /* flush_all is said now and then */
 	bool keys_may_vanish; /* for either reason */
 	uint32_t value_bytes_max;
+	uint64_t segment_bytes;     /* a larger item is no number, as with memcached's chunks */
 	char failure[REASON_BYTES]; /* the first thing that was wrong; empty: nothing */
 };
 
