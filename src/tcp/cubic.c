@@ -39,7 +39,9 @@ static void reno_window_grow(struct tcp_connection *connection, uint32_t acked_b
 	struct cubic *cubic = &connection->cubic;
 	double alpha = cubic->reno_window >= cubic->window_prior ? 1 : ALPHA;
 
-	cubic->reno_window += (uint32_t)(alpha * connection->mss * acked_bytes / connection->cwnd);
+	/* rounded up: a large window would not grow at all by bytes that are cut off */
+	cubic->reno_window +=
+	    (uint32_t)ceil(alpha * connection->mss * acked_bytes / connection->cwnd);
 }
 
 static void cubic_acked(struct tcp_connection *connection, uint32_t acked_bytes, uint64_t now_us)

@@ -162,18 +162,18 @@ static void data_discard(struct tcp_connection *connection, uint32_t end)
 	connection_mark(connection);
 }
 
-/* RFC 9293 3.8.6.3: a full segment is acknowledged at the end of the burst, with all that came
- * beside it; the rest goes along with the reply, or within 40 ms. */
+/* RFC 9293 3.8.6.3: a full segment, or two of them in smaller pieces, is acknowledged at the end of
+ * the burst, with all that came beside it; the rest goes along with the reply, or within 40 ms. */
 static void ack_soon(struct tcp_connection *connection, uint32_t length)
 {
 	connection->peer_mss = (uint16_t)max_u32(connection->peer_mss, length);
-	if (length == connection->peer_mss && length >= TCP_MSS_MIN - TCP_TIMESTAMP_BYTES) {
+	if ((length == connection->peer_mss && length >= TCP_MSS_MIN - TCP_TIMESTAMP_BYTES) ||
+	    connection->rcv_nxt - connection->last_ack_sent >=
+	        2 * max_u32(connection->peer_mss, TCP_MSS_MIN))
 		connection->ack_now = true;
-		connection_mark(connection);
-	} else {
+	else
 		connection->ack_later = true;
-		connection_mark(connection);
-	}
+	connection_mark(connection);
 }
 
 /* The next acknowledgement tells the sender that this has come twice (RFC 2883 4). */
@@ -348,7 +348,8 @@ static void reset_input(struct tcp_connection *connection, const struct tcp_segm
 	if (segment->seq == connection->rcv_nxt) {
 		counter_add(&counters->resets_received, 1);
 		connection_end(connection);
-	} else if (in_window(connection, segment)) { /* RFC 5961 3.2 */
+	} else if (segment->seq - connection->rcv_nxt <
+	           connection->rcv_adv - connection->rcv_nxt) { /* RFC 5961 3.2 */
 		output_challenge_ack(connection, now_us);
 	} else {
 		counter_add(&counters->out_of_window, 1);

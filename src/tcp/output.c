@@ -27,7 +27,8 @@ uint32_t output_receive_cap(const struct tcp *tcp)
 /* The right edge is only ever moved forward, and not by dribbles (RFC 9293 3.8.6.2.2). */
 uint32_t output_receive_window(const struct tcp_connection *connection)
 {
-	uint32_t cap = output_receive_cap(connection->tcp);
+	uint32_t cap = min_u32(output_receive_cap(connection->tcp),
+	                       (uint32_t)UINT16_MAX << connection->receive_shift);
 	uint32_t pending = connection->rcv_nxt - connection->read_nxt;
 	uint32_t window = pending < cap ? cap - pending : 0;
 	uint32_t offered = seq_after(connection->rcv_adv, connection->rcv_nxt)
