@@ -80,6 +80,27 @@ static void test_an_unknown_protocol_is_told(void)
 	rig_free(rig);
 }
 
+/* RFC 8200 4.7: 59 says that nothing follows, which is no protocol to be told of. */
+static void test_no_next_header_is_no_unknown_protocol(void)
+{
+	struct rig *rig = rig_new();
+	struct frame_path path = path6();
+	uint8_t frame[256];
+	uint32_t length = build_datagram(frame, &path, SERVED_PORT);
+
+	frame[IP_AT + 6] = 59;
+	rig_receive(rig, frame, length);
+	CU_ASSERT_EQUAL(COUNT(rig, ip_unknown_protocol), 1);
+	/* behind an extension header as well */
+	frame[IP_AT + 6] = 60;
+	memcpy(l4_of(frame, &path), (uint8_t[8]){59, 0, 1, 4}, 8); /* PadN */
+	rig_receive(rig, frame, length);
+	CU_ASSERT_EQUAL(COUNT(rig, ip_unknown_protocol), 2);
+	CU_ASSERT_EQUAL(rig->sent_count, 0);
+	CU_ASSERT_EQUAL(COUNT(rig, icmp_errors_sent), 0);
+	rig_free(rig);
+}
+
 static void test_an_error_quotes_no_more_than_fits_any_path(void)
 {
 	struct rig *rig = rig_new();
@@ -152,9 +173,39 @@ static void test_an_echo_longer_than_the_mtu_is_not_answered(void)
 
 		rig_receive(rig, frame, build_echo(frame, &paths[i], l4_max + 1));
 		CU_ASSERT_EQUAL(rig->sent_count, i);
+		CU_ASSERT_EQUAL(COUNT(rig, icmp_ignored), i + 1);
 		rig_receive(rig, frame, build_echo(frame, &paths[i], l4_max));
 		CU_ASSERT_EQUAL(rig->sent_count, i + 1);
 	}
+	rig_free(rig);
+}
+
+/* RFC 4443 4.2, 2.4 (e); RFC 1122 3.2.2.6: an answer to :: would go to nobody, one to a frame for
+ * all would have everybody answer at once. */
+static void test_an_echo_from_nobody_or_to_all_is_not_answered(void)
+{
+	struct rig *rig = rig_new();
+	struct frame_path nobody = path_from("::", "fd00:198::2");
+	struct frame_path all = path_from("198.18.0.255", "198.18.0.2");
+	struct frame_path paths[] = {path4(), path6()};
+	uint8_t frame[256];
+
+	rig_receive(rig, frame, build_echo(frame, &nobody, ECHO_BYTES));
+	CU_ASSERT_EQUAL(COUNT(rig, icmp_ignored), 1);
+	rig_receive(rig, frame, build_echo(frame, &all, ECHO_BYTES));
+	CU_ASSERT_EQUAL(COUNT(rig, ip_bad_source), 1);
+	for (int i = 0; i < 2; i++) {
+		memset(paths[i].remote_mac, 0xff, 6);
+		rig_receive(rig, frame, build_echo(frame, &paths[i], ECHO_BYTES));
+	}
+	CU_ASSERT_EQUAL(COUNT(rig, ip_not_ours), 1);
+	CU_ASSERT_EQUAL(COUNT(rig, icmp_ignored), 2);
+	CU_ASSERT_EQUAL(rig->sent_count, 0);
+	CU_ASSERT_EQUAL(COUNT(rig, icmp_echo_replies_sent), 0);
+	/* the same from somebody to us alone */
+	memcpy(paths[1].remote_mac, our_mac, 6);
+	rig_receive(rig, frame, build_echo(frame, &paths[1], ECHO_BYTES));
+	CU_ASSERT_EQUAL(rig->sent_count, 1);
 	rig_free(rig);
 }
 
@@ -295,20 +346,43 @@ static void test_an_error_that_quotes_nothing_of_ours_is_ignored(void)
 	rig_free(rig);
 }
 
+/* On xdp ports the kernel has them, and tells us nothing: one that gets through is not for us. */
+static void test_where_the_kernel_answers_errors_are_ignored(void)
+{
+	struct rig *rig = rig_new(.kind = PORT_XDP);
+	struct frame_path paths[] = {path4(), path6()};
+	uint8_t frame[256];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		rig_receive(
+		    rig, frame,
+		    build_error(frame, &paths[i], i == 0 ? 3 : 2, i == 0 ? 4 : 0, 1400, 1500));
+		CU_ASSERT_EQUAL(COUNT(rig, icmp_ignored), i + 1);
+	}
+	CU_ASSERT_EQUAL(rig->errors, 0);
+	CU_ASSERT_EQUAL(COUNT(rig, icmp_errors_received), 0);
+	rig_free(rig);
+}
+
 static const struct unit_case cases[] = {
     {"damaged ICMP is dropped", test_damaged_icmp_is_dropped},
     {"what asks nothing of a server is ignored", test_what_asks_nothing_of_a_server_is_ignored},
     {"an unknown protocol is told", test_an_unknown_protocol_is_told},
+    {"no next header is no unknown protocol", test_no_next_header_is_no_unknown_protocol},
     {"an error quotes no more than fits any path", test_an_error_quotes_no_more_than_fits_any_path},
     {"errors and echoes share one rate", test_errors_and_echoes_share_one_rate},
     {"without memory nothing is sent", test_without_memory_nothing_is_sent},
     {"an echo longer than the MTU is not answered",
      test_an_echo_longer_than_the_mtu_is_not_answered},
+    {"an echo from nobody, or to all, is not answered",
+     test_an_echo_from_nobody_or_to_all_is_not_answered},
     {"an error about a segment of ours is passed on",
      test_an_error_about_a_segment_of_ours_is_passed_on},
     {"an old router means the next plateau", test_an_old_router_means_the_next_plateau},
     {"an error that quotes nothing of ours is ignored",
      test_an_error_that_quotes_nothing_of_ours_is_ignored},
+    {"where the kernel answers, errors are ignored",
+     test_where_the_kernel_answers_errors_are_ignored},
 };
 
 int main(void)

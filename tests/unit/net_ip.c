@@ -259,6 +259,28 @@ static void test_udp_lengths_and_sums_are_checked(void)
 	rig_free(rig);
 }
 
+/* RFC 1122 4.1.3.4: dropped silently, whatever port the damage has left in it. */
+static void test_a_damaged_datagram_draws_no_answer(void)
+{
+	struct rig *rig = rig_new();
+	struct frame_path paths[] = {path4(), path6()};
+	uint8_t frame[256];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t length = build_datagram(frame, &paths[i], SERVED_PORT + 1);
+
+		frame[length - 1] ^= 1;
+		rig_receive(rig, frame, length);
+		CU_ASSERT_EQUAL(COUNT(rig, udp_bad_checksum), i + 1);
+		CU_ASSERT_EQUAL(COUNT(rig, udp_no_port), i);
+		CU_ASSERT_EQUAL(rig->sent_count, i);
+		frame[length - 1] ^= 1; /* whole it does */
+		rig_receive(rig, frame, length);
+		CU_ASSERT_EQUAL(rig->sent_count, i + 1);
+	}
+	rig_free(rig);
+}
+
 /* What follows the datagram within its packet is not of it. */
 static void test_a_datagram_ends_where_it_says(void)
 {
@@ -323,6 +345,52 @@ static void test_a_broadcast_address_is_no_client(void)
 	rig->port.addresses[0].length = 96 + 30;
 	rig_receive(rig, frame, build_datagram(frame, &pair, SERVED_PORT));
 	CU_ASSERT_EQUAL(COUNT(rig, ip_bad_source), 2);
+	rig_free(rig);
+}
+
+static uint32_t build_segment(uint8_t *frame, const struct frame_path *path)
+{
+	uint8_t *tcp = frame_begin(frame, path, FRAME_PROTOCOL_TCP);
+
+	memset(tcp, 0, 20);
+	store_be16(tcp + 2, SERVED_PORT);
+	tcp[12] = 5 << 4;
+	tcp[13] = 0x02; /* SYN */
+	return frame_finish(frame, path, FRAME_PROTOCOL_TCP, 20);
+}
+
+/* RFC 9293 3.9.2.3 MUST-57, MUST-63: dropped silently; in a frame to us alone, too. */
+static void test_segments_from_or_to_all_or_a_group_are_dropped(void)
+{
+	static const char *const pairs[][2] = {
+	    {"198.18.0.9", "255.255.255.255"}, {"198.18.0.9", "198.18.0.255"},
+	    {"198.18.0.9", "224.0.0.1"},       {"fd00:198::9", "ff02::1"},
+	    {"255.255.255.255", "198.18.0.2"}, {"198.18.0.255", "198.18.0.2"},
+	    {"224.0.0.1", "198.18.0.2"},       {"0.0.0.0", "198.18.0.2"},
+	    {"ff02::1", "fd00:198::2"},        {"::", "fd00:198::2"},
+	};
+	struct frame_path good[] = {path4(), path6()};
+	struct rig *rig = rig_new();
+	uint8_t frame[256];
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct frame_path path = path_from(pairs[i][0], pairs[i][1]);
+
+		rig_receive(rig, frame, build_segment(frame, &path));
+		memset(path.remote_mac, 0xff, 6);
+		rig_receive(rig, frame, build_segment(frame, &path));
+	}
+	for (int i = 0; i < 2; i++) {
+		memset(good[i].remote_mac, 0xff, 6);
+		rig_receive(rig, frame, build_segment(frame, &good[i]));
+	}
+	CU_ASSERT_EQUAL(COUNT(rig, ip_not_ours), 2 * 4 + 2);
+	CU_ASSERT_EQUAL(COUNT(rig, ip_bad_source), 2 * 6);
+	CU_ASSERT_EQUAL(rig->segments, 0);
+	CU_ASSERT_EQUAL(rig->sent_count, 0);
+	memcpy(good[0].remote_mac, our_mac, 6);
+	rig_receive(rig, frame, build_segment(frame, &good[0]));
+	CU_ASSERT_EQUAL(rig->segments, 1);
 	rig_free(rig);
 }
 
@@ -461,10 +529,13 @@ static const struct unit_case cases[] = {
     {"IPv6 extension headers come in order and in bounds",
      test_ip6_extension_headers_come_in_order_and_in_bounds},
     {"UDP lengths and sums are checked", test_udp_lengths_and_sums_are_checked},
+    {"a damaged datagram draws no answer", test_a_damaged_datagram_draws_no_answer},
     {"a datagram ends where it says", test_a_datagram_ends_where_it_says},
     {"without a UDP port nobody serves datagrams", test_without_a_udp_port_nobody_serves_datagrams},
     {"the allow list goes by the bit", test_the_allow_list_goes_by_the_bit},
     {"a broadcast address is no client", test_a_broadcast_address_is_no_client},
+    {"segments from or to all, or a group, are dropped",
+     test_segments_from_or_to_all_or_a_group_are_dropped},
     {"a UDP checksum of zero is sent as ones", test_a_udp_checksum_of_zero_is_sent_as_ones},
     {"what the device sums is left to it", test_what_the_device_sums_is_left_to_it},
     {"a turn takes several bursts", test_a_turn_takes_several_bursts_but_not_all_there_is},

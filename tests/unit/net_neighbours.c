@@ -201,6 +201,36 @@ static void test_malformed_neighbour_discovery_is_dropped(void)
 	rig_free(rig);
 }
 
+/* RFC 4861 7.1.1: to the target's group or to the target itself; who has no address yet asks the
+ * group (RFC 4862 5.4.2). RFC 4861 7.1.2: what goes to a group nobody has solicited. */
+static void test_neighbour_discovery_to_the_wrong_address_is_dropped(void)
+{
+	static const uint8_t source[OPTION_BYTES] = {OPTION_SOURCE, 1, 2, 0, 0, 0, 0, 9};
+	static const uint8_t target[OPTION_BYTES] = {OPTION_TARGET, 1, 2, 0, 0, 0, 0, 9};
+	static const uint8_t group_mac[6] = {0x33, 0x33, 0xff, 0, 0, 3};
+	struct frame_path other = path_from("fd00:198::9", "ff02::1:ff00:3");
+	struct frame_path all = path_from("fd00:198::9", "ff02::1");
+	struct frame_path nobody = path_from("::", "fd00:198::2");
+	struct rig *rig = rig_new();
+	uint8_t frame[128];
+
+	memcpy(other.remote_mac, group_mac, 6);
+	rig_receive(rig, frame, build_nd(frame, &other, SOLICITATION, "fd00:198::2", source, 8));
+	CU_ASSERT_EQUAL(COUNT(rig, nd_bad), 1);
+	memcpy(all.remote_mac, (uint8_t[]){0x33, 0x33, 0, 0, 0, 1}, 6);
+	rig_receive(rig, frame, build_nd(frame, &all, SOLICITATION, "fd00:198::2", source, 8));
+	CU_ASSERT_EQUAL(COUNT(rig, nd_bad), 2);
+	rig_receive(rig, frame, build_nd(frame, &nobody, SOLICITATION, "fd00:198::2", nothing, 0));
+	CU_ASSERT_EQUAL(COUNT(rig, nd_bad), 3);
+	build_nd(frame, &all, ADVERTISEMENT, "fd00:198::2", target, 8);
+	l4_of(frame, &all)[4] = 0x40; /* solicited */
+	rig_receive(rig, frame, build_icmp(frame, &all, ADVERTISEMENT, 0, MESSAGE_BYTES + 8));
+	CU_ASSERT_EQUAL(COUNT(rig, nd_bad), 4);
+	CU_ASSERT_EQUAL(COUNT(rig, address_conflicts), 0);
+	CU_ASSERT_EQUAL(rig->sent_count, 0);
+	rig_free(rig);
+}
+
 /* Without the option the answer goes where the frame came from; what else is in there is skipped.
  */
 static void test_a_solicitation_need_not_name_its_sender(void)
@@ -301,6 +331,8 @@ static const struct unit_case cases[] = {
     {"an address given up is not served", test_an_address_given_up_is_not_served},
     {"without memory no answer goes out", test_without_memory_no_answer_goes_out},
     {"malformed neighbour discovery is dropped", test_malformed_neighbour_discovery_is_dropped},
+    {"neighbour discovery to the wrong address is dropped",
+     test_neighbour_discovery_to_the_wrong_address_is_dropped},
     {"a solicitation need not name its sender", test_a_solicitation_need_not_name_its_sender},
     {"who wants our address is told, before all", test_who_wants_our_address_is_told_before_all},
     {"an advertisement of our address is a conflict",
