@@ -10,6 +10,7 @@
 #define QUIET_US        400000000ull /* all timers have run out after this long */
 #define QUIET_STEP_US   50000ull
 #define MACHINE_STOP_US 20000
+#define TICKS_US        3000 /* of the server's timers */
 #define FRAME_COUNT     256
 #define CHECK_EVERY     64 /* turns */
 
@@ -136,10 +137,19 @@ static void check_watches(struct sim *sim)
 {
 	if (sim->wire.options.jitter_us > 0 || sim->packets_run_short)
 		return;
-	for (uint32_t i = 0; i < sim->client_count; i++)
-		if (sim->clients[i].watch.owes)
+	for (uint32_t i = 0; i < sim->client_count; i++) {
+		struct loss_watch *watch = &sim->clients[i].watch;
+		uint64_t patience_us =
+		    watch->sack ? 2ull * sim->wire.options.delay_us + TICKS_US : 0;
+
+		if (!watch->owes)
+			watch->owed_since_us = 0;
+		else if (watch->owed_since_us == 0)
+			watch->owed_since_us = sim->now_us;
+		if (watch->owes && sim->now_us - watch->owed_since_us >= patience_us)
 			board_fail(&sim->board,
 			           "client %u: three duplicate ACKs and no retransmission", i);
+	}
 }
 
 /* Hands over what has arrived; what finds the ring full waits for the next turn. */

@@ -46,8 +46,9 @@ uint64_t wire_next_us(const struct wire *wire);
 struct wire_frame *wire_receive(struct wire *wire, uint64_t now_us);
 
 /* What a capture at the server's port shows of one connection: the third duplicate ACK is answered
- * by a retransmission at once (RFC 5681 3.2). It counts no more of them than the server, on a wire
- * that keeps the order. Owner: the client. */
+ * by a retransmission at once (RFC 5681 3.2); with SACK the server may have seen the order change
+ * where an ACK was lost, and then waits for a round trip at most (RFC 8985 6.2 step 4). It counts
+ * no more of them than the server, on a wire that keeps the order. Owner: the client. */
 struct loss_watch {
 	uint16_t client_port;
 	bool sack;         /* agreed on: a duplicate ACK without one tells of no loss */
@@ -59,6 +60,7 @@ struct loss_watch {
 	uint32_t duplicates;
 	bool owes; /* a segment at owed_sequence */
 	uint32_t owed_sequence;
+	uint64_t owed_since_us; /* 0: since just now */
 };
 
 /* A frame that the server has sent, or has received. */
