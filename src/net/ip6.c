@@ -104,6 +104,11 @@ void ip6_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
 	case EXTENSIONS_BAD: goto bad_header;
 	case EXTENSIONS_FRAGMENT: counter_add(&net->counters.ip_fragments, 1); return;
 	}
+	/* a mapped IPv4 address would be taken for one */
+	if (memcmp(ip + 24, ip4_mapped_prefix, 12) == 0) {
+		counter_add(&net->counters.ip_not_ours, 1);
+		return;
+	}
 	if (!source_is_valid(ip + 8, protocol)) {
 		counter_add(&net->counters.ip_bad_source, 1);
 		return;

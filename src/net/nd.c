@@ -153,7 +153,7 @@ void nd_input(struct net *net, const struct net_frame *frame, const struct net_i
 	const uint8_t *mac;
 
 	if (hop_limit != ND_HOP_LIMIT || nd[1] != 0 || input->l4_length < ND_MESSAGE_BYTES ||
-	    nd[8] == 0xff ||
+	    nd[8] == 0xff || memcmp(nd + 8, ip4_mapped_prefix, 12) == 0 ||
 	    !options_read(nd + ND_MESSAGE_BYTES, input->l4_length - ND_MESSAGE_BYTES,
 	                  solicitation ? ND_OPTION_SOURCE_LINK : ND_OPTION_TARGET_LINK, &mac) ||
 	    (solicitation && mac != NULL && ip_address_equal(&input->path.remote, &unspecified))) {

@@ -78,7 +78,8 @@ static void cubic_acked(struct tcp_connection *connection, uint32_t acked_bytes,
 static void cubic_lost(struct tcp_connection *connection, uint64_t now_us)
 {
 	struct cubic *cubic = &connection->cubic;
-	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	/* limited transmit goes beyond cwnd, and does not count: RFC 6675 5 (4.2) */
+	uint32_t in_flight = min_u32(connection->snd_nxt - connection->snd_una, connection->cwnd);
 
 	connection->cubic_epoch_known = false;
 	cubic->window_prior = connection->cwnd;

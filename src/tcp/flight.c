@@ -158,6 +158,17 @@ static bool last_is_new(struct tcp_connection *connection)
 	return last->fate == RUN_SENT && !last->again;
 }
 
+/* The run that `at`, not the beginning of one, lies in. */
+static int run_at(struct tcp_connection *connection, uint32_t at)
+{
+	const struct run *runs = runs_of(connection);
+	int index = 0;
+
+	while (!seq_after(runs[index].end, at))
+		index++;
+	return index;
+}
+
 bool flight_takes(struct tcp_connection *connection)
 {
 	return connection->flight.run_count == 0 || last_is_new(connection) ||
@@ -189,9 +200,12 @@ void flight_sent_again(struct tcp_connection *connection, uint32_t seq, uint32_t
 	int first = cut(connection, seq, 0);
 	int end = first < 0 ? -1 : cut(connection, seq + length, 0);
 
-	/* What cannot be noted stays as it was: sent a second time later, if at all. */
-	if (end < 0)
+	/* No room: then all of the run counts as sent, and what was not is found out like any loss.
+	 * To leave it lost would be to send its beginning again and again. */
+	if (first < 0)
 		return;
+	if (end < 0)
+		end = run_at(connection, seq + length) + 1;
 	for (int i = first; i < end; i++) {
 		struct run *run = &runs_of(connection)[i];
 

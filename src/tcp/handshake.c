@@ -58,7 +58,7 @@ static void queue_append(struct tcp *tcp, struct half_open *half_open, uint64_t 
 	struct half_open_queue *queue = &tcp->half_opens.queues[index];
 
 	/* RFC 6298: a second, then twice as long each time */
-	half_open->due_ms = now_ms_from(now_us) + (TCP_RTO_INITIAL_MS << index);
+	half_open->due_ms = now_ms_from(now_us + 999) + (TCP_RTO_INITIAL_MS << index);
 	half_open->older = queue->newest;
 	half_open->newer = 0;
 	if (queue->newest != 0)
@@ -360,7 +360,7 @@ void half_open_input(struct tcp *tcp, struct half_open *half_open, const struct 
 		if (offset == 0) {
 			counter_add(&tcp->counters.resets_received, 1);
 			half_open_end(tcp, half_open);
-		} else if (acceptable) { /* RFC 5961 3.2 */
+		} else if (offset < agreed->window) { /* RFC 5961 3.2 */
 			half_open_challenge(tcp, half_open, tuple, now_us);
 		} else {
 			counter_add(&tcp->counters.out_of_window, 1);

@@ -130,7 +130,8 @@ static bool ack_input(struct tcp_connection *connection, const struct tcp_segmen
 	}
 	if (seq_before(segment->ack, connection->snd_una))
 		return true; /* old, reordered */
-	if (duplicate && connection->snd_wnd == 0) {
+	if (segment->ack == connection->snd_una && connection->snd_wnd == 0 &&
+	    connection->snd_una != connection->snd_nxt) {
 		/* alive, only closed; but we wait for ever only while somebody still uses it */
 		if (!connection->close) {
 			connection->progress_ms = now_ms_from(now_us);
@@ -236,9 +237,17 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	if (skipped > 0 && connection->sack_permitted)
 		duplicate_note(connection, segment->seq, connection->rcv_nxt);
 	length = min_u32(length, connection->rcv_adv - seq);
+	/* behind the FIN there is nothing */
+	if (connection->fin_received) {
+		if (!seq_before(seq, connection->fin_sequence))
+			return;
+		length = min_u32(length, connection->fin_sequence - seq);
+	}
 	if (connection->close || connection->abort) {
 		if (seq == connection->rcv_nxt)
 			data_discard(connection, seq + length);
+		connection->ack_now = true; /* ahead of a gap too (RFC 5681 4.2) */
+		connection_mark(connection);
 		return;
 	}
 	if (seq == connection->rcv_nxt && connection->queue == NULL) {
@@ -269,10 +278,14 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 
 static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment)
 {
+	uint32_t sequence = segment->seq + segment->length;
+
+	/* nor one in front of data that is there already: who has sent that is no peer of ours */
 	if ((segment->flags & TCP_FLAG_FIN) && !connection->fin_received &&
-	    !seq_after(segment->seq + segment->length, connection->rcv_adv)) {
+	    !seq_after(sequence, connection->rcv_adv) &&
+	    !seq_before(sequence, queue_end(connection))) {
 		connection->fin_received = true;
-		connection->fin_sequence = segment->seq + segment->length;
+		connection->fin_sequence = sequence;
 		/* ahead of a gap too (RFC 5681 4.2) */
 		connection->ack_now = true;
 		connection_mark(connection);
@@ -304,8 +317,6 @@ static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment 
 	if (!seq_before(segment->ts_value, connection->ts_recent) ||
 	    now_ms - connection->heard_ms > PAWS_IDLE_MAX_MS)
 		return true;
-	connection->ack_now = true;
-	connection_mark(connection);
 	return false;
 }
 
@@ -316,22 +327,35 @@ static bool in_window(const struct tcp_connection *connection, const struct tcp_
 	                  ((segment->flags & TCP_FLAG_SYN) != 0);
 	uint32_t window = connection->rcv_adv - connection->rcv_nxt;
 
+	/* the right edge too: where a sender stands that has filled the window */
 	if (length == 0)
-		return segment->seq - connection->rcv_nxt < window ||
-		       segment->seq == connection->rcv_nxt;
+		return segment->seq - connection->rcv_nxt <= window;
 	return window > 0 && (segment->seq - connection->rcv_nxt < window ||
 	                      segment->seq + length - 1 - connection->rcv_nxt < window);
 }
 
+/* What takes no sequence number is answered within limits: two ends that both find the other's ACK
+ * unacceptable would go on for ever. */
+static void acknowledge_unacceptable(struct tcp_connection *connection,
+                                     const struct tcp_segment *segment, uint64_t now_us)
+{
+	if (segment->length == 0 && !(segment->flags & TCP_FLAG_FIN)) {
+		output_challenge_ack(connection, now_us);
+		return;
+	}
+	connection->ack_now = true;
+	connection_mark(connection);
+}
+
 /* Outside the window. True: its acknowledgement counts nevertheless, as when the window is closed
  * (RFC 9293 3.10.7.4). */
-static bool unacceptable_input(struct tcp_connection *connection, const struct tcp_segment *segment)
+static bool unacceptable_input(struct tcp_connection *connection, const struct tcp_segment *segment,
+                               uint64_t now_us)
 {
 	struct tcp *tcp = connection->tcp;
 
 	counter_add(&tcp->counters.out_of_window, 1);
-	connection->ack_now = true;
-	connection_mark(connection);
+	acknowledge_unacceptable(connection, segment, now_us);
 	/* not what is only far away */
 	if (segment->length > 0 &&
 	    !seq_after(segment->seq + segment->length, connection->rcv_nxt) &&
@@ -363,6 +387,8 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 
 	if (!paws_ok(connection, segment, now_ms_from(now_us))) {
 		counter_add(&connection->tcp->counters.old_timestamp, 1);
+		if (segment->has_timestamp)
+			acknowledge_unacceptable(connection, segment, now_us);
 		return;
 	}
 	if (segment->flags & TCP_FLAG_RST) {
@@ -373,17 +399,19 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 		output_challenge_ack(connection, now_us); /* RFC 5961 4.2 */
 		return;
 	}
-	if (!acceptable && !unacceptable_input(connection, segment))
+	if (!acceptable && !unacceptable_input(connection, segment, now_us))
 		return;
 	if (!(segment->flags & TCP_FLAG_ACK))
 		return;
-	if (segment->has_timestamp && !seq_after(segment->seq, connection->last_ack_sent))
-		connection->ts_recent = segment->ts_value; /* RFC 7323 4.3 (2) */
+	/* RFC 7323 4.3 (2) */
+	if (!connection->timestamps || !seq_after(segment->seq, connection->last_ack_sent)) {
+		connection->ts_recent = segment->ts_value;
+		connection->heard_ms = now_ms_from(now_us);
+	}
 	if (!ack_input(connection, segment, now_us))
 		return;
 	/* the sender may have moved: answer to where the newest valid segment came from */
 	memcpy(connection->path.peer_mac, tuple->path->peer_mac, 6);
-	connection->heard_ms = now_ms_from(now_us);
 	if (acceptable && state_receives(connection->state)) {
 		data_input(connection, segment, now_us);
 		fin_input(connection, segment);

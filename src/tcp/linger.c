@@ -192,6 +192,8 @@ bool linger_input(struct tcp *tcp, struct linger *linger, const struct tuple *tu
 		}
 	} else if (is_old(linger, segment)) {
 		counter_add(&tcp->counters.old_timestamp, 1);
+		if (!segment->has_timestamp) /* RFC 7323 3.2 */
+			return false;
 	} else if (!(segment->flags & TCP_FLAG_ACK)) {
 		return false;
 	} else if (!linger->fin_received) {

@@ -18,7 +18,8 @@ static void newreno_acked(struct tcp_connection *connection, uint32_t acked_byte
 
 static void newreno_lost(struct tcp_connection *connection, uint64_t now_us)
 {
-	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	/* limited transmit goes beyond cwnd, and does not count: RFC 5681 3.2 (2) */
+	uint32_t in_flight = min_u32(connection->snd_nxt - connection->snd_una, connection->cwnd);
 
 	connection->ssthresh = max_u32(in_flight / 2, 2u * connection->mss); /* RFC 5681 (4) */
 	connection->cwnd = connection->ssthresh;

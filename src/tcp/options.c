@@ -137,6 +137,7 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 	uint32_t first = connection->duplicate_known; /* of the ranges */
 	uint32_t count = first;
 	const struct block *block = connection->queue;
+	bool newest_seen = false;
 
 	if (!connection->sack_permitted || connection->range_count + first == 0)
 		return 0;
@@ -144,21 +145,23 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 	if (connection->duplicate_known)
 		sack_block_write(to, 0, connection->duplicate.begin, connection->duplicate.end);
 	while (block != NULL) {
-		uint32_t begin = block->sequence, end, at = count;
+		uint32_t begin = block->sequence, end, at;
+		bool newest;
 
 		block = run_end(block, &end);
 		if (!seq_after(begin, connection->rcv_nxt))
 			continue; /* in order: it only waits to be read */
-		if (!seq_before(connection->newest_sequence, begin) &&
-		    seq_before(connection->newest_sequence, end)) {
-			/* the one that has just grown comes first: RFC 2018 4 */
-			at = first;
-			count = min_u32(count, count_max - 1);
-			memmove(to + 4 + (at + 1) * SACK_BLOCK_BYTES,
-			        to + 4 + at * SACK_BLOCK_BYTES, (count - at) * SACK_BLOCK_BYTES);
-		} else if (count == count_max) {
+		newest = !seq_before(connection->newest_sequence, begin) &&
+		         seq_before(connection->newest_sequence, end);
+		/* the one that has just grown comes first, then the highest, which as a rule came
+		 * last: so each is said three times (RFC 2018 4) */
+		at = newest ? first : first + newest_seen;
+		newest_seen = newest_seen || newest;
+		if (at == count_max)
 			continue;
-		}
+		count = min_u32(count, count_max - 1);
+		memmove(to + 4 + (at + 1) * SACK_BLOCK_BYTES, to + 4 + at * SACK_BLOCK_BYTES,
+		        (count - at) * SACK_BLOCK_BYTES);
 		sack_block_write(to, at, begin, end);
 		count++;
 	}

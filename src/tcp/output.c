@@ -148,11 +148,18 @@ static bool extent_send(struct tcp_connection *connection, const struct extent *
 {
 	uint8_t flags = TCP_FLAG_ACK;
 	struct outgoing outgoing;
+	uint32_t room;
 
 	if (!outgoing_begin(connection, now_ms_from(now_us), &outgoing)) {
 		connection_mark(connection);
 		return false;
 	}
+	/* RFC 2018 4: in every acknowledgement, where there is room beside the data */
+	room = min_u32(TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes,
+	               connection->mss - extent->length);
+	if (connection->range_count > 0 && !connection->duplicate_known && room >= 12)
+		outgoing.header_bytes += tcp_options_write_sack(
+		    connection, outgoing.header + outgoing.header_bytes, room);
 	chain_read(&connection->stream.out, cursor, outgoing.header + outgoing.header_bytes,
 	           extent->length);
 	if (extent->seq + extent->length == data_end(connection))
@@ -398,6 +405,9 @@ void output_reset_for(struct tcp *tcp, const struct tuple *tuple, const struct t
 		            ((segment->flags & TCP_FLAG_FIN) != 0);
 		reset.flags = TCP_FLAG_RST | TCP_FLAG_ACK;
 	}
+	if (segment->has_timestamp) /* RFC 7323 5.2 */
+		reset.option_bytes =
+		    (uint8_t)tcp_options_write_timestamp(0, segment->ts_value, reset.options);
 	if (output_bare(tcp, tuple, &reset))
 		counter_add(&tcp->counters.resets_sent, 1);
 }

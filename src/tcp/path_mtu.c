@@ -8,6 +8,7 @@
 
 #define IP4_HEADER_BYTES 20
 #define IP6_HEADER_BYTES 40
+#define IP6_MTU_MIN      1280
 #define BLACK_HOLE_COUNT 3   /* time-outs in a row, after which large segments are suspected */
 #define RAISE_AFTER_S    600 /* RFC 1191 6.3 */
 
@@ -71,8 +72,9 @@ static void too_big(struct tcp_connection *connection, const struct net_error *e
 	uint32_t headers = (ip4 ? IP4_HEADER_BYTES : IP6_HEADER_BYTES) + TCP_HEADER_BYTES;
 	uint32_t bytes = max_u32(error->mtu, headers) - headers;
 
-	/* what was no larger cannot have been too large (RFC 5927 7.2) */
-	if (error->packet_bytes <= error->mtu ||
+	/* what was no larger cannot have been too large (RFC 5927 7.2); no IPv6 link takes less
+	 * than its minimum (RFC 8201 4) */
+	if (error->packet_bytes <= error->mtu || (!ip4 && error->mtu < IP6_MTU_MIN) ||
 	    bytes >= connection->mss + options_bytes(connection)) {
 		counter_add(&connection->tcp->counters.icmp_not_believed, 1);
 		return;

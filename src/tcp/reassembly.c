@@ -88,6 +88,16 @@ static void advance(struct tcp_connection *connection)
 	}
 }
 
+uint32_t queue_end(const struct tcp_connection *connection)
+{
+	uint32_t end = connection->rcv_nxt;
+
+	for (const struct block *block = connection->queue; block != NULL; block = block->next)
+		if (seq_after(block_end(block), end))
+			end = block_end(block);
+	return end;
+}
+
 void queue_reached(struct tcp_connection *connection)
 {
 	if (connection->queue == NULL || connection->queue->sequence != connection->rcv_nxt)

@@ -110,6 +110,7 @@ static void recovery_enter(struct tcp_connection *connection, uint64_t now_us)
 	connection->recovery = RECOVERY_FAST;
 	connection->recover = connection->snd_nxt;
 	connection->retransmit_owed = true; /* RFC 6675 5 (4.3): whatever the window says */
+	connection->probed = false;         /* RFC 8985 7.1 */
 	connection->tcp->congestion->lost(connection, now_us);
 }
 
@@ -259,7 +260,7 @@ void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us)
 
 	if (!connection->sack_permitted || connection->srtt_us == 0 || in_flight == 0 ||
 	    connection->recovery != RECOVERY_NONE || connection->flight.sacked_bytes > 0 ||
-	    connection->probed || connection->snd_wnd == 0) {
+	    connection->probed || connection->probe_spent || connection->snd_wnd == 0) {
 		deadline_clear(connection, DEADLINE_PROBE);
 		return;
 	}
@@ -279,6 +280,7 @@ void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us)
 		return; /* no packet memory: the time-out remains */
 	counter_add(&connection->tcp->counters.tail_probes, 1);
 	connection->probed = true;
+	connection->probe_spent = true; /* RFC 8985 7.3 */
 	connection->probe_again = again;
 	connection->probe_end = connection->snd_nxt;
 	retransmit_arm(connection, now_us);

@@ -27,5 +27,6 @@ void rtt_sample(struct tcp_connection *connection, uint32_t rtt_us)
 		connection->srtt_us =
 		    (uint32_t)max_u64(((uint64_t)connection->srtt_us * 7 + rtt_us) / 8, 1);
 	}
+	connection->probe_spent = false;
 	rtt_rto_reset(connection);
 }

@@ -131,6 +131,7 @@ struct tcp_connection {
 	bool retransmit_owed : 1; /* the first retransmission of a fast recovery */
 	bool probed : 1;          /* a tail-loss probe is under way … */
 	bool probe_again : 1;     /* … and was a retransmission */
+	bool probe_spent : 1;     /* no round trip was measured since the last one */
 	bool probe_answered : 1;  /* the last window probe */
 	bool reorder_round_known : 1;
 	bool cubic_epoch_known : 1;
@@ -170,7 +171,7 @@ struct tcp_connection {
 	uint32_t rtt_sequence; /* beyond it the next sample is taken */
 
 	uint32_t ts_recent; /* RFC 7323 4.3 */
-	uint32_t heard_ms;  /* when the last valid segment came in */
+	uint32_t heard_ms; /* when ts_recent was known to be right: a valid segment came in order */
 	uint32_t ts_offset;
 	uint32_t last_ack_sent;
 
@@ -377,7 +378,10 @@ static inline uint32_t congestion_initial_window(const struct tcp_connection *co
 /* RFC 5681 3.1 with RFC 3465's L = 2. */
 static inline void slow_start(struct tcp_connection *connection, uint32_t acked_bytes)
 {
-	connection->cwnd += min_u32(acked_bytes, 2u * connection->mss);
+	/* after a time-out L is 1: RFC 3465 2.3 */
+	uint32_t limit = connection->recovery == RECOVERY_TIMEOUT ? 1 : 2;
+
+	connection->cwnd += min_u32(acked_bytes, limit * connection->mss);
 }
 
 /* reassembly.c: the receive queue */
@@ -390,6 +394,8 @@ enum queue_verdict {
 /* Keeps bytes from `seq` (not before rcv_nxt) on; moves rcv_nxt over all that is contiguous. */
 enum queue_verdict queue_add(struct tcp_connection *connection, uint32_t seq, const uint8_t *data,
                              uint32_t length);
+/* The number behind all that is there, in order or not. */
+uint32_t queue_end(const struct tcp_connection *connection);
 /* Bytes went to the user past the queue: what they have reached is in order now. */
 void queue_reached(struct tcp_connection *connection);
 /* Offers what is in order to the user until it is refused. */

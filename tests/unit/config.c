@@ -153,6 +153,7 @@ static void test_what_is_not_said_has_its_default(void)
 	CU_ASSERT_EQUAL(config->request_timeout_us, 10000000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 0);
 	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_cubic);
+	CU_ASSERT_EQUAL(config->keepalive_us, 7200000000);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1400);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 10);
 	config_destroy(config);
