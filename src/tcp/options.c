@@ -137,13 +137,17 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 	uint32_t first = connection->duplicate_known; /* of the ranges */
 	uint32_t count = first;
 	const struct block *block = connection->queue;
+	uint32_t newest_sequence = connection->newest_sequence;
 	bool newest_seen = false;
 
 	if (!connection->sack_permitted || connection->range_count + first == 0)
 		return 0;
-	/* what has come twice goes before everything else: RFC 2883 4 */
-	if (connection->duplicate_known)
+	/* what has come twice goes before everything else, then the range it lies in: RFC 2883 4 */
+	if (connection->duplicate_known) {
 		sack_block_write(to, 0, connection->duplicate.begin, connection->duplicate.end);
+		if (seq_after(connection->duplicate.begin, connection->rcv_nxt))
+			newest_sequence = connection->duplicate.begin;
+	}
 	while (block != NULL) {
 		uint32_t begin = block->sequence, end, at;
 		bool newest;
@@ -151,8 +155,7 @@ uint32_t tcp_options_write_sack(const struct tcp_connection *connection, uint8_t
 		block = run_end(block, &end);
 		if (!seq_after(begin, connection->rcv_nxt))
 			continue; /* in order: it only waits to be read */
-		newest = !seq_before(connection->newest_sequence, begin) &&
-		         seq_before(connection->newest_sequence, end);
+		newest = !seq_before(newest_sequence, begin) && seq_before(newest_sequence, end);
 		/* the one that has just grown comes first, then the highest, which as a rule came
 		 * last: so each is said three times (RFC 2018 4) */
 		at = newest ? first : first + newest_seen;

@@ -65,14 +65,26 @@ BUGS = [
      """\
 	    .irs = segment->seq,
 """),
-    ("window", "half of the window offered is kept at most", "src/tcp/reassembly.c",
+    ("reassembly", "bytes that are held already are not skipped", "src/tcp/reassembly.c",
      """\
-connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY / 2) +
-	                      TCP_RANGE_COUNT_MAX;
+			verdict = piece_add(connection, previous, seq, data, part);
+		}
+		seq += part;
+		data += part;
 """,
      """\
-connection->tcp->options.receive_window_bytes / (BLOCK_CAPACITY * 2);
+			verdict = piece_add(connection, previous, seq, data, part);
+			data += part;
+		}
+		seq += part;
 """),
+    ("reassembly", "what fills a gap leaves the range behind it out of order",
+     "src/tcp/reassembly.c",
+     """\
+	connection->range_count--;
+	advance(connection);
+""",
+     ""),
     ("window", "the peer's window is exceeded by one byte", "src/tcp/output.c",
      "most = min_u32(most, connection->snd_wnd > in_flight ? connection->snd_wnd - in_flight : 0);",
      "most = min_u32(most, connection->snd_wnd + 1 - in_flight);"),
