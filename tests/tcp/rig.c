@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #define SETTLE_TURNS_MAX 256
 #define FULL_STEP_US     100 /* how often a worker looks whether its device can send again */
@@ -225,9 +226,11 @@ struct rig *rig_create(const struct rig_options *options)
 	ASSERT(rig != NULL);
 	rig->options = *options;
 	rig->now_us = options->clock_us;
-	rig->region = aligned_alloc(CACHE_LINE_BYTES, memory_rounded(memory.bytes));
-	ASSERT(rig->region != NULL);
-	memset(rig->region, 0, memory_rounded(memory.bytes));
+	/* zeros, and only what is used */
+	rig->region_bytes = memory.bytes;
+	rig->region =
+	    mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT(rig->region != MAP_FAILED);
 	memory.base = rig->region;
 	addresses_set(rig);
 	user.context = rig;
@@ -251,7 +254,7 @@ void rig_destroy(struct rig *rig)
 	for (uint32_t i = 0; i < RIG_CLIENT_COUNT; i++)
 		client_renew(&rig->clients[i], 0);
 	free(rig->sent);
-	free(rig->region);
+	munmap(rig->region, rig->region_bytes);
 	free(rig);
 }
 

@@ -96,6 +96,7 @@ struct rig {
 	struct frame_path path;
 	struct rig_options options;
 	void *region;
+	size_t region_bytes;
 	uint64_t now_us;
 	struct client clients[RIG_CLIENT_COUNT];
 	struct client *speaker; /* whose segment is being taken in */

@@ -138,7 +138,10 @@ bool scenario_run(const struct scenario_file *file, const struct variant *varian
 	};
 	bool passed = true;
 
+	/* small tables: tcp_check() walks them after every segment */
 	scenario.options.tcp.connection_count_max = 64;
+	scenario.options.tcp.half_open_count_max = 64;
+	scenario.options.tcp.linger_count_max = 64;
 	scenario.options.tcp.secret = (struct siphash_key){0x0706050403020100, 0x0f0e0d0c0b0a0908};
 	scenario.later_us = variant->later_us;
 	for (uint32_t i = 0; i < file->line_count && passed; i++) {
