@@ -3,13 +3,9 @@
  * rate limit. Errors that come in: icmp_error.c. */
 #include "net/net_internal.h"
 
-#define ICMP_HEADER_BYTES    8
 #define ICMP_CHECKSUM_OFFSET 2
 #define ICMP4_ECHO_REPLY     0
-#define ICMP4_UNREACHABLE    3
 #define ICMP4_ECHO_REQUEST   8
-#define ICMP6_UNREACHABLE    1
-#define ICMP6_PARAMETER      4
 #define ICMP6_ECHO_REQUEST   128
 #define ICMP6_ECHO_REPLY     129
 #define ICMP6_SOLICITATION   135

@@ -3,18 +3,12 @@
  * apart here, whether it is believed is TCP's to decide. */
 #include "net/net_internal.h"
 
-#define ICMP_HEADER_BYTES   8
-#define IP4_HEADER_BYTES    20
-#define IP6_HEADER_BYTES    40
 #define QUOTE_L4_BYTES      8 /* ports and sequence number: what RFC 792 promises */
-#define ICMP4_UNREACHABLE   3
 #define ICMP4_TOO_BIG_CODE  4
 #define ICMP4_TIME_EXCEEDED 11
 #define ICMP4_PARAMETER     12
-#define ICMP6_UNREACHABLE   1
 #define ICMP6_TOO_BIG       2
 #define ICMP6_TIME_EXCEEDED 3
-#define ICMP6_PARAMETER     4
 
 /* A router from before RFC 1191 says no size: the next smaller one that links have (its 7.1). */
 static uint16_t next_plateau(uint16_t quoted_bytes)

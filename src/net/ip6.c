@@ -2,7 +2,6 @@
 /* IPv6 in (RFC 8200). */
 #include "net/net_internal.h"
 
-#define IP6_HEADER_BYTES  40
 #define IP6_HOP_BY_HOP    0
 #define IP6_ROUTING       43
 #define IP6_FRAGMENT      44

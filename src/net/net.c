@@ -238,7 +238,8 @@ bool net_allows(const struct net *net, const struct ip_address *source)
 
 uint16_t net_path_l4_max(const struct net_path *path)
 {
-	return path->net->netif->mtu - (ip_address_is_ip4(&path->local) ? 20 : 40);
+	return path->net->netif->mtu -
+	       (ip_address_is_ip4(&path->local) ? IP4_HEADER_BYTES : IP6_HEADER_BYTES);
 }
 
 uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct packet *ret_packet)

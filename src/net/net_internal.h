@@ -5,13 +5,17 @@
 #include "net/checksum.h"
 #include "net/net.h"
 
-#define ETH_HEADER_BYTES 14
-#define ETH_TYPE_IP4     0x0800
-#define ETH_TYPE_ARP     0x0806
-#define ETH_TYPE_VLAN    0x8100
-#define ETH_TYPE_IP6     0x86dd
-#define ICMP_RATE_PER_S  100
-#define ICMP_BURST       50
+#define ETH_HEADER_BYTES  14
+#define ETH_TYPE_IP4      0x0800
+#define ETH_TYPE_ARP      0x0806
+#define ETH_TYPE_VLAN     0x8100
+#define ETH_TYPE_IP6      0x86dd
+#define ICMP_HEADER_BYTES 8
+#define ICMP4_UNREACHABLE 3
+#define ICMP6_UNREACHABLE 1
+#define ICMP6_PARAMETER   4
+#define ICMP_RATE_PER_S   100
+#define ICMP_BURST        50
 
 #define ARP_PROBE_COUNT 3
 #define ANNOUNCE_COUNT  2

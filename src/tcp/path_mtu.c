@@ -6,8 +6,6 @@
  * through, time-outs tell (RFC 4821 7.7). After ten minutes the full size is tried again. */
 #include "tcp/tcp_internal.h"
 
-#define IP4_HEADER_BYTES 20
-#define IP6_HEADER_BYTES 40
 #define IP6_MTU_MIN      1280
 #define BLACK_HOLE_COUNT 3   /* time-outs in a row, after which large segments are suspected */
 #define RAISE_AFTER_S    600 /* RFC 1191 6.3 */
