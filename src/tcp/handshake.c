@@ -144,14 +144,12 @@ static bool half_open_answer(struct tcp *tcp, const struct half_open *half_open,
 	                    now_ms_from(now_us) + half_open->agreed.ts_offset);
 }
 
-/* RFC 9293 3.7.1: what the peer takes; never less than we are willing to send. */
+/* RFC 9293 3.7.1: what the peer takes, or the least we are willing to send. */
 static uint16_t peer_mss(const struct tuple *tuple, const struct tcp_segment *segment)
 {
 	uint32_t mss = ip_address_is_ip4(&tuple->path->local) ? TCP_MSS_MIN : TCP_MSS_DEFAULT_IP6;
 
-	if (segment->has_mss)
-		mss = max_u32(segment->mss, TCP_MSS_MIN);
-	return (uint16_t)min_u32(mss, tcp_options_receive_mss(tuple->path));
+	return (uint16_t)(segment->has_mss ? max_u32(segment->mss, TCP_MSS_MIN) : mss);
 }
 
 /* RFC 6528: a clock of 4 µs plus a keyed hash of who talks to whom. */
@@ -282,8 +280,10 @@ void listen_input(struct tcp *tcp, const struct tuple *tuple, const struct tcp_s
 	bool ours = port->tcp_port != 0 && tuple->local_port == port->tcp_port;
 	struct handshake agreed;
 
-	if (segment->flags & TCP_FLAG_RST)
+	if (segment->flags & TCP_FLAG_RST) {
+		counter_add(&tcp->counters.resets_ignored, 1);
 		return;
+	}
 	if (ours && !(segment->flags & TCP_FLAG_ACK)) {
 		if ((segment->flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) == TCP_FLAG_SYN)
 			syn_input(tcp, tuple, segment, snd_nxt_before, now_us);
@@ -296,8 +296,6 @@ void listen_input(struct tcp *tcp, const struct tuple *tuple, const struct tcp_s
 			counter_add(&tcp->counters.cookies_accepted, 1);
 			agreed.ts_offset = timestamp_offset(tcp, tuple);
 			agreed.window = TCP_RECEIVE_BYTES_MIN;
-			agreed.mss =
-			    (uint16_t)min_u32(agreed.mss, tcp_options_receive_mss(tuple->path));
 			handshake_complete(tcp, tuple, &agreed, segment, RTT_UNKNOWN,
 			                   TCP_RTO_INITIAL_MS, now_us);
 			return;
@@ -385,8 +383,8 @@ void half_open_input(struct tcp *tcp, struct half_open *half_open, const struct 
 		return;
 	}
 	if (!(segment->flags & TCP_FLAG_ACK))
-		return;
-	if (agreed->timestamps && !segment->has_timestamp) /* RFC 7323 3.2 */
+		counter_add(&tcp->counters.bad_header, 1);
+	else if (agreed->timestamps && !segment->has_timestamp) /* RFC 7323 3.2 */
 		counter_add(&tcp->counters.old_timestamp, 1);
 	else if (segment->ack == agreed->iss + 1)
 		half_open_acknowledged(tcp, half_open, tuple, segment, now_us);

@@ -218,8 +218,7 @@ static void data_in_order(struct tcp_connection *connection, const uint8_t *data
 	queue_add_counted(connection, seq + taken, data + taken, length - taken);
 }
 
-static void data_input(struct tcp_connection *connection, const struct tcp_segment *segment,
-                       uint64_t now_us)
+static void data_input(struct tcp_connection *connection, const struct tcp_segment *segment)
 {
 	struct tcp *tcp = connection->tcp;
 	uint32_t skipped =
@@ -239,8 +238,10 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 	length = min_u32(length, connection->rcv_adv - seq);
 	/* behind the FIN there is nothing */
 	if (connection->fin_received) {
-		if (!seq_before(seq, connection->fin_sequence))
+		if (!seq_before(seq, connection->fin_sequence)) {
+			counter_add(&tcp->counters.beyond_fin, 1);
 			return;
+		}
 		length = min_u32(length, connection->fin_sequence - seq);
 	}
 	if (connection->close || connection->abort) {
@@ -279,11 +280,13 @@ static void data_input(struct tcp_connection *connection, const struct tcp_segme
 static void fin_input(struct tcp_connection *connection, const struct tcp_segment *segment)
 {
 	uint32_t sequence = segment->seq + segment->length;
+	bool noted = (segment->flags & TCP_FLAG_FIN) && !connection->fin_received &&
+	             !seq_after(sequence, connection->rcv_adv);
 
-	/* nor one in front of data that is there already: who has sent that is no peer of ours */
-	if ((segment->flags & TCP_FLAG_FIN) && !connection->fin_received &&
-	    !seq_after(sequence, connection->rcv_adv) &&
-	    !seq_before(sequence, queue_end(connection))) {
+	if (noted && seq_before(sequence, queue_end(connection))) {
+		/* in front of data that is there: who has sent that is no peer of ours */
+		counter_add(&connection->tcp->counters.beyond_fin, 1);
+	} else if (noted) {
 		connection->fin_received = true;
 		connection->fin_sequence = sequence;
 		/* ahead of a gap too (RFC 5681 4.2) */
@@ -401,19 +404,21 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 	}
 	if (!acceptable && !unacceptable_input(connection, segment, now_us))
 		return;
-	if (!(segment->flags & TCP_FLAG_ACK))
+	if (!(segment->flags & TCP_FLAG_ACK)) {
+		counter_add(&connection->tcp->counters.bad_header, 1);
 		return;
-	/* RFC 7323 4.3 (2) */
+	}
+	if (!ack_input(connection, segment, now_us))
+		return;
+	/* RFC 7323 4.3 (2); not of a segment whose acknowledgement tells that it is forged */
 	if (!connection->timestamps || !seq_after(segment->seq, connection->last_ack_sent)) {
 		connection->ts_recent = segment->ts_value;
 		connection->heard_ms = now_ms_from(now_us);
 	}
-	if (!ack_input(connection, segment, now_us))
-		return;
 	/* the sender may have moved: answer to where the newest valid segment came from */
 	memcpy(connection->path.peer_mac, tuple->path->peer_mac, 6);
 	if (acceptable && state_receives(connection->state)) {
-		data_input(connection, segment, now_us);
+		data_input(connection, segment);
 		fin_input(connection, segment);
 	} else if (acceptable && (segment->length > 0 || (segment->flags & TCP_FLAG_FIN))) {
 		connection->ack_now = true;

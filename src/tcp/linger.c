@@ -177,9 +177,14 @@ bool linger_input(struct tcp *tcp, struct linger *linger, const struct tuple *tu
 	bool fin = (segment->flags & TCP_FLAG_FIN) != 0;
 
 	if (segment->flags & TCP_FLAG_RST) {
-		/* in TIME_WAIT they are ignored: RFC 1337 */
-		if (linger->fin_received || segment->seq != linger->rcv_nxt)
+		if (linger->fin_received) {
+			counter_add(&tcp->counters.resets_ignored, 1); /* RFC 1337 */
 			return false;
+		}
+		if (segment->seq != linger->rcv_nxt) {
+			counter_add(&tcp->counters.out_of_window, 1);
+			return false;
+		}
 		counter_add(&tcp->counters.resets_received, 1);
 		linger_end(tcp, linger);
 		return false;
@@ -195,6 +200,7 @@ bool linger_input(struct tcp *tcp, struct linger *linger, const struct tuple *tu
 		if (!segment->has_timestamp) /* RFC 7323 3.2 */
 			return false;
 	} else if (!(segment->flags & TCP_FLAG_ACK)) {
+		counter_add(&tcp->counters.bad_header, 1);
 		return false;
 	} else if (!linger->fin_received) {
 		fin_wait_2_input(tcp, linger, segment, now_us);

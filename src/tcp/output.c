@@ -417,7 +417,7 @@ bool challenge_take(struct tcp *tcp, struct challenges *challenges, uint64_t now
 	uint32_t second = (uint32_t)(now_us / 1000000) & 0xffffff;
 
 	if (challenges->second != second)
-		*challenges = (struct challenges){.second = second & 0xffffff};
+		*challenges = (struct challenges){.second = second & 0xffffff, .count = 0};
 	if (challenges->count >= TCP_CHALLENGE_MAX) {
 		counter_add(&tcp->counters.challenge_limited, 1);
 		return false;

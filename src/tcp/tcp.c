@@ -321,13 +321,6 @@ uint64_t tcp_next_deadline_us(const struct tcp *tcp)
 	return next_us;
 }
 
-void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context)
-{
-	for (uint32_t i = 0; i < tcp->used_count; i++)
-		if (tcp->connections[i].open)
-			visit(context, &tcp->connections[i].stream);
-}
-
 static void connection_check(const struct tcp_connection *connection)
 {
 	const struct stream *stream = &connection->stream;

@@ -40,7 +40,10 @@
 	X(out_of_window, "segments", COUNTER_TOTAL, "Dropped: outside the receive window")         \
 	X(after_close, "segments", COUNTER_TOTAL, "Data discarded: we had closed")                 \
 	X(receive_no_memory, "segments", COUNTER_TOTAL, "Dropped: no block to keep data in")       \
-	X(bad_header, "segments", COUNTER_TOTAL, "Dropped: header length or flags")                \
+	X(bad_header, "segments", COUNTER_TOTAL,                                                   \
+	  "Dropped: header length, or flags that make no segment (no ACK, SYN with FIN)")          \
+	X(beyond_fin, "segments", COUNTER_TOTAL,                                                   \
+	  "Dropped: data behind the peer's FIN, or a FIN in front of its data")                    \
 	X(bad_options, "segments", COUNTER_TOTAL, "Dropped: malformed options")                    \
 	X(bad_checksum, "segments", COUNTER_TOTAL, "Dropped: checksum")                            \
 	X(bad_ack, "segments", COUNTER_TOTAL, "Dropped: acknowledges what was never sent")         \
@@ -58,6 +61,8 @@
 	X(bad_cookie, "segments", COUNTER_TOTAL,                                                   \
 	  "For no connection, and no cookie, while cookies were out; data is dropped")             \
 	X(resets_sent, "segments", COUNTER_TOTAL, "Resets sent")                                   \
+	X(resets_ignored, "segments", COUNTER_TOTAL,                                               \
+	  "Resets dropped: for no connection, or in TIME_WAIT (RFC 1337)")                         \
 	X(resets_received, "segments", COUNTER_TOTAL, "Resets that ended a connection")            \
 	X(challenge_acks, "segments", COUNTER_TOTAL, "Challenge acknowledgements (RFC 5961)")      \
 	X(challenge_limited, "segments", COUNTER_TOTAL, "Challenges not sent: limit reached")      \
@@ -129,9 +134,6 @@ void tcp_advance(struct tcp *tcp, uint64_t now_us);
 
 /* When tcp_advance() has something to do next, at the latest; UINT64_MAX: never. */
 uint64_t tcp_next_deadline_us(const struct tcp *tcp);
-
-/* Calls `visit` for every open stream; visit may use the stream's ops. */
-void tcp_each(struct tcp *tcp, void (*visit)(void *context, struct stream *stream), void *context);
 
 /* One connection as an operator looks at it. Bytes, save where a name says otherwise. */
 struct tcp_info {

@@ -7,6 +7,7 @@
 
 #define WORKER_MAGIC      0x3a7e0b51u
 #define SWEEP_INTERVAL_US 10000
+#define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
 
 #define GROUP_COUNT_MAX (7 + PORT_COUNT_MAX)
 
@@ -248,7 +249,7 @@ static bool append_conns(void *context, struct chain *out)
 
 		if (seat->session.stream == NULL)
 			continue;
-		if (worker->blocks.free_count < worker->blocks.block_count / 2)
+		if (worker->blocks.free_count < worker->blocks.block_count / CONNS_BLOCK_SHARE)
 			left_out++;
 		else if (!conns_append(out, seat->session.stream, seat->last_us,
 		                       worker->time.now_us))
