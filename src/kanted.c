@@ -291,6 +291,9 @@ static int worker_start_up(struct kanted *kanted)
 		          bytes >> 20);
 		return r;
 	}
+	if (kanted->dpdk != NULL && kanted->memory_is_huge)
+		dpdk_share_memory(kanted->dpdk, kanted->memory.base, kanted->memory.bytes,
+		                  HUGEPAGE_BYTES);
 	r = worker_create(&kanted->worker, &options, &kanted->memory, now_us());
 	if (r == -EINVAL) {
 		log_error(
@@ -462,8 +465,9 @@ static void stop_all(struct kanted *kanted)
 	atomic_store_explicit(&kanted->stop, true, memory_order_relaxed);
 	if (kanted->thread_runs)
 		worker_join(kanted);
-	worker_destroy(kanted->worker);
+	/* the devices may still refer to the worker's memory */
 	dpdk_stop(kanted->dpdk);
+	worker_destroy(kanted->worker);
 	if (kanted->memory.base != NULL)
 		munmap(kanted->memory.base, kanted->memory.bytes);
 	config_destroy(kanted->config);

@@ -7,16 +7,16 @@ size_t block_pool_bytes(uint32_t block_count)
 }
 
 void block_pool_create(struct block_pool *pool, uint32_t block_count, struct memory *memory,
-                       void (*release)(void *context, void *reference), void *release_context)
+                       const struct references *references)
 {
 	*pool = (struct block_pool){
 	    .fresh = memory_take(memory, block_pool_bytes(block_count)),
 	    .fresh_count = block_count,
 	    .free_count = block_count,
 	    .block_count = block_count,
-	    .release = release,
-	    .release_context = release_context,
 	};
+	if (references != NULL)
+		pool->references = *references;
 }
 
 struct block *block_take(struct block_pool *pool)
@@ -44,7 +44,7 @@ struct block *block_take(struct block_pool *pool)
 void block_drop(struct block_pool *pool, struct block *block)
 {
 	if (block->reference != NULL)
-		pool->release(pool->release_context, block->reference);
+		pool->references.release(pool->references.context, block->reference);
 	block->next = pool->free;
 	pool->free = block;
 	pool->free_count++;
@@ -162,25 +162,40 @@ struct chain_cursor chain_seek(const struct chain *chain, uint64_t offset)
 	return (struct chain_cursor){.block = block, .at = block->data + offset};
 }
 
-uint32_t chain_read(const struct chain *chain, struct chain_cursor *cursor, uint8_t *to,
-                    uint32_t length)
+struct chain_piece chain_next(const struct chain *chain, struct chain_cursor *cursor,
+                              uint32_t length)
 {
-	uint32_t total = 0;
+	struct chain_piece piece = {0};
+	struct block *block;
 
 	if (cursor->block == NULL)
 		*cursor = chain_seek(chain, 0);
-	while (total < length && cursor->block != NULL) {
-		struct block *block = cursor->block;
-		uint32_t left = (uint32_t)(block->data + block->length - cursor->at);
-		uint32_t part = min_u32(length - total, left);
+	block = cursor->block;
+	if (block == NULL)
+		return piece;
+	/* it stays at a block's end until there is a next one */
+	while (cursor->at == block->data + block->length && block->next != NULL) {
+		block = block->next;
+		*cursor = (struct chain_cursor){block, block->data};
+	}
+	piece.data = cursor->at;
+	piece.length = min_u32(length, (uint32_t)(block->data + block->length - cursor->at));
+	piece.reference = block->reference;
+	cursor->at += piece.length;
+	return piece;
+}
 
-		memcpy(to + total, cursor->at, part);
-		total += part;
-		cursor->at += part;
-		if (part < left || block->next == NULL)
+uint32_t chain_read(const struct chain *chain, struct chain_cursor *cursor, uint8_t *to,
+                    uint32_t length)
+{
+	struct chain_piece piece;
+	uint32_t total = 0;
+
+	for (; total < length; total += piece.length) {
+		piece = chain_next(chain, cursor, length - total);
+		if (piece.length == 0)
 			break;
-		cursor->block = block->next;
-		cursor->at = block->next->data;
+		memcpy(to + total, piece.data, piece.length);
 	}
 	return total;
 }

@@ -17,9 +17,18 @@ struct block {
 	const uint8_t *data; /* own `bytes`, or what is referred to */
 	uint32_t length;     /* bytes valid from data on */
 	uint32_t spare;      /* bytes that can still be appended; 0 when referring */
-	void *reference;     /* NULL, or what to hand to the pool's release function */
+	void *reference;     /* NULL, or what to hand to the pool's `references` */
 	uint32_t sequence;   /* in a receive queue: TCP sequence number of data[0] */
 	uint8_t bytes[BLOCK_CAPACITY] __attribute__((aligned(8)));
+};
+
+/* Who owns the bytes that blocks refer to. */
+struct references {
+	/* One more user of them, who releases the reference too. False: it must not be; the user
+	 * copies the bytes. */
+	bool (*retain)(void *context, void *reference);
+	void (*release)(void *context, void *reference);
+	void *context;
 };
 
 /* One worker's blocks. */
@@ -29,8 +38,7 @@ struct block_pool {
 	uint32_t fresh_count;
 	uint32_t free_count; /* fresh ones included */
 	uint32_t block_count;
-	void (*release)(void *context, void *reference);
-	void *release_context;
+	struct references references;
 };
 
 struct chain {
@@ -50,9 +58,10 @@ struct chain_cursor {
 /* Bytes of memory that a pool of `block_count` blocks takes. */
 size_t block_pool_bytes(uint32_t block_count);
 
-/* `release` is called with the reference of every referring block that is dropped. */
+/* The reference of every referring block that is dropped is released. `references`: copied; NULL
+ * when there never are any. */
 void block_pool_create(struct block_pool *pool, uint32_t block_count, struct memory *memory,
-                       void (*release)(void *context, void *reference), void *release_context);
+                       const struct references *references);
 
 /* A block with no bytes, or NULL when the pool is empty. */
 struct block *block_take(struct block_pool *pool);
@@ -89,6 +98,18 @@ void chain_clear(struct chain *chain);
 
 /* The place `offset` bytes (at most chain->length) after the front. */
 struct chain_cursor chain_seek(const struct chain *chain, uint64_t offset);
+
+/* Bytes of a chain that lie in one piece. */
+struct chain_piece {
+	const uint8_t *data;
+	uint32_t length;
+	void *reference; /* NULL, or that of the block: whoever wants to keep it retains it */
+};
+
+/* The piece at the cursor, at most `length` bytes of it, of no length at the end; moves the cursor
+ * behind it. */
+struct chain_piece chain_next(const struct chain *chain, struct chain_cursor *cursor,
+                              uint32_t length);
 
 /* Copies up to `length` bytes from the cursor on, moves it, returns how many there were. */
 uint32_t chain_read(const struct chain *chain, struct chain_cursor *cursor, uint8_t *to,

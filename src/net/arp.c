@@ -45,7 +45,6 @@ static void arp_send(struct net *net, const struct arp_message *message)
 	memcpy(at + 20, message->target_mac, 6);
 	memcpy(at + 26, message->target_ip, 4);
 	packet.length = (uint16_t)(at + 30 - packet.data);
-	packet.flags = 0;
 	counter_add(&net->counters.frames_sent, 1);
 	net->netif->ops->transmit(net->netif, &packet);
 }

@@ -308,6 +308,14 @@ fail:
 	return r;
 }
 
+void dpdk_share_memory(struct dpdk *dpdk, void *base, size_t bytes, size_t hugepage_bytes)
+{
+	if (rte_extmem_register(base, bytes, NULL, 0, hugepage_bytes) < 0)
+		return;
+	for (uint32_t i = 0; i < dpdk->port_count; i++)
+		dpdk_port_share_memory(&dpdk->ports[i], base, bytes);
+}
+
 struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker_index)
 {
 	const struct dpdk_port *port = &dpdk->ports[port_index];
@@ -365,11 +373,13 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text)
 		         (unsigned long long)(dpdk->memory_bytes >> 20));
 	snprintf(text, DPDK_DESCRIBE_BYTES,
 	         "%s %s: %s%s, MTU %u, MAC %02x:%02x:%02x:%02x:%02x:%02x, checksums received by "
-	         "%s, sent by %s%s",
+	         "%s, sent by %s, segments cut by %s, large values %s%s",
 	         dpdk_port_kind_name(port->options->kind), port->options->name, kind, free_memory,
 	         port->mtu, port->mac[0], port->mac[1], port->mac[2], port->mac[3], port->mac[4],
 	         port->mac[5], port->offloads & NETIF_RX_CHECKSUM ? "device" : "software",
 	         port->offloads & NETIF_TX_L4_CHECKSUM ? "device" : "software",
+	         port->large_bytes > 0 ? "device" : "software",
+	         port->refers ? "sent from the store" : "copied",
 	         port->leftover_program ? ", took over from a killed kanted" : "");
 }
 

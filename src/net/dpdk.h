@@ -51,6 +51,11 @@ struct dpdk_counters {
  * (DPDK_ERROR_BYTES) one sentence that says what is wrong and what to do. */
 int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char *error);
 
+/* Lets the devices read this memory, hugepages of so many bytes each, until dpdk_stop(): what
+ * chains refer to in it need not be copied any more. Before a worker is launched; once. What a
+ * device cannot read is copied as before: dpdk_describe() says which it is. */
+void dpdk_share_memory(struct dpdk *dpdk, void *base, size_t bytes, size_t hugepage_bytes);
+
 /* The worker's queues of a port; NULL when the port is of the kind socket. The worker must be the
  * one lcore that uses it. */
 struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker_index);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/dpdk_netif.h"
 
-#include "base/assert.h"
-#include "base/bytes.h"
-
 #include <rte_ethdev.h>
 
 static void packet_fill(struct packet *packet, struct rte_mbuf *mbuf)
@@ -14,6 +11,8 @@ static void packet_fill(struct packet *packet, struct rte_mbuf *mbuf)
 	packet->flags = 0;
 	packet->l2_length = 0;
 	packet->l3_length = 0;
+	packet->appended = 0;
+	packet->segment_bytes = 0;
 	packet->handle = mbuf;
 }
 
@@ -74,6 +73,29 @@ static void release(struct netif *netif, struct packet *burst, uint32_t count)
 		rte_pktmbuf_free_seg(burst[i].handle);
 }
 
+static void queue_drop_front(struct dpdk_netif *netif, uint16_t count)
+{
+	netif->queued_count -= count;
+	if (unlikely(netif->queued_count > 0))
+		memmove(netif->queued, netif->queued + count,
+		        netif->queued_count * sizeof(netif->queued[0]));
+}
+
+/* What the driver wants changed in headers. Returns how many frames, from the front on, it takes.
+ */
+static uint16_t prepare(struct dpdk_netif *netif)
+{
+	uint16_t count =
+	    rte_eth_tx_prepare(netif->device, netif->queue, netif->queued, netif->queued_count);
+
+	if (unlikely(count == 0)) {
+		rte_pktmbuf_free(netif->queued[0]);
+		counter_add(&netif->netif.transmit_drops, 1);
+		queue_drop_front(netif, 1);
+	}
+	return count;
+}
+
 static void flush(struct netif *netif)
 {
 	struct dpdk_netif *self = (struct dpdk_netif *)netif;
@@ -82,11 +104,10 @@ static void flush(struct netif *netif)
 
 	if (count == 0)
 		return;
+	if (netif->offloads & NETIF_TX_L4_CHECKSUM)
+		count = prepare(self);
 	sent = rte_eth_tx_burst(self->device, self->queue, self->queued, count);
-	if (unlikely(sent < count))
-		memmove(self->queued, self->queued + sent,
-		        (count - sent) * sizeof(self->queued[0]));
-	self->queued_count = count - sent;
+	queue_drop_front(self, sent);
 }
 
 static bool allocate(struct netif *netif, struct packet *ret_packet)
@@ -106,6 +127,141 @@ static bool allocate(struct netif *netif, struct packet *ret_packet)
 	return true;
 }
 
+/* What an mbuf of `pieces` refers to. It stands in the mbuf's private area: no driver of hardware
+ * clones an mbuf, so that nothing refers to it any more when the mbuf is back in its pool. */
+struct piece {
+	struct rte_mbuf_ext_shared_info shared;
+	const struct references *references;
+	void *reference;
+};
+
+size_t dpdk_piece_bytes(void)
+{
+	return rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + sizeof(struct piece), 0, NULL);
+}
+
+struct rte_mempool *dpdk_pieces_create(const char *name, uint32_t count, int socket_id)
+{
+	return rte_pktmbuf_pool_create(name, count, 0, sizeof(struct piece), 0, socket_id);
+}
+
+/* The device has sent it. */
+static void piece_sent(void *data, void *context)
+{
+	const struct piece *piece = context;
+
+	piece->references->release(piece->references->context, piece->reference);
+}
+
+/* An mbuf that refers to bytes of a chain, or NULL: they must be copied. */
+static struct rte_mbuf *piece_refer(struct dpdk_netif *netif, const struct chain *chain,
+                                    const struct chain_piece *bytes)
+{
+	const struct references *references = &chain->pool->references;
+	struct rte_mbuf *mbuf;
+	struct piece *piece;
+
+	if (netif->pieces == NULL)
+		return NULL;
+	mbuf = rte_pktmbuf_alloc(netif->pieces);
+	if (unlikely(mbuf == NULL))
+		return NULL;
+	if (unlikely(!references->retain(references->context, bytes->reference))) {
+		rte_pktmbuf_free_seg(mbuf);
+		return NULL;
+	}
+	piece = rte_mbuf_to_priv(mbuf);
+	*piece = (struct piece){
+	    .shared = {.free_cb = piece_sent, .fcb_opaque = piece},
+	    .references = references,
+	    .reference = bytes->reference,
+	};
+	rte_mbuf_ext_refcnt_set(&piece->shared, 1);
+	/* addresses are virtual ones: dpdk_share_memory() has seen to it */
+	rte_pktmbuf_attach_extbuf(mbuf, (void *)(uintptr_t)bytes->data, (uintptr_t)bytes->data,
+	                          (uint16_t)bytes->length, &piece->shared);
+	mbuf->data_off = 0;
+	mbuf->data_len = (uint16_t)bytes->length;
+	return mbuf;
+}
+
+/* The end of a packet in the making. */
+struct tail {
+	struct rte_mbuf *mbuf;
+	uint8_t *at;   /* where a copied byte goes */
+	uint32_t room; /* bytes from there on */
+};
+
+static void tail_link(struct packet *packet, struct tail *tail, struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf *first = packet->handle;
+
+	tail->mbuf->next = mbuf;
+	tail->mbuf = mbuf;
+	tail->room = 0;
+	first->nb_segs++;
+	packet->appended += mbuf->data_len;
+}
+
+static bool tail_copy(struct dpdk_netif *netif, struct packet *packet, struct tail *tail,
+                      const uint8_t *data, uint32_t length)
+{
+	while (length > 0) {
+		uint32_t part = RTE_MIN(length, tail->room);
+
+		if (part == 0) {
+			struct rte_mbuf *mbuf = rte_pktmbuf_alloc(netif->pool);
+
+			if (unlikely(mbuf == NULL))
+				return false;
+			tail_link(packet, tail, mbuf);
+			tail->at = rte_pktmbuf_mtod(mbuf, uint8_t *);
+			tail->room = rte_pktmbuf_tailroom(mbuf);
+			continue;
+		}
+		memcpy(tail->at, data, part);
+		tail->at += part;
+		tail->room -= part;
+		data += part;
+		length -= part;
+		if (tail->mbuf == packet->handle) {
+			packet->length += part;
+			continue;
+		}
+		tail->mbuf->data_len += part;
+		packet->appended += part;
+	}
+	return true;
+}
+
+static bool append(struct netif *netif, struct packet *packet, const struct chain *chain,
+                   struct chain_cursor *cursor, uint32_t length)
+{
+	struct dpdk_netif *self = (struct dpdk_netif *)netif;
+	struct rte_mbuf *first = packet->handle;
+	struct tail tail = {first, packet->data + packet->length,
+	                    packet->capacity - packet->length};
+
+	while (length > 0) {
+		struct chain_piece bytes = chain_next(chain, cursor, length);
+		struct rte_mbuf *mbuf = NULL;
+
+		ASSERT_SLOW(bytes.length > 0);
+		length -= bytes.length;
+		if (bytes.reference != NULL && bytes.length >= self->piece_bytes_min)
+			mbuf = piece_refer(self, chain, &bytes);
+		if (mbuf != NULL) {
+			tail_link(packet, &tail, mbuf);
+		} else if (!tail_copy(self, packet, &tail, bytes.data, bytes.length)) {
+			rte_pktmbuf_free(first->next);
+			first->next = NULL;
+			first->nb_segs = 1;
+			return false;
+		}
+	}
+	return true;
+}
+
 static void request_checksums(struct rte_mbuf *mbuf, const struct packet *packet)
 {
 	bool ip4 = packet->data[packet->l2_length] >> 4 == 4;
@@ -120,6 +276,13 @@ static void request_checksums(struct rte_mbuf *mbuf, const struct packet *packet
 	mbuf->tx_offload = 0;
 	mbuf->l2_len = packet->l2_length;
 	mbuf->l3_len = packet->l3_length;
+	if (packet->segment_bytes > 0) {
+		const uint8_t *tcp = packet->data + packet->l2_length + packet->l3_length;
+
+		mbuf->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+		mbuf->l4_len = (uint16_t)(tcp[12] >> 4) * 4u;
+		mbuf->tso_segsz = packet->segment_bytes;
+	}
 }
 
 static void transmit(struct netif *netif, struct packet *packet)
@@ -131,12 +294,12 @@ static void transmit(struct netif *netif, struct packet *packet)
 	mbuf->data_off = (uint16_t)(packet->data - (uint8_t *)mbuf->buf_addr);
 	ASSERT_SLOW(mbuf->data_off + packet->length <= mbuf->buf_len);
 	mbuf->data_len = packet->length;
-	mbuf->pkt_len = packet->length;
+	mbuf->pkt_len = (uint32_t)packet->length + packet->appended;
 	mbuf->ol_flags = 0;
 	if (packet->flags & (PACKET_SUM_IP4 | PACKET_SUM_TCP | PACKET_SUM_UDP))
 		request_checksums(mbuf, packet);
 	if (unlikely(self->queued_count == DPDK_NETIF_QUEUE_MAX)) {
-		rte_pktmbuf_free_seg(mbuf);
+		rte_pktmbuf_free(mbuf);
 		counter_add(&netif->transmit_drops, 1);
 		return;
 	}
@@ -149,6 +312,7 @@ static const struct netif_ops ops_plain = {
     .receive = receive_plain,
     .release = release,
     .allocate = allocate,
+    .append = append,
     .transmit = transmit,
     .flush = flush,
 };
@@ -157,6 +321,7 @@ static const struct netif_ops ops_checked = {
     .receive = receive_checked,
     .release = release,
     .allocate = allocate,
+    .append = append,
     .transmit = transmit,
     .flush = flush,
 };
@@ -170,6 +335,7 @@ void dpdk_netif_create(struct dpdk_netif *netif, uint16_t device, uint16_t queue
 	netif->netif.offloads = offloads;
 	memcpy(netif->netif.mac, mac, sizeof(netif->netif.mac));
 	netif->pool = pool;
+	netif->piece_bytes_min = DPDK_NETIF_PIECE_BYTES_MIN;
 	netif->device = device;
 	netif->queue = queue;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define ALLOW_EXPERIMENTAL_API /* rte_dev_dma_map(): so in DPDK 22.11, five years after it came */
 #include "net/dpdk_port.h"
 
 #include "base/assert.h"
@@ -23,6 +24,15 @@
 #define XDP_MBUF_BYTES 4096
 
 #define TAP_QUEUE_FRAMES 32768
+
+/* Mbufs of a queue that refer to memory of others: as many as can be in the ring. */
+#define PIECE_COUNT 2047
+
+/* A packet that fits the MTU has five pieces at most, as small ones are copied together: headers,
+ * a value, text, a value, text. */
+#define PIECES_OF_FRAME_MAX 5
+
+#define LARGE_BYTES_MAX 32768
 
 /* Ring sizes and mbufs of one queue. The mbufs: both rings full, the completions that the driver
  * has not collected, the pool's cache and two bursts. */
@@ -60,6 +70,8 @@ size_t dpdk_port_memory_bytes(const struct dpdk_port *port)
 	/* Where mbufs may not cross pages of 4 kB, each has one of its own. */
 	if (size.mbuf_count > 0)
 		bytes = (size_t)size.mbuf_count * RTE_MAX(object_bytes, 4096u);
+	if (port->options->kind == PORT_PCI)
+		bytes += (size_t)PIECE_COUNT * dpdk_piece_bytes();
 	return bytes * port->worker_count;
 }
 
@@ -91,6 +103,33 @@ static struct rte_mempool *pool_create(const struct dpdk_port *port, uint32_t wo
 	return pool;
 }
 
+/* TCP payload of a packet that has `piece_count` pieces at most: a piece that is referred to is
+ * longer than BLOCK_CAPACITY, save for the first and the last one, and has a copied one before it.
+ */
+static uint16_t large_bytes_of(uint16_t piece_count)
+{
+	uint32_t bytes = piece_count < 5 ? 0 : (piece_count - 5u) / 2 * BLOCK_CAPACITY;
+
+	return (uint16_t)RTE_MIN(bytes, (uint32_t)LARGE_BYTES_MAX);
+}
+
+/* Packets in several pieces, and such as the device cuts up. */
+static void choose_large_sends(struct dpdk_port *port, const struct rte_eth_dev_info *info,
+                               struct rte_eth_conf *conf)
+{
+	if (!(port->offloads & NETIF_TX_L4_CHECKSUM) ||
+	    !(info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) ||
+	    info->tx_desc_lim.nb_mtu_seg_max < PIECES_OF_FRAME_MAX)
+		return;
+	conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port->offloads |= NETIF_TX_PIECES;
+	if (!(info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO))
+		return;
+	port->large_bytes = large_bytes_of(info->tx_desc_lim.nb_seg_max);
+	if (port->large_bytes > 0)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+}
+
 /* What the device can do and we want: checksums of real hardware. net_tap has them too, but in
  * software, where ours are as good. */
 static void choose_offloads(struct dpdk_port *port, const struct rte_eth_dev_info *info,
@@ -115,8 +154,10 @@ static void choose_offloads(struct dpdk_port *port, const struct rte_eth_dev_inf
 		conf->txmode.offloads |= transmit_l4;
 		port->offloads |= NETIF_TX_L4_CHECKSUM;
 	}
+	choose_large_sends(port, info, conf);
 	/* All mbufs of a queue come from one pool and have one owner. */
-	conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (!(port->offloads & NETIF_TX_PIECES))
+		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (port->worker_count > 1) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = hash & info->flow_type_rss_offloads;
@@ -148,6 +189,7 @@ static int netif_open(struct dpdk_port *port, uint32_t worker_index, char *error
 		                       "no memory for packets: free some, or more hugepages");
 	}
 	dpdk_netif_create(netif, device, queue, pool, port->mtu, port->mac, port->offloads);
+	netif->netif.large_bytes = port->large_bytes;
 	port->netifs[worker_index] = netif;
 	r = rte_eth_rx_queue_setup(device, queue, port->rx_descriptor_count, (unsigned)socket_id,
 	                           NULL, pool);
@@ -364,6 +406,26 @@ int dpdk_port_open(struct dpdk_port *port, char *error)
 	return -EINVAL;
 }
 
+void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes)
+{
+	struct rte_eth_dev_info info;
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	if (!(port->offloads & NETIF_TX_PIECES) || rte_eal_iova_mode() != RTE_IOVA_VA ||
+	    rte_eth_dev_info_get(port->device, &info) < 0 ||
+	    rte_dev_dma_map(info.device, base, (uintptr_t)base, bytes) < 0)
+		return;
+	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
+		struct dpdk_netif *netif = port->netifs[worker];
+
+		snprintf(name, sizeof(name), "pieces%u_%u", port->index, worker);
+		netif->pieces = dpdk_pieces_create(name, PIECE_COUNT, netif->pool->socket_id);
+		if (netif->pieces == NULL)
+			return;
+	}
+	port->refers = true;
+}
+
 void dpdk_port_close(struct dpdk_port *port)
 {
 	/* Before the driver, which cannot take away what a link holds. */
@@ -380,6 +442,7 @@ void dpdk_port_close(struct dpdk_port *port)
 		if (port->netifs[worker] == NULL)
 			continue;
 		rte_mempool_free(port->netifs[worker]->pool);
+		rte_mempool_free(port->netifs[worker]->pieces);
 		rte_free(port->netifs[worker]);
 		port->netifs[worker] = NULL;
 	}

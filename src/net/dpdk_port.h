@@ -31,7 +31,9 @@ struct dpdk_port {
 	uint16_t device; /* DPDK's port id */
 	uint16_t rx_descriptor_count;
 	uint16_t tx_descriptor_count;
-	uint16_t offloads; /* NETIF_… */
+	uint16_t offloads;    /* NETIF_… */
+	uint16_t large_bytes; /* as in struct netif */
+	bool refers;          /* what lies in shared memory is sent from there */
 	uint8_t mac[6];
 	struct xdp *xdp;
 	struct memif *memif;
@@ -55,4 +57,5 @@ int dpdk_interface_ioctl(const char *name, unsigned long request, struct ifreq *
 /* dpdk_port.c */
 size_t dpdk_port_memory_bytes(const struct dpdk_port *port);
 int dpdk_port_open(struct dpdk_port *port, char *error);
+void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes);
 void dpdk_port_close(struct dpdk_port *port); /* takes half-open */

@@ -77,6 +77,15 @@ static const struct netif_ops memory_ops = {
     .flush = memory_flush,
 };
 
+static const struct netif_ops memory_nic_ops = {
+    .receive = memory_receive,
+    .release = memory_release,
+    .allocate = memory_allocate,
+    .append = memory_nic_append,
+    .transmit = memory_nic_transmit,
+    .flush = memory_nic_flush,
+};
+
 size_t memory_netif_bytes(uint32_t frame_count)
 {
 	return memory_rounded((size_t)frame_count * MEMORY_NETIF_FRAME_MAX) +
@@ -100,6 +109,21 @@ void memory_netif_create(struct memory_netif *memory_netif, uint32_t frame_count
 	memcpy(memory_netif->netif.mac, mac, 6);
 	for (uint32_t i = 0; i < frame_count; i++)
 		memory_netif->free[i] = i;
+}
+
+size_t memory_nic_bytes(void)
+{
+	return memory_rounded(sizeof(struct memory_nic));
+}
+
+void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_bytes,
+                          struct memory *memory)
+{
+	memory_netif->nic = memory_take(memory, sizeof(struct memory_nic));
+	memory_netif->netif.ops = &memory_nic_ops;
+	memory_netif->netif.offloads =
+	    NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM | NETIF_TX_PIECES;
+	memory_netif->netif.large_bytes = large_bytes;
 }
 
 bool memory_netif_inject(struct memory_netif *memory_netif, const uint8_t *frame, uint16_t length)

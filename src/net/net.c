@@ -242,6 +242,19 @@ uint16_t net_path_l4_max(const struct net_path *path)
 	       (ip_address_is_ip4(&path->local) ? IP4_HEADER_BYTES : IP6_HEADER_BYTES);
 }
 
+uint32_t net_path_large_bytes(const struct net_path *path)
+{
+	/* a device counts up the identification of what it cuts up; where the pieces may be cut up
+	 * further, each has one of ours */
+	return path->may_fragment ? 0 : path->net->netif->large_bytes;
+}
+
+static void no_packet_memory(struct net *net)
+{
+	counter_add(&net->counters.no_packet_memory, 1);
+	net->is_full = true;
+}
+
 uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct packet *ret_packet)
 {
 	struct net *net = path->net;
@@ -249,8 +262,7 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 	uint8_t *at;
 
 	if (!net->netif->ops->allocate(net->netif, ret_packet)) {
-		counter_add(&net->counters.no_packet_memory, 1);
-		net->is_full = true;
+		no_packet_memory(net);
 		return NULL;
 	}
 	at = ret_packet->data;
@@ -266,7 +278,6 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 	at += 2;
 	ret_packet->l2_length = (uint8_t)(at - ret_packet->data);
 	ret_packet->l3_length = ip4 ? 20 : 40;
-	ret_packet->flags = 0;
 	if (ip4) {
 		/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1), when it
 		 * may not be cut up */
@@ -291,6 +302,25 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 	return at + 40;
 }
 
+bool net_packet_append(const struct net_path *path, struct packet *packet, uint8_t *payload,
+                       const struct chain *chain, struct chain_cursor *cursor, uint32_t length)
+{
+	struct netif *netif = path->net->netif;
+	const struct chain_cursor before = *cursor;
+
+	if (!(netif->offloads & NETIF_TX_PIECES)) {
+		chain_read(chain, cursor, payload, length);
+		return true;
+	}
+	packet->length = (uint16_t)(payload - packet->data);
+	if (netif->ops->append(netif, packet, chain, cursor, length))
+		return true;
+	*cursor = before;
+	netif->ops->release(netif, packet, 1);
+	no_packet_memory(path->net);
+	return false;
+}
+
 void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,
                        uint16_t l4_length, uint16_t checksum_offset)
 {
@@ -309,7 +339,9 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 		store_be16(l3 + 4, l4_length);
 	}
 	if (protocol != IP_PROTOCOL_ICMP)
-		sum = checksum_pseudo_header(&path->local, &path->remote, protocol, l4_length);
+		/* each segment's length is for the device to add */
+		sum = checksum_pseudo_header(&path->local, &path->remote, protocol,
+		                             packet->segment_bytes > 0 ? 0 : l4_length);
 	store_be16(l4 + checksum_offset, 0);
 	if ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
 	    (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP)) {
@@ -323,7 +355,7 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 			folded = 0xffff;
 		checksum_store(l4 + checksum_offset, folded);
 	}
-	packet->length = packet->l2_length + packet->l3_length + l4_length;
+	packet->length = packet->l2_length + packet->l3_length + l4_length - packet->appended;
 	counter_add(&net->counters.frames_sent, 1);
 	net->netif->ops->transmit(net->netif, packet);
 }

@@ -163,6 +163,16 @@ uint16_t net_path_l4_max(const struct net_path *path);
  * where the transport header goes, or NULL (counted) when there is no packet memory. */
 uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct packet *ret_packet);
 
+/* TCP payload that one packet on this path may carry beyond what net_path_l4_max() lets through:
+ * the device cuts it up into packet->segment_bytes each. 0: it does not. */
+uint32_t net_path_large_bytes(const struct net_path *path);
+
+/* Adds payload to a packet whose headers end at `payload`: `length` bytes of a chain from the
+ * cursor on, which moves. Copied, or left where they are, as the device can and as is the cheaper.
+ * False: no packet memory (counted); the packet is given back, the cursor has not moved. */
+bool net_packet_append(const struct net_path *path, struct packet *packet, uint8_t *payload,
+                       const struct chain *chain, struct chain_cursor *cursor, uint32_t length);
+
 /* Completes and queues it: lengths, IP and transport checksums (`checksum_offset` is where the
  * transport keeps its own). l4_length: bytes of transport header and payload. */
 void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One receive and one transmit queue of a port, as one worker uses them: frames in, frames out.
  *
- * Implementations: dpdk.c (pci, xdp, tap, memif), memory.c (tests, simulation).
+ * Implementations: dpdk_netif.c (pci, xdp, tap), memif_link.c (memif), memory_netif.c (tests,
+ * simulation).
  * Owner: the worker; nobody else calls. */
 #pragma once
 
+#include "base/chain.h"
 #include "base/counter.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 #define NETIF_BURST_MAX 32 /* frames a receive() returns at most */
 
@@ -16,6 +15,7 @@
 #define NETIF_RX_CHECKSUM     0x01u /* wrong IPv4, TCP and UDP checksums are flagged */
 #define NETIF_TX_IP4_CHECKSUM 0x02u
 #define NETIF_TX_L4_CHECKSUM  0x04u /* the core fills in the pseudo-header's sum */
+#define NETIF_TX_PIECES       0x08u /* there is append(); with NETIF_TX_L4_CHECKSUM only */
 
 /* Of a received packet: */
 #define PACKET_CHECKSUM_GOOD 0x01u /* the device has verified IP and transport checksums */
@@ -33,6 +33,9 @@ struct packet {
 	uint16_t flags;    /* PACKET_… */
 	uint8_t l2_length; /* to send with PACKET_SUM_…: bytes of the Ethernet header and tag */
 	uint8_t l3_length; /* likewise: bytes of the IP header */
+	uint16_t appended; /* bytes behind `length`, in pieces elsewhere: see append() */
+	uint16_t
+	    segment_bytes; /* device: cut the TCP payload into so many bytes each; 0: it fits */
 	void *handle;      /* the netif's own */
 };
 
@@ -46,6 +49,12 @@ struct netif_ops {
 	/* Memory for one frame of up to mtu + 18 bytes. False: there is none now, or the device is
 	 * behind with what it was given, and a frame would only be lost. */
 	bool (*allocate)(struct netif *netif, struct packet *ret_packet);
+	/* Adds `length` bytes of a chain, from the cursor on, behind the packet's `length`, which
+	 * ends in its own memory: once a packet. Moves the cursor. Small pieces are copied; large
+	 * ones that the chain refers to are retained until the device has sent them. False: there
+	 * is no memory for it now, and the packet is good for release() only. */
+	bool (*append)(struct netif *netif, struct packet *packet, const struct chain *chain,
+	               struct chain_cursor *cursor, uint32_t length);
 	/* Queues a frame; its memory is the netif's again. When the link is down, or more were
 	 * allocated ahead than there was room for, it is dropped and counted. */
 	void (*transmit)(struct netif *netif, struct packet *packet);
@@ -56,8 +65,9 @@ struct netif_ops {
 /* Implementations embed this as their first field. */
 struct netif {
 	const struct netif_ops *ops;
-	uint16_t mtu;      /* bytes of an IP packet */
-	uint16_t offloads; /* NETIF_… */
+	uint16_t mtu;         /* bytes of an IP packet */
+	uint16_t offloads;    /* NETIF_… */
+	uint16_t large_bytes; /* TCP payload of a packet that the device cuts up; 0: it does not */
 	uint8_t mac[6];
 	_Atomic uint64_t transmit_drops; /* frames the device did not take; the worker writes */
 };

@@ -197,12 +197,24 @@ void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *t
 	} while (store_value_next(shard->store, &piece));
 }
 
-void shard_release(void *context, void *reference)
+static bool retain(void *context, void *reference)
+{
+	struct shard *shard = context;
+
+	return store_pin_again(shard->store, reference);
+}
+
+static void release(void *context, void *reference)
 {
 	struct shard *shard = context;
 
 	ASSERT_SLOW(shard->magic == SHARD_MAGIC);
 	store_unpin(shard->store, reference);
+}
+
+struct references shard_references(struct shard *shard)
+{
+	return (struct references){retain, release, shard};
 }
 
 const struct shard_counters *shard_counters(const struct shard *shard)

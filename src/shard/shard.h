@@ -61,16 +61,15 @@ void shard_execute(struct shard *shard, const struct request *request, uint32_t 
                    struct reply *ret_reply);
 
 /* Appends the value of a HIT to `out`: copied when small, by reference when large (the memory it
- * lies in is not reused before shard_release()). False: `out` has no blocks left, and nothing that
- * was appended may be sent: the session ends the stream. */
+ * lies in is not reused before the reference is released). False: `out` has no blocks left, and
+ * nothing that was appended may be sent: the session ends the stream. */
 bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out);
 
 /* Copies the value of a HIT (ret_reply->value_bytes of it) to `to`: for datagrams. */
 void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to);
 
-/* The release function for the block pool of chains that values are appended to.
- * context: the shard; reference: as shard_append_value() gave it. */
-void shard_release(void *context, void *reference);
+/* For the block pool of chains that values are appended to. */
+struct references shard_references(struct shard *shard);
 
 /* A value on its way in. Owner: the session; the contents are the shard's. */
 struct shard_write {

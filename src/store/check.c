@@ -7,6 +7,7 @@ struct totals {
 	uint64_t item_bytes;
 	uint64_t open_count;
 	uint64_t pin_count;
+	uint64_t segments_pinned;
 	uint32_t segments; /* accounted for: free, in the log, or a part of a large value */
 };
 
@@ -118,6 +119,8 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	totals->open_count += open_count;
 	totals->pin_count += segment->pin_count;
 	totals->segments += segment_count;
+	if (segment->pin_count > 0)
+		totals->segments_pinned += segment_count;
 }
 
 static void check_log(const struct store *store, struct totals *totals)
@@ -175,4 +178,5 @@ void store_check(const struct store *store)
 	ASSERT(totals.item_bytes == counter_read(&store->counters.bytes));
 	ASSERT(totals.open_count == counter_read(&store->counters.reservations));
 	ASSERT(totals.pin_count == counter_read(&store->counters.pins));
+	ASSERT(totals.segments_pinned == counter_read(&store->counters.segments_pinned));
 }

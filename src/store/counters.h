@@ -26,6 +26,7 @@
 	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
 	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
 	X(reservations, "items", COUNTER_LEVEL, "Values on their way in")                          \
+	X(segments_pinned, "segments", COUNTER_LEVEL, "Segments whose reuse references hold up")   \
 	X(pins, "references", COUNTER_LEVEL, "References to segments that hold up their reuse")
 
 struct store_counters {

@@ -128,6 +128,10 @@ bool store_value_next(const struct store *store, struct store_piece *piece);
 struct segment *store_pin(struct store *store, const struct item *item);
 void store_unpin(struct store *store, struct segment *segment);
 
+/* One more pin on what is pinned already, for somebody who may be long in coming back. False: more
+ * than a quarter of all segments is pinned, and writers would be left without. */
+bool store_pin_again(struct store *store, struct segment *segment);
+
 const struct store_counters *store_counters(const struct store *store);
 
 /* Asserts what must hold between any two calls. Walks everything: for tests and simulation. */

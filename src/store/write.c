@@ -145,19 +145,45 @@ bool store_value_next(const struct store *store, struct store_piece *piece)
 	return true;
 }
 
+/* A segment and its extents. */
+static uint32_t segments_held(const struct store *store, const struct segment *segment)
+{
+	uint32_t count = 1;
+
+	for (; segment->extent_next != SEGMENT_NONE; count++)
+		segment = store_segment(store, segment->extent_next);
+	return count;
+}
+
+static void pin(struct store *store, struct segment *segment)
+{
+	if (segment->pin_count++ == 0)
+		counter_add(&store->counters.segments_pinned, segments_held(store, segment));
+	counter_add(&store->counters.pins, 1);
+}
+
 struct segment *store_pin(struct store *store, const struct item *item)
 {
 	struct segment *segment = store_segment_of(store, item);
 
-	segment->pin_count++;
-	counter_add(&store->counters.pins, 1);
+	pin(store, segment);
 	return segment;
+}
+
+bool store_pin_again(struct store *store, struct segment *segment)
+{
+	ASSERT_SLOW(segment->pin_count > 0);
+	if (counter_read(&store->counters.segments_pinned) > store->segments.count / 4)
+		return false;
+	pin(store, segment);
+	return true;
 }
 
 void store_unpin(struct store *store, struct segment *segment)
 {
 	ASSERT(segment->pin_count > 0);
-	segment->pin_count--;
+	if (--segment->pin_count == 0)
+		counter_subtract(&store->counters.segments_pinned, segments_held(store, segment));
 	counter_subtract(&store->counters.pins, 1);
 	store_release_if_empty(store, (uint32_t)(segment - store->segments.headers));
 }

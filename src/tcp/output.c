@@ -39,6 +39,12 @@ uint32_t output_receive_window(const struct tcp_connection *connection)
 	return window >= offered + step ? window : offered;
 }
 
+/* How many segments carry so many bytes, perhaps none. */
+static uint32_t segments_of(const struct tcp_connection *connection, uint32_t length)
+{
+	return length <= connection->mss ? 1 : (length + connection->mss - 1) / connection->mss;
+}
+
 /* A segment in the making: the headers' place in a packet, options written. */
 struct outgoing {
 	struct packet packet;
@@ -94,7 +100,7 @@ static void outgoing_send(struct tcp_connection *connection, struct outgoing *ou
 	connection->ack_now = false;
 	connection->ack_later = false;
 	deadline_clear(connection, DEADLINE_DELAYED_ACK);
-	counter_add(&connection->tcp->counters.segments_sent, 1);
+	counter_add(&connection->tcp->counters.segments_sent, segments_of(connection, length));
 }
 
 /* Where a segment without data stands: not behind the peer's window, into which a probe may have
@@ -129,7 +135,7 @@ static void fin_sent(struct tcp_connection *connection)
 		connection_set_state(connection, TCP_LAST_ACK);
 }
 
-/* What goes into one segment. */
+/* What goes into one segment, or into one packet that the device cuts into segments. */
 struct extent {
 	uint32_t seq;
 	uint32_t length; /* bytes of data */
@@ -146,6 +152,7 @@ static uint32_t data_end(const struct tcp_connection *connection)
 static bool extent_send(struct tcp_connection *connection, const struct extent *extent,
                         struct chain_cursor *cursor, uint64_t now_us)
 {
+	uint32_t first = min_u32(extent->length, connection->mss);
 	uint8_t flags = TCP_FLAG_ACK;
 	struct outgoing outgoing;
 	uint32_t room;
@@ -156,12 +163,18 @@ static bool extent_send(struct tcp_connection *connection, const struct extent *
 	}
 	/* RFC 2018 4: in every acknowledgement, where there is room beside the data */
 	room = min_u32(TCP_HEADER_BYTES + TCP_OPTIONS_BYTES_MAX - outgoing.header_bytes,
-	               connection->mss - extent->length);
+	               connection->mss - first);
 	if (connection->range_count > 0 && !connection->duplicate_known && room >= 12)
 		outgoing.header_bytes += tcp_options_write_sack(
 		    connection, outgoing.header + outgoing.header_bytes, room);
-	chain_read(&connection->stream.out, cursor, outgoing.header + outgoing.header_bytes,
-	           extent->length);
+	if (!net_packet_append(&connection->path, &outgoing.packet,
+	                       outgoing.header + outgoing.header_bytes, &connection->stream.out,
+	                       cursor, extent->length)) {
+		connection_mark(connection);
+		return false;
+	}
+	if (extent->length > first)
+		outgoing.packet.segment_bytes = connection->mss;
 	if (extent->seq + extent->length == data_end(connection))
 		flags |= TCP_FLAG_PSH;
 	if (extent->fin)
@@ -216,7 +229,8 @@ static struct extent extent_again(const struct tcp_connection *connection, uint3
 	return extent;
 }
 
-/* New data as far as the peer's window goes, at most `most` bytes; and the FIN. */
+/* New data as far as the peer's window goes, at most `most` bytes; and the FIN. More than one
+ * segment are whole ones, save for the last of all data. */
 static struct extent extent_new(const struct tcp_connection *connection, uint32_t most)
 {
 	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
@@ -227,7 +241,9 @@ static struct extent extent_new(const struct tcp_connection *connection, uint32_
 	if (in_flight > connection->stream.out.length) /* all is sent, and the FIN */
 		return extent;
 	most = min_u32(most, connection->snd_wnd > in_flight ? connection->snd_wnd - in_flight : 0);
-	extent.length = min_u32(wanted, most);
+	extent.length = min_u32(unsent, most);
+	if (extent.length > connection->mss && extent.length < unsent)
+		extent.length = extent.length / connection->mss * connection->mss;
 	/* RFC 9293 3.8.6.2.1: no silly windows. With nothing in flight the persist timer sends it
 	 * in the end. */
 	if (extent.length < wanted && extent.length < connection->snd_wnd_max / 2)
@@ -249,22 +265,26 @@ static void restart_after_idle(struct tcp_connection *connection, uint64_t now_u
 	}
 }
 
-static bool output_new(struct tcp_connection *connection, uint64_t now_us)
+/* These two send one extent and return of how many segments; 0: nothing is to be sent. */
+
+static uint32_t output_new(struct tcp_connection *connection, uint64_t now_us)
 {
 	uint32_t pipe = recovery_pipe(connection);
 	uint32_t room = connection->cwnd > pipe ? connection->cwnd - pipe : 0;
-	struct extent extent = extent_new(connection, room);
+	uint32_t most = max_u32(net_path_large_bytes(&connection->path), connection->mss);
+	struct extent extent = extent_new(connection, min_u32(room, most));
 
 	if (room < connection->mss &&
 	    extent_new(connection, connection->mss).length > extent.length)
 		connection->cwnd_limited = true;
-	if ((extent.length == 0 && !extent.fin) || !flight_takes(connection))
-		return false;
-	return extent_send_new(connection, &extent, now_us);
+	if ((extent.length == 0 && !extent.fin) || !flight_takes(connection) ||
+	    !extent_send_new(connection, &extent, now_us))
+		return 0;
+	return segments_of(connection, extent.length);
 }
 
 /* RFC 6675 4, NextSeg() (1): the first that is lost goes before anything new. */
-static bool output_lost(struct tcp_connection *connection, uint64_t now_us)
+static uint32_t output_lost(struct tcp_connection *connection, uint64_t now_us)
 {
 	uint32_t pipe = recovery_pipe(connection);
 	uint32_t window_end = connection->snd_una + connection->snd_wnd;
@@ -272,21 +292,21 @@ static bool output_lost(struct tcp_connection *connection, uint64_t now_us)
 	uint32_t seq, count;
 
 	if (!flight_first_lost(connection, &seq, &count) || !seq_before(seq, window_end))
-		return false;
+		return 0;
 	extent = extent_again(connection, seq, min_u32(count, window_end - seq));
 	if (pipe > 0 && pipe + extent.length > connection->cwnd && !connection->retransmit_owed) {
 		connection->cwnd_limited = true;
-		return false;
+		return 0;
 	}
 	if (!extent_send_again(connection, &extent, now_us))
-		return false;
+		return 0;
 	connection->retransmit_owed = false;
-	return true;
+	return 1;
 }
 
 void connection_output(struct tcp_connection *connection, uint64_t now_us)
 {
-	int sent = 0;
+	uint32_t total = 0, sent;
 
 	if (connection->mss < connection->mss_full)
 		path_mtu_raise(connection, now_us);
@@ -294,14 +314,14 @@ void connection_output(struct tcp_connection *connection, uint64_t now_us)
 	/* a duplicate acknowledgement is one without data (RFC 5681 2), and has room for SACK */
 	if (connection->ack_now && (connection->range_count > 0 || connection->duplicate_known))
 		output_ack(connection, now_us);
-	while (connection->flight.lost_bytes > 0 ? output_lost(connection, now_us)
-	                                         : output_new(connection, now_us)) {
-		if (++sent == TCP_QUANTUM_SEGMENTS) {
-			connection_mark(connection); /* the others first */
-			break;
-		}
-	}
+	do {
+		sent = connection->flight.lost_bytes > 0 ? output_lost(connection, now_us)
+		                                         : output_new(connection, now_us);
+		total += sent;
+	} while (sent > 0 && total < TCP_QUANTUM_SEGMENTS);
 	if (sent > 0)
+		connection_mark(connection); /* the others first */
+	if (total > 0)
 		recovery_probe_arm(connection, now_us);
 	if (connection->ack_now)
 		output_ack(connection, now_us);

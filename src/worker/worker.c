@@ -271,6 +271,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 {
 	struct sessions_options sessions_options = sessions_options_of(options);
 	struct worker *worker = memory_take(memory, sizeof(*worker));
+	struct references references;
 	int r;
 
 	*worker = (struct worker){
@@ -285,8 +286,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	r = shard_create(&worker->shard, &options->shard, memory);
 	if (r < 0)
 		return r;
-	block_pool_create(&worker->blocks, options->block_count, memory, shard_release,
-	                  worker->shard);
+	references = shard_references(worker->shard);
+	block_pool_create(&worker->blocks, options->block_count, memory, &references);
 	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
 	stats_create(&worker->stats, &options->stats);
 	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,

@@ -153,6 +153,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .context = rig,
 	};
 	struct memory memory = {0};
+	struct references references;
 
 	shard_options.memory_bytes = max_u64(shard_memory_bytes_min(shard_options.value_bytes_max),
 	                                     rig_default(options->memory_bytes, 16 << 20));
@@ -166,7 +167,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	rig->region_bytes = memory.bytes;
 	rig->time = (struct worker_time){.now_us = 1000000, .now_s = 1};
 	ASSERT(shard_create(&rig->shard, &shard_options, &memory) == 0);
-	block_pool_create(&rig->blocks, block_count, &memory, shard_release, rig->shard);
+	references = shard_references(rig->shard);
+	block_pool_create(&rig->blocks, block_count, &memory, &references);
 	stats_create(&rig->stats, &stats_options);
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);

@@ -127,7 +127,7 @@ void world_reset(struct world *world, const struct world_options *options)
 	                    (uint16_t)options->mtu, judge_sent, world);
 	net_create(&world->net, &world->netif.netif, &net_options, &net_user, world->now_us);
 	block_pool_create(&world->blocks, options->block_count, &world->pool_memory,
-	                  sequence_release, world);
+	                  &(struct references){.release = sequence_release, .context = world});
 	tcp_create(&world->tcp, &options->tcp, &user, &world->blocks, &world->tcp_memory,
 	           world->now_us);
 }

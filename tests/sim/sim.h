@@ -64,6 +64,8 @@ struct sim {
 	bool connections_may_break; /* the wire is so bad that time-outs are legitimate */
 	uint64_t answered_count;
 	uint64_t retransmitted_count; /* by the server */
+	uint64_t cut_count;           /* packets that its network card has cut up */
+	uint64_t referred_bytes;      /* that it read from the store itself */
 	uint64_t broken_count;
 };
 

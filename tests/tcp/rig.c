@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 
+#define CARD_LARGE_BYTES 32768
 #define SETTLE_TURNS_MAX 256
 #define FULL_STEP_US     100 /* how often a worker looks whether its device can send again */
 #define IDLE_STEP_US     (3600 * SECOND_US) /* it takes its turns with nothing to do, too */
@@ -218,9 +219,9 @@ struct rig *rig_create(const struct rig_options *options)
 	    .segment = segment_in, .datagram = datagram_in, .error = error_in, .context = rig};
 	struct net_options net_options = {.port = &rig->port};
 	struct stream_user user = rig_stream_user;
-	struct memory memory = {.bytes = memory_netif_bytes(options->frame_count) +
-	                                 block_pool_bytes(options->block_count) +
-	                                 tcp_memory_bytes(&options->tcp)};
+	struct memory memory = {
+	    .bytes = memory_netif_bytes(options->frame_count) + memory_nic_bytes() +
+	             block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp)};
 	uint16_t mtu = (uint16_t)(options->mtu + (options->ip6 ? 20 : 0));
 
 	ASSERT(rig != NULL);
@@ -235,8 +236,10 @@ struct rig *rig_create(const struct rig_options *options)
 	addresses_set(rig);
 	user.context = rig;
 	memory_netif_create(&rig->netif, options->frame_count, &memory, server_mac, mtu, sent, rig);
+	if (options->card)
+		memory_netif_add_nic(&rig->netif, CARD_LARGE_BYTES, &memory);
 	net_create(&rig->net, &rig->netif.netif, &net_options, &net_user, rig->now_us);
-	block_pool_create(&rig->blocks, options->block_count, &memory, NULL, NULL);
+	block_pool_create(&rig->blocks, options->block_count, &memory, NULL);
 	tcp_create(&rig->tcp, &options->tcp, &user, &rig->blocks, &memory, rig->now_us);
 	for (uint32_t i = 0; i < RIG_CLIENT_COUNT; i++) {
 		struct client *client = &rig->clients[i];

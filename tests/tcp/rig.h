@@ -24,6 +24,7 @@ struct rig_options {
 	uint32_t isn;
 	uint32_t ts_base; /* what a client's timestamps are counted from */
 	bool ip6;
+	bool card; /* the netif has one that cuts up segments */
 };
 
 /* What the application is told. */

@@ -3,8 +3,9 @@
  *
  *   run FILE...
  *
- * Every file is run over IPv4 and over IPv6, with no clock but the scenario's; see `wrap` for more
- * runs. A failure is one line of where and what, and below it what the server has sent since.
+ * Every file is run over IPv4 and over IPv6, with a server that cuts up segments itself and with
+ * one whose network card does it, with no clock but the scenario's; see `wrap` for more runs. A
+ * failure is one line of where and what, and below it what the server has sent since.
  *
  * SEGMENTS
  *   >>> SEGMENT      the client sends it; the server takes its turn
@@ -132,18 +133,20 @@ static bool run_apart(const struct scenario_file *file, const struct variant *va
 static bool run_client_wraps(const struct scenario_file *file, struct variant variant,
                              struct shared *shared)
 {
+	size_t plain = strlen(variant.name);
+
 	for (uint32_t i = 0; i < file->client_wrap_count; i++) {
 		uint32_t at = file->client_wraps[i];
 
 		variant.ts_base = 0u - TS_WRAPS_AT;
 		variant.isn = 0u - at;
-		snprintf(variant.name, sizeof(variant.name), "IPv%c, the client's %u is 0",
-		         variant.ip6 ? '6' : '4', at);
+		snprintf(variant.name + plain, sizeof(variant.name) - plain,
+		         ", the client's %u is 0", at);
 		if (!run_apart(file, &variant, shared))
 			return false;
 		variant.isn = 0x80000000u - at;
-		snprintf(variant.name, sizeof(variant.name), "IPv%c, the client's %u is 2^31",
-		         variant.ip6 ? '6' : '4', at);
+		snprintf(variant.name + plain, sizeof(variant.name) - plain,
+		         ", the client's %u is 2^31", at);
 		if (!run_apart(file, &variant, shared))
 			return false;
 	}
@@ -155,12 +158,13 @@ static bool run_server_wraps(const struct scenario_file *file, struct variant va
                              struct shared *shared)
 {
 	uint32_t iss = shared->progress.iss;
+	size_t plain = strlen(variant.name);
 
 	for (uint32_t i = 0; i < file->server_wrap_count; i++) {
 		variant.server_zero = file->server_wraps[i];
 		variant.later_us = 4ull * (0u - variant.server_zero - iss);
-		snprintf(variant.name, sizeof(variant.name), "IPv%c, the server's %u is 0",
-		         variant.ip6 ? '6' : '4', variant.server_zero);
+		snprintf(variant.name + plain, sizeof(variant.name) - plain,
+		         ", the server's %u is 0", variant.server_zero);
 		if (!run_apart(file, &variant, shared))
 			return false;
 	}
@@ -175,12 +179,14 @@ static bool run_file(const char *path, struct shared *shared)
 	if (!scenario_read(&file, path))
 		return false;
 	passed = true;
-	for (int ip6 = 0; ip6 < 2 && passed; ip6++) {
-		struct variant variant = {.ip6 = ip6 != 0, .isn = file.isn};
+	for (uint32_t way = 0; way < 4 && passed; way++) {
+		struct variant variant = {
+		    .ip6 = (way & 1) != 0, .card = (way & 2) != 0, .isn = file.isn};
 
-		if (ip6 ? file.only_ip4 : file.only_ip6)
+		if (variant.ip6 ? file.only_ip4 : file.only_ip6)
 			continue;
-		snprintf(variant.name, sizeof(variant.name), "IPv%c", ip6 ? '6' : '4');
+		snprintf(variant.name, sizeof(variant.name), "IPv%c%s", variant.ip6 ? '6' : '4',
+		         variant.card ? ", with a network card" : "");
 		passed = run_apart(&file, &variant, shared) &&
 		         run_server_wraps(&file, variant, shared) &&
 		         run_client_wraps(&file, variant, shared);

@@ -134,7 +134,8 @@ bool scenario_run(const struct scenario_file *file, const struct variant *varian
 	                .clock_us = SCENARIO_CLOCK_MS * 1000ull,
 	                .isn = variant->isn,
 	                .ts_base = variant->ts_base,
-	                .ip6 = variant->ip6},
+	                .ip6 = variant->ip6,
+	                .card = variant->card},
 	};
 	bool passed = true;
 

@@ -27,6 +27,7 @@ struct scenario_file {
 struct variant {
 	char name[VARIANT_NAME_MAX]; /* for people */
 	bool ip6;
+	bool card; /* the server has a network card that cuts up segments */
 	uint32_t isn;
 	uint32_t ts_base;
 	uint64_t later_us;    /* than the file's clock */

@@ -27,7 +27,8 @@ static struct rig rig_with_blocks(uint32_t block_count)
 	rig.region = aligned_alloc(CACHE_LINE_BYTES, bytes);
 	memory.base = rig.region;
 	memset(rig.region, 0, bytes);
-	block_pool_create(&rig.pool, block_count, &memory, release, &released);
+	block_pool_create(&rig.pool, block_count, &memory,
+	                  &(struct references){.release = release, .context = &released});
 	released = 0;
 	return rig;
 }

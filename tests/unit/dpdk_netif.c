@@ -7,7 +7,9 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
-#define MBUF_COUNT 511
+#define MBUF_COUNT  511
+#define PIECE_COUNT 15
+#define BLOCK_COUNT 32
 
 static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 
@@ -17,10 +19,18 @@ struct rig {
 	struct rte_mbuf *arrived[NETIF_BURST_MAX];
 	uint16_t arrived_count;
 	uint16_t accepted_max; /* of what is to be sent, a burst */
+	int refused_at;        /* of a burst, the driver refuses to prepare this one; -1: none */
 	struct rte_mbuf *sent[MBUF_COUNT];
 	uint32_t sent_count;
 	void *queue;
 	void *no_callback;
+	/* what is sent in pieces: */
+	struct block_pool blocks;
+	struct chain chain;
+	void *region;
+	uint8_t value[4096]; /* what the chain refers to */
+	int references;      /* to it that are held */
+	bool retains;        /* it may be referred to once more */
 };
 
 static uint16_t burst_arrives(void *queue, struct rte_mbuf **ret_mbufs, uint16_t count_max)
@@ -43,6 +53,45 @@ static uint16_t burst_leaves(void *queue, struct rte_mbuf **mbufs, uint16_t coun
 	return count;
 }
 
+static uint16_t burst_prepares(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	struct rig *rig = queue;
+
+	return rig->refused_at < 0 ? count : RTE_MIN(count, (uint16_t)rig->refused_at);
+}
+
+static bool value_retain(void *context, void *reference)
+{
+	struct rig *rig = context;
+
+	CU_ASSERT_PTR_EQUAL(reference, rig->value);
+	rig->references += rig->retains;
+	return rig->retains;
+}
+
+static void value_release(void *context, void *reference)
+{
+	struct rig *rig = context;
+
+	CU_ASSERT_PTR_EQUAL(reference, rig->value);
+	CU_ASSERT(rig->references > 0);
+	rig->references--;
+}
+
+static void chain_new(struct rig *rig)
+{
+	struct memory memory = {.bytes = block_pool_bytes(BLOCK_COUNT)};
+
+	rig->region = memory.base = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
+	memset(memory.base, 0, memory.bytes);
+	block_pool_create(&rig->blocks, BLOCK_COUNT, &memory,
+	                  &(struct references){value_retain, value_release, rig});
+	chain_create(&rig->chain, &rig->blocks);
+	for (size_t i = 0; i < sizeof(rig->value); i++)
+		rig->value[i] = (uint8_t)(i * 7 + i / 256);
+	rig->retains = true;
+}
+
 static struct rig *rig_new(uint16_t offloads)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -54,19 +103,38 @@ static struct rig *rig_new(uint16_t offloads)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->pool);
 	rig->netif = rte_zmalloc("netif", sizeof(*rig->netif), RTE_CACHE_LINE_SIZE);
 	rig->accepted_max = UINT16_MAX;
+	rig->refused_at = -1;
 	rig->queue = rig;
+	chain_new(rig);
 	ops->rx_pkt_burst = burst_arrives;
 	ops->tx_pkt_burst = burst_leaves;
+	ops->tx_pkt_prepare = burst_prepares;
 	ops->rxq.data = ops->txq.data = &rig->queue;
 	ops->rxq.clbk = ops->txq.clbk = &rig->no_callback;
 	dpdk_netif_create(rig->netif, DEVICE, 0, rig->pool, 1500, mac, offloads);
+	if (offloads & NETIF_TX_PIECES) {
+		rig->netif->pieces = dpdk_pieces_create("pieces", PIECE_COUNT, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(rig->netif->pieces);
+	}
 	return rig;
 }
 
-/* No mbuf is lost. */
-static void rig_free(struct rig *rig)
+static void device_completes(struct rig *rig)
 {
 	rte_pktmbuf_free_bulk(rig->sent, rig->sent_count);
+	rig->sent_count = 0;
+}
+
+/* No mbuf is lost, no reference held for ever. */
+static void rig_free(struct rig *rig)
+{
+	device_completes(rig);
+	chain_clear(&rig->chain);
+	CU_ASSERT_EQUAL(rig->references, 0);
+	if (rig->netif->pieces != NULL)
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(rig->netif->pieces), PIECE_COUNT);
+	rte_mempool_free(rig->netif->pieces);
+	free(rig->region);
 	CU_ASSERT_EQUAL(rte_mempool_avail_count(rig->pool), MBUF_COUNT);
 	rte_mempool_free(rig->pool);
 	rte_free(rig->netif);
@@ -242,6 +310,160 @@ static void test_an_empty_pool_gives_no_frames(void)
 	rig_free(rig);
 }
 
+/* Text, as many bytes of the value by reference, text. */
+static void chain_fill(struct rig *rig, uint32_t value_bytes)
+{
+	CU_ASSERT_TRUE_FATAL(chain_append(&rig->chain, "VALUE k 0 n\r\n", 13));
+	CU_ASSERT_TRUE_FATAL(
+	    chain_append_reference(&rig->chain, rig->value, value_bytes, rig->value));
+	rig->references++;
+	CU_ASSERT_TRUE_FATAL(chain_append(&rig->chain, "\r\nEND\r\n", 7));
+}
+
+#define HEADER_BYTES 66 /* Ethernet, IPv4, TCP with timestamps */
+
+/* The chain from the cursor on, behind headers. */
+static bool send_chain(struct rig *rig, struct chain_cursor *cursor, uint32_t length,
+                       uint16_t segment_bytes)
+{
+	struct packet packet;
+
+	CU_ASSERT_TRUE_FATAL(netif_of(rig)->ops->allocate(netif_of(rig), &packet));
+	memset(packet.data, 0xee, HEADER_BYTES);
+	packet.data[14] = 0x45;
+	packet.data[14 + 20 + 12] = 8 << 4;
+	packet.length = HEADER_BYTES;
+	packet.l2_length = 14;
+	packet.l3_length = 20;
+	packet.flags = PACKET_SUM_IP4 | PACKET_SUM_TCP;
+	packet.segment_bytes = segment_bytes;
+	if (!netif_of(rig)->ops->append(netif_of(rig), &packet, &rig->chain, cursor, length)) {
+		netif_of(rig)->ops->release(netif_of(rig), &packet, 1);
+		return false;
+	}
+	netif_of(rig)->ops->transmit(netif_of(rig), &packet);
+	netif_of(rig)->ops->flush(netif_of(rig));
+	return true;
+}
+
+/* What the device has got is what the chain holds; returns how many bytes it refers to. */
+static uint32_t check_sent(struct rig *rig, uint32_t index, uint32_t length)
+{
+	uint8_t got[9000], wanted[9000] = {0};
+	struct chain_cursor cursor = {0};
+	uint32_t referred_bytes = 0;
+	uint32_t piece_count = 0;
+
+	CU_ASSERT_EQUAL_FATAL(rig->sent[index]->pkt_len, HEADER_BYTES + length);
+	CU_ASSERT_EQUAL_FATAL(chain_read(&rig->chain, &cursor, wanted, length), length);
+	for (struct rte_mbuf *mbuf = rig->sent[index]; mbuf != NULL; mbuf = mbuf->next) {
+		piece_count++;
+		if (mbuf->ol_flags & RTE_MBUF_F_EXTERNAL)
+			referred_bytes += mbuf->data_len;
+	}
+	CU_ASSERT_EQUAL(piece_count, rig->sent[index]->nb_segs);
+	CU_ASSERT_EQUAL(
+	    memcmp(rte_pktmbuf_read(rig->sent[index], HEADER_BYTES, length, got), wanted, length),
+	    0);
+	return referred_bytes;
+}
+
+#define OFFLOADS (NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM | NETIF_TX_PIECES)
+
+static void test_what_a_chain_refers_to_is_not_copied(void)
+{
+	struct rig *rig = rig_new(OFFLOADS);
+	struct chain_cursor cursor = {0};
+
+	chain_fill(rig, 4000);
+	CU_ASSERT_TRUE(send_chain(rig, &cursor, 4020, 1448));
+	CU_ASSERT_EQUAL(check_sent(rig, 0, 4020), 4000);
+	CU_ASSERT_EQUAL(rig->sent[0]->nb_segs, 3);
+	CU_ASSERT_TRUE((rig->sent[0]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
+	CU_ASSERT_EQUAL(rig->sent[0]->l4_len, 32);
+	CU_ASSERT_EQUAL(rig->sent[0]->tso_segsz, 1448);
+	/* acknowledged, and still in the ring */
+	CU_ASSERT_EQUAL(rig->references, 2);
+	chain_clear(&rig->chain);
+	CU_ASSERT_EQUAL(rig->references, 1);
+	device_completes(rig);
+	CU_ASSERT_EQUAL(rig->references, 0);
+	rig_free(rig);
+}
+
+static void test_what_is_small_is_copied(void)
+{
+	struct rig *rig = rig_new(OFFLOADS);
+	struct chain_cursor cursor = {0};
+
+	chain_fill(rig, DPDK_NETIF_PIECE_BYTES_MIN - 1);
+	CU_ASSERT_TRUE(send_chain(rig, &cursor, DPDK_NETIF_PIECE_BYTES_MIN + 19, 0));
+	CU_ASSERT_EQUAL(check_sent(rig, 0, DPDK_NETIF_PIECE_BYTES_MIN + 19), 0);
+	CU_ASSERT_EQUAL(rig->sent[0]->nb_segs, 1);
+	CU_ASSERT_EQUAL(rig->sent[0]->ol_flags & RTE_MBUF_F_TX_TCP_SEG, 0);
+	rig_free(rig);
+}
+
+/* The device cannot read it, no mbuf is left to refer, the owner lets nobody refer to it. */
+static void test_what_cannot_be_referred_to_is_copied(void)
+{
+	for (int why = 0; why < 3; why++) {
+		struct rig *rig = rig_new(why == 0 ? OFFLOADS & ~NETIF_TX_PIECES : OFFLOADS);
+		struct rte_mbuf *taken[PIECE_COUNT] = {0};
+		struct chain_cursor cursor = {0};
+
+		if (why == 1)
+			CU_ASSERT_EQUAL_FATAL(
+			    rte_pktmbuf_alloc_bulk(rig->netif->pieces, taken, PIECE_COUNT), 0);
+		rig->retains = why != 2;
+		chain_fill(rig, 4000);
+		CU_ASSERT_TRUE(send_chain(rig, &cursor, 4020, 1448));
+		CU_ASSERT_EQUAL(check_sent(rig, 0, 4020), 0);
+		CU_ASSERT_EQUAL(rig->references, 1);
+		rte_pktmbuf_free_bulk(taken, why == 1 ? PIECE_COUNT : 0);
+		rig_free(rig);
+	}
+}
+
+static void test_a_packet_that_cannot_be_filled_is_given_back(void)
+{
+	struct rig *rig = rig_new(OFFLOADS);
+	struct packet packets[MBUF_COUNT - 2];
+	struct chain_cursor cursor = {0};
+
+	for (int i = 0; i < MBUF_COUNT - 2; i++)
+		CU_ASSERT_TRUE(netif_of(rig)->ops->allocate(netif_of(rig), &packets[i]));
+	/* one for the headers, one for the first two kilobytes that are copied, then none */
+	chain_fill(rig, 4096);
+	rig->retains = false;
+	CU_ASSERT_FALSE(send_chain(rig, &cursor, 4116, 1448));
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(rig->pool), 2);
+	rig->retains = true;
+	cursor = (struct chain_cursor){0};
+	CU_ASSERT_TRUE(send_chain(rig, &cursor, 4116, 1448));
+	CU_ASSERT_EQUAL(check_sent(rig, 0, 4116), 4096);
+	netif_of(rig)->ops->release(netif_of(rig), packets, MBUF_COUNT - 2);
+	rig_free(rig);
+}
+
+static void test_what_the_driver_refuses_is_dropped_and_counted(void)
+{
+	struct rig *rig = rig_new(OFFLOADS);
+
+	for (int i = 0; i < 3; i++)
+		send_frame(rig, 4, PACKET_SUM_IP4);
+	rig->refused_at = 1;
+	netif_of(rig)->ops->flush(netif_of(rig));
+	CU_ASSERT_EQUAL(rig->sent_count, 1);
+	rig->refused_at = 0;
+	netif_of(rig)->ops->flush(netif_of(rig));
+	CU_ASSERT_EQUAL(counter_read(&netif_of(rig)->transmit_drops), 1);
+	rig->refused_at = -1;
+	netif_of(rig)->ops->flush(netif_of(rig));
+	CU_ASSERT_EQUAL(rig->sent_count, 2);
+	rig_free(rig);
+}
+
 static const struct unit_case cases[] = {
     {"sums are good when the device knows both", test_sums_are_good_when_the_device_knows_both},
     {"frames in pieces are dropped and counted", test_frames_in_pieces_are_dropped_and_counted},
@@ -250,6 +472,13 @@ static const struct unit_case cases[] = {
     {"what a slow device leaves waits in order", test_what_a_slow_device_leaves_waits_in_order},
     {"a device that is behind gives no frames", test_a_device_that_is_behind_gives_no_frames},
     {"an empty pool gives no frames", test_an_empty_pool_gives_no_frames},
+    {"what a chain refers to is not copied", test_what_a_chain_refers_to_is_not_copied},
+    {"what is small is copied", test_what_is_small_is_copied},
+    {"what cannot be referred to is copied", test_what_cannot_be_referred_to_is_copied},
+    {"a packet that cannot be filled is given back",
+     test_a_packet_that_cannot_be_filled_is_given_back},
+    {"what the driver refuses is dropped and counted",
+     test_what_the_driver_refuses_is_dropped_and_counted},
 };
 
 static int run(void)

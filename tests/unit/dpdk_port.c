@@ -32,6 +32,7 @@ static void port_free(struct dpdk_port *port)
 	CU_ASSERT_FALSE(device.started);
 	CU_ASSERT_PTR_NULL(port->netifs[0]);
 	CU_ASSERT_PTR_NULL(rte_mempool_lookup("port0_0"));
+	CU_ASSERT_PTR_NULL(rte_mempool_lookup("pieces0_0"));
 	free(port);
 }
 
@@ -125,6 +126,93 @@ static void test_checksums_are_left_to_hardware_that_has_them(void)
 			port_free(port);
 		}
 	}
+}
+
+/* A card as they are sold. */
+static void device_set_good(void)
+{
+	device.info.tx_offload_capa = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+	                              RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
+	                              RTE_ETH_TX_OFFLOAD_TCP_TSO |
+	                              RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	device.info.tx_desc_lim =
+	    (struct rte_eth_desc_lim){.nb_seg_max = UINT16_MAX, .nb_mtu_seg_max = UINT16_MAX};
+}
+
+static void test_large_sends_are_left_to_hardware_that_can(void)
+{
+	static const struct {
+		uint64_t lacks;
+		uint16_t seg_max, mtu_seg_max;
+		bool pieces;
+		uint16_t large_bytes;
+	} tries[] = {
+	    {0, UINT16_MAX, UINT16_MAX, true, 32768},
+	    {0, 37, 8, true, 32768},
+	    {0, 24, 8, true, 18432},
+	    {0, 8, 5, true, 2048},
+	    {0, 4, 5, true, 0},
+	    {0, UINT16_MAX, 4, false, 0},
+	    {RTE_ETH_TX_OFFLOAD_TCP_TSO, UINT16_MAX, UINT16_MAX, true, 0},
+	    {RTE_ETH_TX_OFFLOAD_MULTI_SEGS, UINT16_MAX, UINT16_MAX, false, 0},
+	    {RTE_ETH_TX_OFFLOAD_TCP_CKSUM, UINT16_MAX, UINT16_MAX, false, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct dpdk_port *port = port_new(PORT_PCI, "0000:03:00.0");
+
+		device_set_good();
+		device.info.tx_offload_capa &= ~tries[i].lacks;
+		device.info.tx_desc_lim.nb_seg_max = tries[i].seg_max;
+		device.info.tx_desc_lim.nb_mtu_seg_max = tries[i].mtu_seg_max;
+		CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
+		CU_ASSERT_EQUAL((port->offloads & NETIF_TX_PIECES) != 0, tries[i].pieces);
+		CU_ASSERT_EQUAL(port->netifs[0]->netif.large_bytes, tries[i].large_bytes);
+		CU_ASSERT_EQUAL((device.conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0,
+		                tries[i].pieces);
+		/* with pieces, mbufs come from two pools */
+		CU_ASSERT_EQUAL((device.conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) ==
+		                    0,
+		                tries[i].pieces);
+		CU_ASSERT_EQUAL((device.conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0,
+		                tries[i].large_bytes > 0);
+		port_free(port);
+	}
+}
+
+static void test_values_are_copied_unless_the_device_can_read_them(void)
+{
+	static const char *const faults[] = {NULL, "rte_eth_dev_info_get", "rte_dev_dma_map",
+	                                     "rte_mempool_create_empty"};
+	uint8_t memory[64];
+	struct dpdk_port *port;
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		port = port_new(PORT_PCI, "0000:03:00.0");
+		device_set_good();
+		CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
+		if (faults[i] != NULL)
+			fault_set(faults[i], ENOMEM, 0, 1);
+		dpdk_port_share_memory(port, memory, sizeof(memory));
+		CU_ASSERT_EQUAL(port->refers, i == 0);
+		CU_ASSERT_EQUAL(port->netifs[0]->pieces != NULL, i == 0);
+		CU_ASSERT_PTR_EQUAL(device.mapped, i == 0 || i == 3 ? memory : NULL);
+		port_free(port);
+	}
+	/* without an IOMMU, addresses would have to be physical ones */
+	port = port_new(PORT_PCI, "0000:03:00.0");
+	device_set_good();
+	device.iova_pa = true;
+	CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
+	dpdk_port_share_memory(port, memory, sizeof(memory));
+	CU_ASSERT_FALSE(port->refers);
+	port_free(port);
+	port = port_new(PORT_TAP, "kante0");
+	device_set_good();
+	CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
+	dpdk_port_share_memory(port, memory, sizeof(memory));
+	CU_ASSERT_FALSE(port->refers);
+	port_free(port);
 }
 
 static void test_each_worker_has_its_queues(void)
@@ -243,6 +331,9 @@ static const struct unit_case cases[] = {
     {"a device without multicast serves too", test_a_device_without_multicast_serves_too},
     {"checksums are left to hardware that has them",
      test_checksums_are_left_to_hardware_that_has_them},
+    {"large sends are left to hardware that can", test_large_sends_are_left_to_hardware_that_can},
+    {"values are copied unless the device can read them",
+     test_values_are_copied_unless_the_device_can_read_them},
     {"each worker has its queues", test_each_worker_has_its_queues},
     {"more workers than queues are too many", test_more_workers_than_queues_are_too_many},
     {"a tap is made with a MAC of its own", test_a_tap_is_made_with_a_mac_of_its_own},

@@ -63,6 +63,9 @@ static struct {
 	bool allmulticast;
 	bool closed;
 	bool link_up;
+	bool iova_pa;
+	const void *mapped; /* for the device to read */
+	size_t mapped_bytes;
 	struct rte_eth_stats stats;
 	char vdev[64];
 	char vdev_arguments[256];
@@ -297,11 +300,22 @@ DEVICE_CALL(rte_eth_dev_start, (uint16_t port), device.started = true)
 DEVICE_CALL(rte_eth_dev_stop, (uint16_t port), device.started = false)
 DEVICE_CALL(rte_eth_dev_close, (uint16_t port), device.closed = true)
 DEVICE_CALL(rte_eth_allmulticast_enable, (uint16_t port), device.allmulticast = true)
+DEVICE_CALL(rte_dev_dma_map,
+            (struct rte_device * bus_device, void *base, uint64_t iova, size_t bytes),
+            (device.mapped = iova == (uintptr_t)base ? base : NULL, device.mapped_bytes = bytes))
+DEVICE_CALL(rte_extmem_register,
+            (void *base, size_t bytes, rte_iova_t *addresses, unsigned count, size_t page_bytes),
+            (void)0)
 DEVICE_CALL(rte_eth_dev_socket_id, (uint16_t port), (void)0)
 DEVICE_CALL(rte_eth_link_get_nowait, (uint16_t port, struct rte_eth_link *ret_link),
             ret_link->link_status = device.link_up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN)
 DEVICE_CALL(rte_eth_stats_get, (uint16_t port, struct rte_eth_stats *ret_stats),
             *ret_stats = device.stats)
+
+enum rte_iova_mode rte_eal_iova_mode(void)
+{
+	return device.iova_pa ? RTE_IOVA_PA : RTE_IOVA_VA;
+}
 
 /* The environment itself runs once, for the pools: see rig_main(). */
 int rte_eal_init(int count, char **arguments)

@@ -40,6 +40,7 @@ static inline void rig_create(struct rig *rig, struct rig_options options)
 	struct memory memory = {
 	    .bytes = memory_rounded(shard_options.memory_bytes) + block_pool_bytes(block_count),
 	};
+	struct references references;
 	size_t used_bytes;
 
 	rig->region = memory.base = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
@@ -47,7 +48,8 @@ static inline void rig_create(struct rig *rig, struct rig_options options)
 	CU_ASSERT_EQUAL_FATAL(shard_create(&rig->shard, &shard_options, &memory), 0);
 	used_bytes = memory.used_bytes;
 	CU_ASSERT_TRUE(used_bytes <= shard_options.memory_bytes);
-	block_pool_create(&rig->pool, block_count, &memory, shard_release, rig->shard);
+	references = shard_references(rig->shard);
+	block_pool_create(&rig->pool, block_count, &memory, &references);
 	chain_create(&rig->chain, &rig->pool);
 	rig->now_s = 1;
 	rig->filled_count = 0;

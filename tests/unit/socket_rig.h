@@ -206,7 +206,8 @@ static inline struct rig *rig_create(const char *address, uint32_t connection_co
 	rig->region = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
 	memory.base = rig->region;
 	memset(rig->region, 0, memory.bytes);
-	block_pool_create(&rig->pool, BLOCK_COUNT, &memory, user_release, rig);
+	block_pool_create(&rig->pool, BLOCK_COUNT, &memory,
+	                  &(struct references){.release = user_release, .context = rig});
 	CU_ASSERT_EQUAL_FATAL(sockets_create(&rig->sockets, &options, &memory), 0);
 	CU_ASSERT_EQUAL(memory.used_bytes, memory.bytes);
 	rig->port.kind = PORT_SOCKET;

@@ -215,6 +215,45 @@ static void test_pinned_segment_is_passed_over(void)
 	rig_destroy(&rig);
 }
 
+/* Items that have a segment each, and such as have two. */
+static void test_pins_leave_writers_three_quarters(void)
+{
+	static const uint32_t value_bytes[] = {40000, 65536};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct rig rig;
+		struct segment *pinned[128];
+		struct store_place place;
+		uint32_t count = 0;
+
+		CU_ASSERT_EQUAL(rig_create(&rig, 8 << 20, 65536), 0);
+		CU_ASSERT_EQUAL(COUNTER(&rig, segment_bytes), 65536);
+		do {
+			put(&rig, count, value_bytes[i]);
+			put(&rig, 1000 + count, value_bytes[i]);
+			CU_ASSERT_TRUE_FATAL(find(&rig, count, &place));
+			pinned[count] = store_pin(rig.store, place.item);
+			store_check(rig.store);
+		} while (store_pin_again(rig.store, pinned[count++]));
+		CU_ASSERT_EQUAL(COUNTER(&rig, segments_pinned), (i + 1) * count);
+		CU_ASSERT_TRUE((i + 1) * count > COUNTER(&rig, segments) / 4);
+		CU_ASSERT_TRUE((i + 1) * (count - 1) <= COUNTER(&rig, segments) / 4);
+		CU_ASSERT_EQUAL(COUNTER(&rig, pins), 2 * count - 1);
+		/* one goes: there is room for another, and it is no new segment */
+		store_unpin(rig.store, pinned[count - 1]);
+		CU_ASSERT_TRUE(store_pin_again(rig.store, pinned[0]));
+		CU_ASSERT_EQUAL(COUNTER(&rig, segments_pinned), (i + 1) * (count - 1));
+		store_unpin(rig.store, pinned[0]);
+		for (uint32_t k = 0; k + 1 < count; k++) {
+			store_unpin(rig.store, pinned[k]);
+			store_unpin(rig.store, pinned[k]);
+		}
+		CU_ASSERT_EQUAL(COUNTER(&rig, segments_pinned), 0);
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+}
+
 static const struct unit_case cases[] = {
     {"the smallest memory for every limit holds what it must", test_smallest_memory},
     {"segments are a thousandth of the memory, within bounds", test_segment_size},
@@ -224,6 +263,7 @@ static const struct unit_case cases[] = {
      test_emptied_segments_come_back},
     {"the room of an abandoned newest item is used again", test_abandoned_room_is_used_again},
     {"a pinned segment is passed over until it is unpinned", test_pinned_segment_is_passed_over},
+    {"pins leave writers three quarters", test_pins_leave_writers_three_quarters},
 };
 
 int main(void)

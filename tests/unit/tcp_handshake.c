@@ -114,7 +114,7 @@ static struct rig *rig_new(const struct setup *setup)
 	ip_address_parse(&rig->port.addresses[0].address, setup->local);
 	memory_netif_create(&rig->netif, FRAME_COUNT, &memory, our_mac, 1500, sent, rig);
 	net_create(&rig->net, &rig->netif.netif, &net_options, &net_user, rig->now_us);
-	block_pool_create(&rig->blocks, BLOCK_COUNT, &memory, NULL, NULL);
+	block_pool_create(&rig->blocks, BLOCK_COUNT, &memory, NULL);
 	tcp_create(&rig->tcp, &options, &user, &rig->blocks, &memory, rig->now_us);
 	rig->path = (struct net_path){.net = &rig->net, .vlan = NET_NO_VLAN};
 	ip_address_parse(&rig->path.local, setup->local);

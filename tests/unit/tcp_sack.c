@@ -155,7 +155,7 @@ static struct rig *rig_established(bool timestamps)
 	memcpy(rig->path.remote_mac, our_mac, 6);
 	memory_netif_create(&rig->netif, FRAME_COUNT, &memory, our_mac, 1500, sent, rig);
 	net_create(&rig->net, &rig->netif.netif, &net_options, &net_user, rig->now_us);
-	block_pool_create(&rig->blocks, BLOCK_COUNT, &memory, NULL, NULL);
+	block_pool_create(&rig->blocks, BLOCK_COUNT, &memory, NULL);
 	tcp_create(&rig->tcp, &options, &user, &rig->blocks, &memory, rig->now_us);
 	say(rig, 0, 0, FLAG_SYN, syn, timestamps ? 24 : 12);
 	rig->server_next = load_be32(last_header(rig) + 4) + 1;
