@@ -144,6 +144,14 @@ BUGS = [
     ("stale read", "incr writes a copy that no reader sees", "src/shard/delta.c",
      "store_publish(shard->store, &reservation, place);",
      "store_abandon(shard->store, &reservation);"),
+    ("large sends", "memory that is still being sent is written over", "src/store/reclaim.c",
+     "return segment->open_count > 0 || segment->pin_count > 0;",
+     "return segment->open_count > 0;"),
+    ("large sends", "a packet for the card to cut up says nothing of it", "src/tcp/output.c",
+     "outgoing.packet.segment_bytes = connection->mss;",
+     "outgoing.packet.segment_bytes = 0;"),
+    ("large sends", "a packet that could not be filled counts as read", "src/net/net.c",
+     "*cursor = before;", "(void)before;"),
     ("prefetch", "a small burst behind a full one takes its flows", "src/net/net.c",
      """\
 			memset(flows, 0, count * sizeof(flows[0]));
