@@ -120,6 +120,7 @@ void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_byte
                           struct memory *memory)
 {
 	memory_netif->nic = memory_take(memory, sizeof(struct memory_nic));
+	memset(memory_netif->nic, 0, offsetof(struct memory_nic, whole));
 	memory_netif->netif.ops = &memory_nic_ops;
 	memory_netif->netif.offloads =
 	    NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM | NETIF_TX_PIECES;

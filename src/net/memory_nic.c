@@ -178,6 +178,6 @@ void memory_nic_transmit(struct netif *netif, struct packet *packet)
 	nic->ring[nic->packet_count++] =
 	    (struct memory_nic_packet){*packet, nic->piece_count - nic->queued_count};
 	nic->queued_count = nic->piece_count;
-	if (nic->packet_count == NETIF_BURST_MAX)
+	if (nic->packet_count == NETIF_BURST_MAX || nic->at_once)
 		memory_nic_flush(netif);
 }

@@ -26,6 +26,7 @@ struct memory_nic_packet {
 struct memory_nic {
 	struct memory_nic_packet ring[NETIF_BURST_MAX];
 	uint32_t packet_count;
+	bool at_once;                                          /* it sends without the doorbell */
 	struct memory_nic_piece pieces[MEMORY_NIC_PIECES_MAX]; /* of the packets, in order */
 	uint32_t piece_count;
 	uint32_t queued_count;          /* of those, belong to a packet in the ring */

@@ -118,7 +118,7 @@ struct connection {
 	bool in_callback_abort;
 	uint64_t accept_bytes; /* what it takes before it refuses */
 	uint32_t echo_bytes;   /* replied to whatever comes */
-	uint32_t references;   /* of its replies that blocks hold */
+	uint32_t references;   /* of its replies that blocks and the network card hold */
 };
 
 /* What a peer sends: the payload follows from the sequence number. */
@@ -159,6 +159,7 @@ struct world_options {
 	uint64_t clock_us;
 	uint32_t isn;
 	uint32_t ts_base;
+	bool card; /* the server has a network card that cuts up segments */
 };
 
 struct world {
@@ -236,4 +237,5 @@ void application_reply(struct peer *peer, uint32_t bytes, bool by_reference);
 void application_close(struct peer *peer);
 void application_abort(struct peer *peer);
 void application_resume(struct peer *peer, uint64_t accept_bytes);
+bool sequence_retain(void *context, void *reference);
 void sequence_release(void *context, void *reference);

@@ -2,7 +2,18 @@
 /* The application behind the streams, and what it may be told. */
 #include "sequence.h"
 
-#define SHIFT_MAX 14 /* RFC 7323 2.3 */
+#define SHIFT_MAX      14 /* RFC 7323 2.3 */
+#define REFERENCES_MAX 4  /* beyond, the network card gets copies */
+
+bool sequence_retain(void *context, void *reference)
+{
+	struct peer *peer = reference;
+
+	if (peer->connection.references >= REFERENCES_MAX)
+		return false;
+	peer->connection.references++;
+	return true;
+}
 
 void sequence_release(void *context, void *reference)
 {

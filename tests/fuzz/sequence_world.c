@@ -2,6 +2,7 @@
 /* The server, its memory and its time; and the end of every run, when nothing may be left. */
 #include "sequence.h"
 
+#define CARD_LARGE_BYTES  8192
 #define SETTLE_TURNS_MAX  256
 #define STEP_US_MIN       100    /* how often a worker looks whether its device can send again */
 #define STEP_SHARE        4      /* of the time that has passed: steps grow by a quarter … */
@@ -52,7 +53,7 @@ struct world *world_create(void)
 		contents->from_server[i] = (uint8_t)(i * 29 + (i >> 8) * 23 + 11);
 	}
 	world->trace = getenv("FUZZ_TRACE") != NULL;
-	region_create(&world->netif_memory, memory_netif_bytes(FRAME_COUNT));
+	region_create(&world->netif_memory, memory_netif_bytes(FRAME_COUNT) + memory_nic_bytes());
 	region_create(&world->pool_memory, block_pool_bytes(BLOCK_COUNT));
 	return world;
 }
@@ -125,9 +126,13 @@ void world_reset(struct world *world, const struct world_options *options)
 	user.context = world;
 	memory_netif_create(&world->netif, FRAME_COUNT, &world->netif_memory, server_mac,
 	                    (uint16_t)options->mtu, judge_sent, world);
+	if (options->card) {
+		memory_netif_add_nic(&world->netif, CARD_LARGE_BYTES, &world->netif_memory);
+		world->netif.nic->at_once = true; /* the judge goes by when it sees things */
+	}
 	net_create(&world->net, &world->netif.netif, &net_options, &net_user, world->now_us);
 	block_pool_create(&world->blocks, options->block_count, &world->pool_memory,
-	                  &(struct references){.release = sequence_release, .context = world});
+	                  &(struct references){sequence_retain, sequence_release, world});
 	tcp_create(&world->tcp, &options->tcp, &user, &world->blocks, &world->tcp_memory,
 	           world->now_us);
 }

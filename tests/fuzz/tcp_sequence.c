@@ -63,6 +63,7 @@ static struct world_options options_read(struct input *input, bool *ret_by_abort
 	options.tcp.orphan_count_max = third & 8 ? 1 : 4;
 	options.tcp.source_connection_count_max = third & 16 ? 2 : 0;
 	options.tcp.keepalive_us = keepalives_us[third >> 5 & 3];
+	options.card = third >> 7 != 0;
 	options.tcp.receive_window_bytes = windows[second & 7];
 	options.tcp.user_timeout_us = 6 * SECOND_US;
 	options.tcp.time_wait_us = 4 * SECOND_US;
