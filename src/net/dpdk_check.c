@@ -315,6 +315,25 @@ static bool pci_driver_will_do(const char *driver)
 	return false;
 }
 
+/* An IOMMU group goes to one process at a time. What else may be wrong with it DPDK will say. */
+static int check_vfio_group(const struct dpdk_port *port, const char *group, char *error)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	else if (errno == EBUSY)
+		return dpdk_port_error(port, error, -EBUSY,
+		                       "another process has it (%s): `fuser -v %s` says which",
+		                       path, path);
+	else if (errno == EACCES || errno == EPERM)
+		return dpdk_port_error(port, error, -errno, "may not open %s: start as root", path);
+	return 0;
+}
+
 static int check_pci(struct dpdk_port *port, char *error)
 {
 	const char *name = port->options->name;
@@ -341,12 +360,14 @@ static int check_pci(struct dpdk_port *port, char *error)
 		                       "`dpdk-devbind.py --bind=vfio-pci %s` (the kernel loses it)",
 		                       driver[0] ? "the kernel driver " : "no driver", driver,
 		                       name);
-	if (strcmp(driver, "vfio-pci") == 0 && group[0] == '\0')
+	if (strcmp(driver, "vfio-pci") != 0)
+		return 0;
+	if (group[0] == '\0')
 		return dpdk_port_error(port, error, -ENOTSUP,
 		                       "the machine uses no IOMMU: turn it on in the firmware, and "
 		                       "with `intel_iommu=on` or `amd_iommu=on` on the kernel's "
 		                       "command line");
-	return 0;
+	return check_vfio_group(port, group, error);
 }
 
 int dpdk_port_check(struct dpdk_port *port, char *error)

@@ -243,7 +243,8 @@ static bool append(struct netif *netif, struct packet *packet, const struct chai
 	                    packet->capacity - packet->length};
 
 	while (length > 0) {
-		struct chain_piece bytes = chain_next(chain, cursor, length);
+		struct chain_piece bytes =
+		    chain_next(chain, cursor, RTE_MIN(length, DPDK_NETIF_PIECE_BYTES_MAX));
 		struct rte_mbuf *mbuf = NULL;
 
 		ASSERT_SLOW(bytes.length > 0);

@@ -13,6 +13,10 @@
  * descriptor of its own: measured by tests/perf/pieces. */
 #define DPDK_NETIF_PIECE_BYTES_MIN 512
 
+/* A piece that is referred to. Some devices' descriptors hold no more than 16 KiB - 1, and their
+ * drivers do not look. */
+#define DPDK_NETIF_PIECE_BYTES_MAX 8192u
+
 struct dpdk_netif {
 	struct netif netif;
 	struct rte_mempool *pool; /* this queue's own */

@@ -10,7 +10,8 @@ void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
 	    .shift = shift,
 	    .free_first = SEGMENT_NONE,
 	};
-	segments->arena = memory_take(memory, (size_t)count << shift);
+	/* no segment crosses a huge page: so a card can read any part of it at one address */
+	segments->arena = memory_take_aligned(memory, (size_t)count << shift, (size_t)1 << shift);
 	/* Lowest first, so that memory that is never needed is never touched. */
 	for (uint32_t i = count; i > 0; i--) {
 		segments->headers[i - 1].extent_next = SEGMENT_NONE;

@@ -28,14 +28,16 @@ static struct geometry geometry_for(uint64_t memory_bytes)
 		geometry.segment_shift++;
 	geometry.bucket_count = (uint32_t)(memory_bytes / INDEX_SHARE / sizeof(struct bucket));
 	left_bytes -= (uint64_t)geometry.bucket_count * sizeof(struct bucket);
+	left_bytes -= (uint64_t)1 << geometry.segment_shift; /* for their alignment */
 	geometry.segment_count = (uint32_t)(left_bytes / (((uint64_t)1 << geometry.segment_shift) +
 	                                                  sizeof(struct segment)));
 	return geometry;
 }
 
-/* Two longest values, each with a partly filled segment, and 8 segments besides. A segment is at
- * most 64 KiB + memory / 1024, and index and headers take less than 10.1 %, so what is asked for
- * is (2 × value + 10 × 64 KiB) / (1 − 0.101 − 10 / 1024) rounded up with some to spare. */
+/* Two longest values, each with a partly filled segment, 8 segments besides, and as much as one for
+ * their alignment. A segment is at most 64 KiB + memory / 1024, and index and headers take less
+ * than 10.1 %, so what is asked for is (2 × value + 11 × 64 KiB) / (1 − 0.101 − 11 / 1024) rounded
+ * up with some to spare. */
 uint64_t store_memory_bytes_min(uint64_t value_bytes_max)
 {
 	return (2 * value_bytes_max + ((uint64_t)1 << 20)) / 7 * 8;

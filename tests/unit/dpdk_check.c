@@ -286,6 +286,28 @@ static void test_a_pci_device_has_to_be_there_and_free(void)
 	}
 }
 
+static void test_a_pci_device_has_to_be_ours_alone(void)
+{
+	static const struct {
+		int error_number, wanted;
+		const char *said;
+	} tries[] = {
+	    {EBUSY, -EBUSY, "another process has it (/dev/vfio/12): `fuser -v /dev/vfio/12`"},
+	    {EACCES, -EACCES, "may not open /dev/vfio/12: start as root"},
+	    {EPERM, -EPERM, "start as root"},
+	    {ENOENT, 0, ""},
+	};
+
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct dpdk_port *port = port_new(PORT_PCI, "0000:03:00.0");
+
+		machine.driver = "vfio-pci";
+		machine.has_iommu = true;
+		fault_set("open of the group", tries[i].error_number, 0, 1);
+		check(port, tries[i].wanted, tries[i].said);
+	}
+}
+
 static const struct unit_case cases[] = {
     {"names have their limits", test_names_have_their_limits},
     {"a name of any length fits the message", test_a_name_of_any_length_fits_the_message},
@@ -299,6 +321,7 @@ static const struct unit_case cases[] = {
      test_xdp_needs_an_interface_that_nobody_else_has},
     {"a memif socket needs a place of its own", test_a_memif_socket_needs_a_place_of_its_own},
     {"a PCI device has to be there and free", test_a_pci_device_has_to_be_there_and_free},
+    {"a PCI device has to be ours alone", test_a_pci_device_has_to_be_ours_alone},
 };
 
 int main(void)

@@ -28,9 +28,9 @@ struct rig {
 	struct block_pool blocks;
 	struct chain chain;
 	void *region;
-	uint8_t value[4096]; /* what the chain refers to */
-	int references;      /* to it that are held */
-	bool retains;        /* it may be referred to once more */
+	uint8_t value[20000]; /* what the chain refers to */
+	int references;       /* to it that are held */
+	bool retains;         /* it may be referred to once more */
 };
 
 static uint16_t burst_arrives(void *queue, struct rte_mbuf **ret_mbufs, uint16_t count_max)
@@ -349,7 +349,7 @@ static bool send_chain(struct rig *rig, struct chain_cursor *cursor, uint32_t le
 /* What the device has got is what the chain holds; returns how many bytes it refers to. */
 static uint32_t check_sent(struct rig *rig, uint32_t index, uint32_t length)
 {
-	uint8_t got[9000], wanted[9000] = {0};
+	uint8_t got[21000], wanted[21000] = {0};
 	struct chain_cursor cursor = {0};
 	uint32_t referred_bytes = 0;
 	uint32_t piece_count = 0;
@@ -360,6 +360,7 @@ static uint32_t check_sent(struct rig *rig, uint32_t index, uint32_t length)
 		piece_count++;
 		if (mbuf->ol_flags & RTE_MBUF_F_EXTERNAL)
 			referred_bytes += mbuf->data_len;
+		CU_ASSERT(mbuf->data_len <= DPDK_NETIF_PIECE_BYTES_MAX);
 	}
 	CU_ASSERT_EQUAL(piece_count, rig->sent[index]->nb_segs);
 	CU_ASSERT_EQUAL(
@@ -388,6 +389,19 @@ static void test_what_a_chain_refers_to_is_not_copied(void)
 	CU_ASSERT_EQUAL(rig->references, 1);
 	device_completes(rig);
 	CU_ASSERT_EQUAL(rig->references, 0);
+	rig_free(rig);
+}
+
+static void test_a_long_value_is_referred_to_in_parts(void)
+{
+	struct rig *rig = rig_new(OFFLOADS);
+	struct chain_cursor cursor = {0};
+
+	chain_fill(rig, 20000);
+	CU_ASSERT_TRUE(send_chain(rig, &cursor, 20020, 1448));
+	CU_ASSERT_EQUAL(check_sent(rig, 0, 20020), 20000);
+	CU_ASSERT_EQUAL(rig->sent[0]->nb_segs, 5);
+	CU_ASSERT_EQUAL(rig->references, 4);
 	rig_free(rig);
 }
 
@@ -473,6 +487,7 @@ static const struct unit_case cases[] = {
     {"a device that is behind gives no frames", test_a_device_that_is_behind_gives_no_frames},
     {"an empty pool gives no frames", test_an_empty_pool_gives_no_frames},
     {"what a chain refers to is not copied", test_what_a_chain_refers_to_is_not_copied},
+    {"a long value is referred to in parts", test_a_long_value_is_referred_to_in_parts},
     {"what is small is copied", test_what_is_small_is_copied},
     {"what cannot be referred to is copied", test_what_cannot_be_referred_to_is_copied},
     {"a packet that cannot be filled is given back",

@@ -10,6 +10,7 @@
 #include "unit.h"
 
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
@@ -236,6 +237,24 @@ ssize_t readlink(const char *path, char *ret_target, size_t bytes)
 		                         : -1;
 	*(void **)&next = dlsym(RTLD_NEXT, "readlink");
 	return next(path, ret_target, bytes);
+}
+
+int open(const char *path, int flags, ...)
+{
+	int (*next)(const char *, int, mode_t);
+	bool is_group = strncmp(path, "/dev/vfio/", 10) == 0;
+	mode_t mode = 0;
+	va_list arguments;
+
+	if (is_group && fault_hits("open of the group"))
+		return -1;
+	if (flags & (O_CREAT | O_TMPFILE)) {
+		va_start(arguments, flags);
+		mode = va_arg(arguments, mode_t);
+		va_end(arguments);
+	}
+	*(void **)&next = dlsym(RTLD_NEXT, "open");
+	return next(is_group ? "/dev/null" : path, flags, mode);
 }
 
 FILE *fopen(const char *path, const char *mode)
