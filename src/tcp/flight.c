@@ -316,12 +316,14 @@ void flight_sacked(struct tcp_connection *connection, uint32_t begin, uint32_t e
 	runs_join(connection);
 }
 
-uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us, uint64_t now_us)
+uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us, uint32_t since_us,
+                          uint64_t now_us, bool *ret_again)
 {
 	struct flight *flight = &connection->flight;
 	struct run *runs = runs_of(connection);
 	uint32_t settle_us = 0;
 
+	*ret_again = false;
 	for (uint32_t i = 0; i < flight->run_count && flight->newest_known; i++) {
 		int32_t left_us;
 
@@ -331,10 +333,13 @@ uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us
 			continue;
 		left_us = (int32_t)(runs[i].sent_us + flight->newest_rtt_us + reorder_us -
 		                    (uint32_t)now_us);
-		if (left_us <= 0)
-			run_set_fate(connection, i, RUN_LOST);
-		else
+		if (left_us > 0) {
 			settle_us = max_u32(settle_us, (uint32_t)left_us);
+			continue;
+		}
+		run_set_fate(connection, i, RUN_LOST);
+		if (runs[i].again && !seq_before(runs[i].sent_us, since_us))
+			*ret_again = true;
 	}
 	runs_join(connection);
 	return settle_us;

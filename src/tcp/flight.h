@@ -81,9 +81,10 @@ void flight_sacked(struct tcp_connection *connection, uint32_t begin, uint32_t e
                    struct arrivals *arrivals);
 
 /* Takes for lost what was sent so long before something that has arrived: a round trip and
- * reorder_us ago (RFC 8985 6.2 step 5). Returns after how many microseconds one has to look again;
- * 0: never. */
-uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us, uint64_t now_us);
+ * reorder_us ago (RFC 8985 6.2 step 5). *ret_again: some of it was sent again, since since_us (the
+ * clock's low 32 bits). Returns after how many microseconds one has to look again; 0: never. */
+uint32_t flight_lose_late(struct tcp_connection *connection, uint32_t reorder_us, uint32_t since_us,
+                          uint64_t now_us, bool *ret_again);
 
 /* Takes the first `length` bytes for lost. */
 void flight_lose_first(struct tcp_connection *connection, uint32_t length);

@@ -104,6 +104,12 @@ static void reorder_adapt(struct tcp_connection *connection, bool duplicate)
 	connection->reorder_persist = REORDER_PERSIST_ROUNDS;
 }
 
+static void window_lower(struct tcp_connection *connection, uint64_t now_us)
+{
+	connection->lowered_us = (uint32_t)now_us;
+	connection->tcp->congestion->lost(connection, now_us);
+}
+
 static void recovery_enter(struct tcp_connection *connection, uint64_t now_us)
 {
 	counter_add(&connection->tcp->counters.fast_retransmits, 1);
@@ -111,7 +117,7 @@ static void recovery_enter(struct tcp_connection *connection, uint64_t now_us)
 	connection->recover = connection->snd_nxt;
 	connection->retransmit_owed = true; /* RFC 6675 5 (4.3): whatever the window says */
 	connection->probed = false;         /* RFC 8985 7.1 */
-	connection->tcp->congestion->lost(connection, now_us);
+	window_lower(connection, now_us);
 }
 
 static void recovery_leave(struct tcp_connection *connection)
@@ -124,7 +130,9 @@ static void recovery_leave(struct tcp_connection *connection)
 
 static void losses_find(struct tcp_connection *connection, uint64_t now_us)
 {
-	uint32_t settle_us = flight_lose_late(connection, reorder_us(connection), now_us);
+	bool again;
+	uint32_t settle_us = flight_lose_late(connection, reorder_us(connection),
+	                                      connection->lowered_us, now_us, &again);
 
 	if (settle_us > 0)
 		deadline_set(connection, DEADLINE_REORDER, now_ms_from(now_us + settle_us + 999));
@@ -134,6 +142,8 @@ static void losses_find(struct tcp_connection *connection, uint64_t now_us)
 		connection_mark(connection);
 		if (connection->recovery == RECOVERY_NONE)
 			recovery_enter(connection, now_us);
+		else if (connection->recovery == RECOVERY_FAST && again)
+			window_lower(connection, now_us); /* RFC 5681 4.3, RFC 8985 9.3 */
 	}
 }
 

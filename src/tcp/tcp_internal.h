@@ -188,6 +188,7 @@ struct tcp_connection {
 	uint32_t queue_block_count;
 	struct cubic cubic;
 	uint32_t probe_end;
+	uint32_t lowered_us;    /* when fast recovery last lowered cwnd; the clock's low 32 bits */
 	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 	struct challenges challenges;
 	uint32_t source; /* source.h */
