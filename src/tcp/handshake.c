@@ -245,10 +245,10 @@ static void syn_input(struct tcp *tcp, const struct tuple *tuple, const struct t
 }
 
 /* The user decides; the connection then goes on with the segment that has completed it. `rtt_us`:
- * of the SYN-ACK. */
+ * of the SYN-ACK. `lost_count`: SYN-ACKs that were sent without an answer. */
 static void handshake_complete(struct tcp *tcp, const struct tuple *tuple,
                                const struct handshake *agreed, const struct tcp_segment *segment,
-                               uint32_t rtt_us, uint32_t rto_ms, uint64_t now_us)
+                               uint32_t rtt_us, uint32_t lost_count, uint64_t now_us)
 {
 	struct tcp_connection *connection = NULL;
 
@@ -259,7 +259,7 @@ static void handshake_complete(struct tcp *tcp, const struct tuple *tuple,
 		output_reset_for(tcp, tuple, segment);
 		return;
 	}
-	connection_open(connection, agreed, receive_shift(tcp, agreed), rto_ms, now_us);
+	connection_open(connection, agreed, receive_shift(tcp, agreed), lost_count, now_us);
 	connection->snd_wnd = segment->window << connection->send_shift;
 	connection->snd_wnd_max = connection->snd_wnd;
 	if (rtt_us != RTT_UNKNOWN)
@@ -296,8 +296,7 @@ void listen_input(struct tcp *tcp, const struct tuple *tuple, const struct tcp_s
 			counter_add(&tcp->counters.cookies_accepted, 1);
 			agreed.ts_offset = timestamp_offset(tcp, tuple);
 			agreed.window = TCP_RECEIVE_BYTES_MIN;
-			handshake_complete(tcp, tuple, &agreed, segment, RTT_UNKNOWN,
-			                   TCP_RTO_INITIAL_MS, now_us);
+			handshake_complete(tcp, tuple, &agreed, segment, RTT_UNKNOWN, 0, now_us);
 			return;
 		}
 		counter_add(&tcp->counters.bad_cookie, 1);
@@ -334,13 +333,11 @@ static void half_open_acknowledged(struct tcp *tcp, struct half_open *half_open,
                                    uint64_t now_us)
 {
 	struct handshake agreed = half_open->agreed;
-	bool once = half_open->sent_count == 1 && !half_open->repeated;
-	uint32_t rtt_us = once ? (uint32_t)now_us - half_open->sent_us : RTT_UNKNOWN;
+	uint32_t lost_count = max_u32(half_open->sent_count - 1u, half_open->repeated);
+	uint32_t rtt_us = lost_count == 0 ? (uint32_t)now_us - half_open->sent_us : RTT_UNKNOWN;
 
 	half_open_end(tcp, half_open);
-	/* RFC 6298 5.7 */
-	handshake_complete(tcp, tuple, &agreed, segment, rtt_us,
-	                   once ? TCP_RTO_INITIAL_MS : TCP_RTO_SYN_LOST_MS, now_us);
+	handshake_complete(tcp, tuple, &agreed, segment, rtt_us, lost_count, now_us);
 }
 
 void half_open_input(struct tcp *tcp, struct half_open *half_open, const struct tuple *tuple,

@@ -6,10 +6,11 @@
  * acknowledgement (RFC 5681, 6582). How much may be under way is congestion control's. */
 #include "tcp/tcp_internal.h"
 
-#define DUPLICATE_ACKS_MAX     3      /* RFC 5681 3.2, RFC 6675 DupThresh */
-#define PROBE_SLACK_US         2000   /* the timer's two ticks */
-#define PROBE_DELAYED_ACK_US   200000 /* RFC 8985 7.2: a lone segment's acknowledgement may wait */
-#define REORDER_PERSIST_ROUNDS 16     /* RFC 8985 6.2 step 4 */
+#define DUPLICATE_ACKS_MAX     3       /* RFC 5681 3.2, RFC 6675 DupThresh */
+#define PROBE_FIRST_US         1000000 /* RFC 8985 7.2: before a round trip was measured */
+#define PROBE_SLACK_US         2000    /* the timer's two ticks */
+#define PROBE_DELAYED_ACK_US   200000  /* RFC 8985 7.2: a lone segment's acknowledgement may wait */
+#define REORDER_PERSIST_ROUNDS 16      /* RFC 8985 6.2 step 4 */
 
 uint32_t recovery_pipe(const struct tcp_connection *connection)
 {
@@ -261,25 +262,26 @@ void recovery_timed_out(struct tcp_connection *connection, uint64_t now_us)
 	connection_mark(connection);
 }
 
-/* RFC 8985 7.2: a probe that comes well before the time-out, when the end of what was sent may be
- * lost. */
+/* RFC 8985 7.2: a probe that comes before the time-out, or at the latest in its place, when the end
+ * of what was sent may be lost. */
 void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us)
 {
 	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	uint64_t wait_us;
 	uint32_t due_ms;
 
-	if (!connection->sack_permitted || connection->srtt_us == 0 || in_flight == 0 ||
+	if (!connection->sack_permitted || in_flight == 0 ||
 	    connection->recovery != RECOVERY_NONE || connection->flight.sacked_bytes > 0 ||
 	    connection->probed || connection->probe_spent || connection->snd_wnd == 0) {
 		deadline_clear(connection, DEADLINE_PROBE);
 		return;
 	}
-	due_ms = now_ms_from(now_us + 2ull * connection->srtt_us + PROBE_SLACK_US +
-	                     (in_flight <= connection->mss ? PROBE_DELAYED_ACK_US : 0));
-	if (seq_before(due_ms, connection->deadlines_ms[DEADLINE_RETRANSMIT]))
-		deadline_set(connection, DEADLINE_PROBE, due_ms);
-	else
-		deadline_clear(connection, DEADLINE_PROBE);
+	wait_us = 2ull * connection->srtt_us + PROBE_SLACK_US +
+	          (in_flight <= connection->mss ? PROBE_DELAYED_ACK_US : 0);
+	due_ms = now_ms_from(now_us + (connection->srtt_us == 0 ? PROBE_FIRST_US : wait_us));
+	if (seq_after(due_ms, connection->deadlines_ms[DEADLINE_RETRANSMIT]))
+		due_ms = connection->deadlines_ms[DEADLINE_RETRANSMIT];
+	deadline_set(connection, DEADLINE_PROBE, due_ms);
 }
 
 void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us)

@@ -92,7 +92,7 @@ void connection_set_state(struct tcp_connection *connection, enum tcp_state stat
 }
 
 void connection_open(struct tcp_connection *connection, const struct handshake *agreed,
-                     uint8_t receive_shift, uint32_t rto_ms, uint64_t now_us)
+                     uint8_t receive_shift, uint32_t lost_count, uint64_t now_us)
 {
 	uint32_t mss = min_u32(agreed->mss, tcp_options_receive_mss(&connection->path));
 	uint32_t first = agreed->iss + 1;
@@ -122,9 +122,11 @@ void connection_open(struct tcp_connection *connection, const struct handshake *
 	connection->ts_recent = agreed->ts_recent;
 	connection->heard_ms = now_ms_from(now_us);
 	connection->sent_ms = now_ms_from(now_us);
-	connection->rto_ms = rto_ms;
+	/* RFC 6298 5.7 */
+	connection->rto_ms = lost_count == 0 ? TCP_RTO_INITIAL_MS : TCP_RTO_SYN_LOST_MS;
 	connection->reorder_factor = 1;
-	connection->cwnd = congestion_initial_window(connection);
+	/* RFC 6928 2 */
+	connection->cwnd = lost_count > 1 ? connection->mss : congestion_initial_window(connection);
 	connection->ssthresh = UINT32_MAX;
 	connection->source = source_take(connection->tcp, &connection->path.remote);
 	keepalive_arm(connection);

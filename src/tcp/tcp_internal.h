@@ -69,9 +69,9 @@ struct timer_wheel {
 
 /* What of a connection has a deadline. They share one wheel entry. */
 enum tcp_deadline {
+	DEADLINE_PROBE, /* tail-loss probe: RFC 8985 7; in place of a time-out when both are due */
 	DEADLINE_RETRANSMIT, /* retransmission, or persist when nothing is in flight */
 	DEADLINE_REORDER,    /* what has not arrived by then is lost: RFC 8985 6.2 step 5 */
-	DEADLINE_PROBE,      /* tail-loss probe: RFC 8985 7 */
 	DEADLINE_DELAYED_ACK,
 	DEADLINE_KEEPALIVE, /* RFC 9293 3.8.4 */
 	DEADLINE_COUNT,
@@ -429,9 +429,9 @@ uint32_t output_receive_window(const struct tcp_connection *connection);
 extern const struct stream_ops tcp_stream_ops;
 /* Ends a connection without a further word: the user is told, its memory is free again. */
 void connection_end(struct tcp_connection *connection);
-/* A connection as the handshake has left it. */
+/* A connection as the handshake, in which so many SYN-ACKs were lost, has left it. */
 void connection_open(struct tcp_connection *connection, const struct handshake *agreed,
-                     uint8_t receive_shift, uint32_t rto_ms, uint64_t now_us);
+                     uint8_t receive_shift, uint32_t lost_count, uint64_t now_us);
 /* Our FIN is acknowledged, in FIN_WAIT_2 or TIME_WAIT: what is left is a linger. */
 void connection_linger(struct tcp_connection *connection, const struct tuple *tuple,
                        uint64_t now_us);
