@@ -175,4 +175,7 @@ void queue_clear(struct tcp_connection *connection)
 	connection->tcp->queue_block_count -= connection->queue_block_count;
 	connection->queue_block_count = 0;
 	connection->range_count = 0;
+	/* of what is held no more nothing is said */
+	if (!seq_before(connection->duplicate.begin, connection->rcv_nxt))
+		connection->duplicate_known = false;
 }
