@@ -63,9 +63,7 @@ void icmp4_input(struct net *net, const struct net_input *input, uint64_t now_us
 		counter_add(&net->counters.icmp_bad, 1);
 		return;
 	}
-	if (net->kernel_answers)
-		counter_add(&net->counters.icmp_ignored, 1);
-	else if (input->l4[0] == ICMP4_ECHO_REQUEST)
+	if (input->l4[0] == ICMP4_ECHO_REQUEST && !net->kernel_answers)
 		echo_reply(net, input, IP_PROTOCOL_ICMP, ICMP4_ECHO_REPLY, now_us);
 	else if (!icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);
@@ -88,11 +86,9 @@ void icmp6_input(struct net *net, const struct net_frame *frame, const struct ne
 		return;
 	}
 	type = input->l4[0];
-	if (net->kernel_answers)
-		counter_add(&net->counters.icmp_ignored, 1);
-	else if (type == ICMP6_SOLICITATION || type == ICMP6_ADVERTISEMENT)
+	if ((type == ICMP6_SOLICITATION || type == ICMP6_ADVERTISEMENT) && !net->kernel_answers)
 		nd_input(net, frame, input, hop_limit, now_us);
-	else if (type == ICMP6_ECHO_REQUEST && to_us)
+	else if (type == ICMP6_ECHO_REQUEST && to_us && !net->kernel_answers)
 		echo_reply(net, input, IP_PROTOCOL_ICMP6, ICMP6_ECHO_REPLY, now_us);
 	else if (!to_us || !icmp_error_input(net, input, now_us))
 		counter_add(&net->counters.icmp_ignored, 1);

@@ -128,7 +128,7 @@ struct net {
 	struct random random;
 	struct net_address addresses[PORT_ADDRESS_COUNT_MAX];
 	uint32_t address_count;
-	bool kernel_answers;     /* xdp: the kernel does ARP, neighbour discovery and ICMP */
+	bool kernel_answers;     /* xdp: the kernel does ARP, neighbour discovery and echoes */
 	bool is_full;            /* in this turn: no packet memory, or the device is behind */
 	uint64_t next_us;        /* earliest next_us of the addresses */
 	uint16_t identification; /* of the next IPv4 packet that may be cut up (RFC 6864 4.2) */

@@ -32,6 +32,8 @@ _Static_assert(__builtin_offsetof(struct xdp_listen_key, protocol) == 18, "share
 #define XDP_COUNTERS(X)                                                                            \
 	X(redirected_tcp, "frames", COUNTER_TOTAL, "TCP for us, given to the worker")              \
 	X(redirected_udp, "frames", COUNTER_TOTAL, "UDP for us, given to the worker")              \
+	X(redirected_icmp, "frames", COUNTER_TOTAL,                                                \
+	  "What we sent was too big, given to the worker")                                         \
 	X(passed_no_socket, "frames", COUNTER_TOTAL, "For us, on a queue that no worker has")      \
 	X(passed_other, "frames", COUNTER_TOTAL, "TCP and UDP that is not for us")                 \
 	X(passed_fragment, "frames", COUNTER_TOTAL, "IPv4 fragments")                              \
