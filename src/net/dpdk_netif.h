@@ -19,11 +19,10 @@
 
 struct dpdk_netif {
 	struct netif netif;
-	struct rte_mempool *pool; /* this queue's own */
-	struct rte_mempool
-	    *pieces; /* mbufs without memory, for that of others; NULL: all is copied */
-	uint32_t piece_bytes_min; /* shorter ones are copied: DPDK_NETIF_PIECE_BYTES_MIN */
-	uint16_t device;          /* DPDK's port id */
+	struct rte_mempool *pool;   /* this queue's own */
+	struct rte_mempool *pieces; /* mbufs for memory of others; NULL: all is copied */
+	uint32_t piece_bytes_min;   /* shorter ones are copied: DPDK_NETIF_PIECE_BYTES_MIN */
+	uint16_t device;            /* DPDK's port id */
 	uint16_t queue;
 	uint16_t queued_count;
 	_Atomic uint64_t chained_drops; /* frames in several pieces, which never should come */
