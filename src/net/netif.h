@@ -34,9 +34,8 @@ struct packet {
 	uint8_t l2_length; /* to send with PACKET_SUM_…: bytes of the Ethernet header and tag */
 	uint8_t l3_length; /* likewise: bytes of the IP header */
 	uint16_t appended; /* bytes behind `length`, in pieces elsewhere: see append() */
-	uint16_t
-	    segment_bytes; /* device: cut the TCP payload into so many bytes each; 0: it fits */
-	void *handle;      /* the netif's own */
+	uint16_t segment_bytes; /* the device cuts the TCP payload into these; 0: it fits */
+	void *handle;           /* the netif's own */
 };
 
 struct netif;
