@@ -267,10 +267,11 @@ void recovery_timed_out(struct tcp_connection *connection, uint64_t now_us)
 void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us)
 {
 	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	uint32_t time_out_ms = connection->deadlines_ms[DEADLINE_RETRANSMIT];
 	uint64_t wait_us;
 	uint32_t due_ms;
 
-	if (!connection->sack_permitted || in_flight == 0 ||
+	if (!connection->sack_permitted || in_flight == 0 || time_out_ms == 0 ||
 	    connection->recovery != RECOVERY_NONE || connection->flight.sacked_bytes > 0 ||
 	    connection->probed || connection->probe_spent || connection->snd_wnd == 0) {
 		deadline_clear(connection, DEADLINE_PROBE);
@@ -279,9 +280,8 @@ void recovery_probe_arm(struct tcp_connection *connection, uint64_t now_us)
 	wait_us = 2ull * connection->srtt_us + PROBE_SLACK_US +
 	          (in_flight <= connection->mss ? PROBE_DELAYED_ACK_US : 0);
 	due_ms = now_ms_from(now_us + (connection->srtt_us == 0 ? PROBE_FIRST_US : wait_us));
-	if (seq_after(due_ms, connection->deadlines_ms[DEADLINE_RETRANSMIT]))
-		due_ms = connection->deadlines_ms[DEADLINE_RETRANSMIT];
-	deadline_set(connection, DEADLINE_PROBE, due_ms);
+	deadline_set(connection, DEADLINE_PROBE,
+	             seq_after(due_ms, time_out_ms) ? time_out_ms : due_ms);
 }
 
 void recovery_probe_expired(struct tcp_connection *connection, uint64_t now_us)

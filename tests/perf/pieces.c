@@ -43,6 +43,7 @@ struct bench {
 	struct rte_mempool *pieces;
 	struct block_pool blocks;
 	struct chain chain;
+	void *region; /* of the blocks */
 	uint8_t *arena;
 	uint64_t pins[ARENA_BYTES >> 20][8]; /* a line each, as segment headers are */
 	struct random random;
@@ -96,7 +97,7 @@ static void bench_create(struct bench *bench)
 	dpdk_netif_create(bench->netif, DEVICE, 0, pool, 1500, mac,
 	                  NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM | NETIF_TX_PIECES);
 	bench->netif->piece_bytes_min = 1;
-	memory.base = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
+	bench->region = memory.base = aligned_alloc(CACHE_LINE_BYTES, memory.bytes);
 	ASSERT(memory.base != NULL);
 	memset(memory.base, 0, memory.bytes);
 	block_pool_create(&bench->blocks, BLOCK_COUNT, &memory, &references);
@@ -220,6 +221,9 @@ int main(int argc, char **argv)
 		row(bench, sizes[i], false, count);
 		row(bench, sizes[i], true, count);
 	}
+	munmap(bench->arena, ARENA_BYTES);
+	free(bench->region);
+	free(bench);
 	rte_eal_cleanup();
 	return 0;
 }
