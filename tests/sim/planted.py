@@ -38,12 +38,11 @@ BUGS = [
 """),
     ("retransmit", "what arrives behind a gap tells of no loss", "src/tcp/flight.c",
      """\
-		if (left_us <= 0)
-			run_set_fate(connection, i, RUN_LOST);
+		}
+		run_set_fate(connection, i, RUN_LOST);
 """,
      """\
-		if (left_us <= 0)
-			continue;
+		}
 """),
     ("retransmit", "a FIN goes out once: what is sent again carries none", "src/tcp/output.c",
      """\
