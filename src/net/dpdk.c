@@ -310,10 +310,10 @@ fail:
 
 void dpdk_share_memory(struct dpdk *dpdk, void *base, size_t bytes, size_t hugepage_bytes)
 {
-	if (rte_extmem_register(base, bytes, NULL, 0, hugepage_bytes) < 0)
-		return;
+	bool known = rte_extmem_register(base, bytes, NULL, 0, hugepage_bytes) == 0;
+
 	for (uint32_t i = 0; i < dpdk->port_count; i++)
-		dpdk_port_share_memory(&dpdk->ports[i], base, bytes);
+		dpdk_port_share_memory(&dpdk->ports[i], base, bytes, known);
 }
 
 struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker_index)
@@ -360,10 +360,21 @@ static void describe_kind(const struct dpdk *dpdk, const struct dpdk_port *port,
 	         dpdk->hugepages ? "hugepages" : "no hugepages");
 }
 
+/* What a card takes over of sending, and why not all: ", segments cut by device, …". */
+static void describe_sends(const struct dpdk_port *port, char *text, size_t text_bytes)
+{
+	const char *reason = port->copies_because;
+
+	snprintf(text, text_bytes, ", segments cut by %s, large values %s%s%s",
+	         port->large_bytes > 0 ? "device" : "software",
+	         reason == NULL ? "sent from the store" : "copied (", reason == NULL ? "" : reason,
+	         reason == NULL ? "" : ")");
+}
+
 void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text)
 {
 	const struct dpdk_port *port = &dpdk->ports[port_index];
-	char kind[128], free_memory[64] = "";
+	char kind[128], free_memory[64] = "", sends[128] = "";
 
 	ASSERT(port_index < dpdk->port_count);
 	describe_kind(dpdk, port, kind, sizeof(kind));
@@ -371,15 +382,15 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text)
 		snprintf(free_memory, sizeof(free_memory), " (%llu of %llu MB are free)",
 		         (unsigned long long)(dpdk->hugepages_free_bytes >> 20),
 		         (unsigned long long)(dpdk->memory_bytes >> 20));
+	if (port->options->kind == PORT_PCI)
+		describe_sends(port, sends, sizeof(sends));
 	snprintf(text, DPDK_DESCRIBE_BYTES,
 	         "%s %s: %s%s, MTU %u, MAC %02x:%02x:%02x:%02x:%02x:%02x, checksums received by "
-	         "%s, sent by %s, segments cut by %s, large values %s%s",
+	         "%s, sent by %s%s%s",
 	         dpdk_port_kind_name(port->options->kind), port->options->name, kind, free_memory,
 	         port->mtu, port->mac[0], port->mac[1], port->mac[2], port->mac[3], port->mac[4],
 	         port->mac[5], port->offloads & NETIF_RX_CHECKSUM ? "device" : "software",
-	         port->offloads & NETIF_TX_L4_CHECKSUM ? "device" : "software",
-	         port->large_bytes > 0 ? "device" : "software",
-	         port->refers ? "sent from the store" : "copied",
+	         port->offloads & NETIF_TX_L4_CHECKSUM ? "device" : "software", sends,
 	         port->leftover_program ? ", took over from a killed kanted" : "");
 }
 

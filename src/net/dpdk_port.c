@@ -117,12 +117,14 @@ static uint16_t large_bytes_of(uint16_t piece_count)
 static void choose_large_sends(struct dpdk_port *port, const struct rte_eth_dev_info *info,
                                struct rte_eth_conf *conf)
 {
+	port->copies_because = "the device sends from one place only";
 	if (!(port->offloads & NETIF_TX_L4_CHECKSUM) ||
 	    !(info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) ||
 	    info->tx_desc_lim.nb_mtu_seg_max < PIECES_OF_FRAME_MAX)
 		return;
 	conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->offloads |= NETIF_TX_PIECES;
+	port->copies_because = "they are not in hugepages";
 	if (!(info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO))
 		return;
 	port->large_bytes = large_bytes_of(info->tx_desc_lim.nb_seg_max);
@@ -406,24 +408,33 @@ int dpdk_port_open(struct dpdk_port *port, char *error)
 	return -EINVAL;
 }
 
-void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes)
+/* NULL, or why not. */
+static const char *memory_share(struct dpdk_port *port, void *base, size_t bytes)
 {
 	struct rte_eth_dev_info info;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	if (!(port->offloads & NETIF_TX_PIECES) || rte_eal_iova_mode() != RTE_IOVA_VA ||
-	    rte_eth_dev_info_get(port->device, &info) < 0 ||
+	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+		return "the IOMMU is off, or narrower than addresses are";
+	if (rte_eth_dev_info_get(port->device, &info) < 0 ||
 	    rte_dev_dma_map(info.device, base, (uintptr_t)base, bytes) < 0)
-		return;
+		return "the IOMMU does not map them for the device";
 	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
 		struct dpdk_netif *netif = port->netifs[worker];
 
 		snprintf(name, sizeof(name), "pieces%u_%u", port->index, worker);
 		netif->pieces = dpdk_pieces_create(name, PIECE_COUNT, netif->pool->socket_id);
 		if (netif->pieces == NULL)
-			return;
+			return "there is no memory for references to them";
 	}
-	port->refers = true;
+	return NULL;
+}
+
+void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes, bool known)
+{
+	if (port->offloads & NETIF_TX_PIECES)
+		port->copies_because =
+		    known ? memory_share(port, base, bytes) : "DPDK does not take their memory";
 }
 
 void dpdk_port_close(struct dpdk_port *port)

@@ -33,7 +33,8 @@ struct dpdk_port {
 	uint16_t tx_descriptor_count;
 	uint16_t offloads;    /* NETIF_… */
 	uint16_t large_bytes; /* as in struct netif */
-	bool refers;          /* what lies in shared memory is sent from there */
+	/* pci: why the device does not send what lies in shared memory from there; NULL: it does */
+	const char *copies_because;
 	uint8_t mac[6];
 	struct xdp *xdp;
 	struct memif *memif;
@@ -57,5 +58,6 @@ int dpdk_interface_ioctl(const char *name, unsigned long request, struct ifreq *
 /* dpdk_port.c */
 size_t dpdk_port_memory_bytes(const struct dpdk_port *port);
 int dpdk_port_open(struct dpdk_port *port, char *error);
-void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes);
+/* `known`: DPDK has been told of it. */
+void dpdk_port_share_memory(struct dpdk_port *port, void *base, size_t bytes, bool known);
 void dpdk_port_close(struct dpdk_port *port); /* takes half-open */

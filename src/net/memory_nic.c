@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/memory_nic.h"
 
-#include "net/checksum.h"
 #include "net/memory_netif.h"
+#include "net/net_internal.h"
 
-#define PIECE_BYTES_MIN  512 /* smaller ones are copied */
-#define IP4_HEADER_BYTES 20
-#define TCP_SEQ          4
-#define TCP_FLAGS        13
-#define TCP_CHECKSUM     16
-#define UDP_CHECKSUM     6
-#define TCP_LAST_ONLY    0x09 /* FIN, PSH */
+#define PIECE_BYTES_MIN 512 /* smaller ones are copied */
+#define TCP_SEQ         4
+#define TCP_FLAGS       13
+#define TCP_CHECKSUM    16
+#define UDP_CHECKSUM    6
+#define TCP_LAST_ONLY   0x09 /* FIN, PSH */
 
 static struct memory_nic *nic_of(struct netif *netif)
 {

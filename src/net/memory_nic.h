@@ -30,9 +30,9 @@ struct memory_nic {
 	struct memory_nic_piece pieces[MEMORY_NIC_PIECES_MAX]; /* of the packets, in order */
 	uint32_t piece_count;
 	uint32_t queued_count;          /* of those, belong to a packet in the ring */
-	uint8_t whole[UINT16_MAX + 32]; /* one packet, put together */
 	uint64_t referred_bytes;        /* so much was not copied */
 	uint64_t cut_count;             /* so many packets were cut up */
+	uint8_t whole[UINT16_MAX + 32]; /* one packet, put together; not zeroed at first */
 };
 
 struct memory_netif;

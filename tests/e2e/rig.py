@@ -32,6 +32,13 @@ def run(*command, check=True, timeout=120, **options):
     return done
 
 
+def kill(process):
+    """Ends it, if it has not ended by itself."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
 def wait_until(holds, seconds, what):
     deadline = time.monotonic() + seconds
     while not holds():
@@ -119,9 +126,7 @@ class Kanted:
         self.end()
 
     def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        kill(self.process)
         self.folder.cleanup()
 
 

@@ -248,9 +248,7 @@ class Machine:
         self.end()
 
     def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        rig.kill(self.process)
         self.process.stdin.close()
 
     def end(self):

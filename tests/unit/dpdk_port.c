@@ -182,19 +182,29 @@ static void test_large_sends_are_left_to_hardware_that_can(void)
 
 static void test_values_are_copied_unless_the_device_can_read_them(void)
 {
-	static const char *const faults[] = {NULL, "rte_eth_dev_info_get", "rte_dev_dma_map",
-	                                     "rte_mempool_create_empty"};
+	static const struct {
+		const char *fault, *reason;
+	} tries[] = {
+	    {NULL, NULL},
+	    {"rte_eth_dev_info_get", "the IOMMU does not map them for the device"},
+	    {"rte_dev_dma_map", "the IOMMU does not map them for the device"},
+	    {"rte_mempool_create_empty", "there is no memory for references to them"},
+	};
 	uint8_t memory[64];
 	struct dpdk_port *port;
 
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		port = port_new(PORT_PCI, "0000:03:00.0");
 		device_set_good();
 		CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
-		if (faults[i] != NULL)
-			fault_set(faults[i], ENOMEM, 0, 1);
-		dpdk_port_share_memory(port, memory, sizeof(memory));
-		CU_ASSERT_EQUAL(port->refers, i == 0);
+		CU_ASSERT_STRING_EQUAL(port->copies_because, "they are not in hugepages");
+		if (tries[i].fault != NULL)
+			fault_set(tries[i].fault, ENOMEM, 0, 1);
+		dpdk_port_share_memory(port, memory, sizeof(memory), true);
+		if (i == 0)
+			CU_ASSERT_PTR_NULL(port->copies_because)
+		else
+			CU_ASSERT_STRING_EQUAL(port->copies_because, tries[i].reason);
 		CU_ASSERT_EQUAL(port->netifs[0]->pieces != NULL, i == 0);
 		CU_ASSERT_PTR_EQUAL(device.mapped, i == 0 || i == 3 ? memory : NULL);
 		port_free(port);
@@ -204,14 +214,20 @@ static void test_values_are_copied_unless_the_device_can_read_them(void)
 	device_set_good();
 	device.iova_pa = true;
 	CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
-	dpdk_port_share_memory(port, memory, sizeof(memory));
-	CU_ASSERT_FALSE(port->refers);
+	dpdk_port_share_memory(port, memory, sizeof(memory), true);
+	CU_ASSERT_STRING_EQUAL(port->copies_because,
+	                       "the IOMMU is off, or narrower than addresses are");
+	port_free(port);
+	port = port_new(PORT_PCI, "0000:03:00.0");
+	CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
+	dpdk_port_share_memory(port, memory, sizeof(memory), true);
+	CU_ASSERT_STRING_EQUAL(port->copies_because, "the device sends from one place only");
 	port_free(port);
 	port = port_new(PORT_TAP, "kante0");
 	device_set_good();
 	CU_ASSERT_EQUAL(dpdk_port_open(port, error), 0);
-	dpdk_port_share_memory(port, memory, sizeof(memory));
-	CU_ASSERT_FALSE(port->refers);
+	dpdk_port_share_memory(port, memory, sizeof(memory), true);
+	CU_ASSERT_PTR_NULL(port->netifs[0]->pieces);
 	port_free(port);
 }
 
