@@ -269,11 +269,18 @@ static void restart_after_idle(struct tcp_connection *connection, uint64_t now_u
 
 static uint32_t output_new(struct tcp_connection *connection, uint64_t now_us)
 {
-	uint32_t pipe = recovery_pipe(connection);
-	uint32_t room = connection->cwnd > pipe ? connection->cwnd - pipe : 0;
-	uint32_t most = max_u32(net_path_large_bytes(&connection->path), connection->mss);
-	struct extent extent = extent_new(connection, min_u32(room, most));
+	uint32_t in_flight = connection->snd_nxt - connection->snd_una;
+	uint32_t pipe, room, most;
+	struct extent extent;
 
+	/* all is sent, and there is no FIN to come: what nearly every reply ends with */
+	if (in_flight > connection->stream.out.length ||
+	    (in_flight == connection->stream.out.length && !connection->close))
+		return 0;
+	pipe = recovery_pipe(connection);
+	room = connection->cwnd > pipe ? connection->cwnd - pipe : 0;
+	most = max_u32(net_path_large_bytes(&connection->path), connection->mss);
+	extent = extent_new(connection, min_u32(room, most));
 	if (room < connection->mss &&
 	    extent_new(connection, connection->mss).length > extent.length)
 		connection->cwnd_limited = true;
