@@ -21,26 +21,58 @@ enum request_op {
 	REQUEST_DELETE,
 	REQUEST_TOUCH,
 	REQUEST_GAT,
+	REQUEST_INSPECT, /* me: all that is known of an item */
 	REQUEST_FLUSH_ALL,
+	REQUEST_NOOP,
 	REQUEST_VERSION,
 	REQUEST_STATS,
 	REQUEST_VERBOSITY,
 	REQUEST_QUIT,
+	REQUEST_SASL_LIST, /* binary only; these are the session's, as the shard knows no users */
+	REQUEST_SASL_AUTH, /* `key` is the mechanism, the value what goes with it */
+	REQUEST_SASL_STEP,
+};
+
+/* What the meta commands and the binary protocol add to an op. Of GET, with any of the first four
+ * it is not a plain look-up any more. */
+enum request_modifier {
+	REQUEST_RENEW = 1u << 0,    /* GET, INCR, DECR, DELETE that invalidates: set `exptime` */
+	REQUEST_VIVIFY = 1u << 1,   /* GET, INCR, DECR, APPEND, PREPEND: a miss makes an item,
+	                             * with `vivify_exptime`, empty or with the number `initial` */
+	REQUEST_RECACHE = 1u << 2,  /* GET: win when it expires before `recache_exptime` */
+	REQUEST_NO_BUMP = 1u << 3,  /* GET: it does not count as read */
+	REQUEST_DESCRIBE = 1u << 4, /* GET: the reply tells of times and marks too */
+	/* where several say what the expiry is, the order in which they came counts */
+	REQUEST_RENEW_BEFORE_VIVIFY = 1u << 11,
+	REQUEST_RENEW_BEFORE_RECACHE = 1u << 5,
+	REQUEST_COMPARE = 1u << 6,    /* DELETE, APPEND, PREPEND, INCR, DECR: only when the item's
+	                               * cas unique is `cas_unique` */
+	REQUEST_NEW_CAS = 1u << 7,    /* what is written gets the cas unique `new_cas` */
+	REQUEST_INVALIDATE = 1u << 8, /* DELETE: mark it stale instead; CAS: an older cas unique
+	                               * stores too, stale */
+	REQUEST_EMPTY = 1u << 9,      /* DELETE: of the item only the value goes */
+	REQUEST_KEY_IS_BINARY = 1u << 10, /* the key came in base64 */
 };
 
 /* A whole command without the value's bytes; slices point into the parsed input. */
 struct request {
 	enum request_op op;
-	bool noreply;
-	bool with_cas; /* gets, gats: replies carry the cas unique */
+	uint32_t modifiers; /* enum request_modifier */
+	bool noreply;       /* the client wants no word when all is as usual */
+	bool with_cas;      /* gets, gats: replies carry the cas unique */
 	struct slice key;
 	struct slice more_keys; /* GET, GAT: what follows the first key, up to the line's end */
 	struct slice argument;  /* STATS: the sub-command, or empty */
 	uint32_t client_flags;
-	int64_t exptime; /* as memcached: 0 never, < 0 at once, ≤ 30 days relative, else absolute */
+	/* as memcached: 0 never, < 0 at once, ≤ 30 days relative, else absolute */
+	int64_t exptime;
+	int64_t vivify_exptime;
+	int64_t recache_exptime;
 	uint64_t value_bytes; /* SET … CAS: how many bytes follow the line, without CR LF */
-	uint64_t cas_unique;  /* CAS */
-	uint64_t delta;       /* INCR, DECR */
+	uint64_t cas_unique;  /* CAS; of no item is it 0 */
+	uint64_t new_cas;
+	uint64_t delta;   /* INCR, DECR */
+	uint64_t initial; /* INCR, DECR */
 };
 
 /* True for the commands that a value follows. */
@@ -50,11 +82,11 @@ static inline bool request_has_value(enum request_op op)
 }
 
 enum reply_status {
-	REPLY_HIT,  /* GET, GAT: `item` is filled */
-	REPLY_MISS, /* GET, GAT */
+	REPLY_HIT,  /* GET, GAT, INSPECT: `item` is filled */
+	REPLY_MISS, /* GET, GAT, INSPECT */
 	REPLY_STORED,
 	REPLY_NOT_STORED,
-	REPLY_EXISTS, /* CAS: somebody else has written */
+	REPLY_EXISTS, /* somebody else has written: the cas unique is another */
 	REPLY_NOT_FOUND,
 	REPLY_DELETED,
 	REPLY_TOUCHED,
@@ -65,11 +97,30 @@ enum reply_status {
 	REPLY_OK, /* FLUSH_ALL */
 };
 
+/* Of DESCRIBE and INSPECT. */
+enum reply_mark {
+	REPLY_FETCHED = 1u << 0,       /* somebody has read it before */
+	REPLY_STALE = 1u << 1,         /* its value is outdated */
+	REPLY_WON = 1u << 2,           /* this client is to store a new value … */
+	REPLY_WON_BEFORE = 1u << 3,    /* … or another one is */
+	REPLY_KEY_IS_BINARY = 1u << 4, /* the item was made with a key in base64 */
+	REPLY_CREATED = 1u << 5,       /* there was none: VIVIFY has made it */
+};
+
+#define TTL_NEVER (-1)
+
 struct reply {
 	enum reply_status status;
 	uint32_t client_flags; /* HIT */
-	uint64_t value_bytes;  /* HIT */
-	uint64_t cas_unique;   /* HIT */
+	uint64_t value_bytes;  /* HIT, STORED */
+	uint64_t cas_unique;   /* HIT, TOUCHED, STORED, NUMBER */
 	uint64_t number;       /* NUMBER */
 	const void *item;      /* HIT: the shard's own, for shard_append_value() */
+	struct slice key;      /* DESCRIBE, INSPECT: the item's */
+	uint32_t marks;        /* enum reply_mark */
+	/* DESCRIBE, INSPECT, NUMBER, in seconds */
+	uint32_t idle_s;     /* since it was last read, before now */
+	int64_t ttl_s;       /* left, before RENEW and VIVIFY; TTL_NEVER */
+	int64_t renewed_s;   /* after them */
+	uint64_t item_bytes; /* INSPECT: of memory */
 };

@@ -55,9 +55,10 @@ static uint32_t format_number(uint64_t number, uint8_t to[DIGITS_MAX])
 }
 
 /* The value is the number, padded with spaces to the length of the old one: memcached writes
- * shorter numbers in place. Like that, the item stays the same one in what is counted. */
-static bool store_number(struct shard *shard, const struct store_place *place, uint64_t hash,
-                         uint64_t number)
+ * shorter numbers in place. Like that, the item stays the same one in what is counted. NULL: no
+ * memory, nothing has changed. */
+static struct item *store_number(struct shard *shard, const struct request *request,
+                                 const struct store_place *place, uint64_t hash, uint64_t number)
 {
 	struct item *old = place->item;
 	uint8_t digits[DIGITS_MAX];
@@ -68,14 +69,16 @@ static bool store_number(struct shard *shard, const struct store_place *place, u
 	    .value_bytes = max_u32(count, old->value_bytes),
 	    .client_flags = old->client_flags,
 	    .expiry_s = item_expiry_s(old),
+	    .marks = item_marks(old),
 	};
 	struct segment *pinned = store_pin(shard->store, old);
 	struct store_reservation reservation;
-	bool reserved = store_reserve(shard->store, &options, &reservation);
+	struct item *item = NULL;
 
-	if (reserved) {
+	if (store_reserve(shard->store, &options, &reservation)) {
 		uint32_t left = options.value_bytes - count;
 
+		item = reservation.item;
 		store_write(shard->store, &reservation, digits + DIGITS_MAX - count, count);
 		while (left > 0) {
 			static const uint8_t spaces[64] =
@@ -85,29 +88,60 @@ static bool store_number(struct shard *shard, const struct store_place *place, u
 			store_write(shard->store, &reservation, spaces, part);
 			left -= part;
 		}
+		shard_choose_cas(&reservation, request);
 		reservation.is_update = options.value_bytes == old->value_bytes;
 		store_publish(shard->store, &reservation, place);
 	}
 	store_unpin(shard->store, pinned);
-	return reserved;
+	return item;
 }
 
-void shard_execute_delta(struct shard *shard, const struct request *request,
+static void reply_number(const struct item *item, uint64_t number, int64_t ttl_s, uint32_t now_s,
                          struct reply *ret_reply)
 {
-	struct shard_counters *counters = &shard->counters;
-	uint64_t hash = store_hash(shard->store, request->key);
-	bool incr = request->op == REQUEST_INCR;
-	struct store_place place;
-	struct store_piece piece;
-	uint64_t number;
+	ret_reply->status = REPLY_NUMBER;
+	ret_reply->number = number;
+	ret_reply->cas_unique = item_cas_unique(item);
+	ret_reply->marks = 0;
+	ret_reply->ttl_s = ttl_s;
+	ret_reply->renewed_s = shard_ttl_s(item, now_s);
+}
 
-	if (!shard_find(shard, hash, request->key, &place)) {
-		counter_add(incr ? &counters->incr_misses : &counters->decr_misses, 1);
-		ret_reply->status = REPLY_NOT_FOUND;
+static void vivify_number(struct shard *shard, const struct request *request, uint64_t hash,
+                          uint32_t now_s, struct reply *ret_reply)
+{
+	bool renew_last = (request->modifiers & REQUEST_RENEW) != 0 &&
+	                  !(request->modifiers & REQUEST_RENEW_BEFORE_VIVIFY);
+	uint8_t digits[DIGITS_MAX];
+	uint32_t count = format_number(request->initial, digits);
+	struct store_item_options options = {
+	    .key = request->key,
+	    .hash = hash,
+	    .value_bytes = count,
+	    .expiry_s = shard_expiry_s(
+	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	};
+	struct item *item =
+	    shard_store_small(shard, &options, digits + DIGITS_MAX - count, request, NULL);
+
+	if (item == NULL) {
+		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
-	piece = store_value(shard->store, place.item);
+	reply_number(item, request->initial, TTL_NEVER, now_s, ret_reply);
+	ret_reply->marks = REPLY_CREATED;
+}
+
+static void apply_delta(struct shard *shard, const struct request *request,
+                        const struct store_place *place, uint64_t hash, uint32_t now_s,
+                        struct reply *ret_reply)
+{
+	bool incr = request->op == REQUEST_INCR;
+	struct store_piece piece = store_value(shard->store, place->item);
+	int64_t ttl_s = shard_ttl_s(place->item, now_s);
+	struct item *item;
+	uint64_t number;
+
 	/* As memcached: what is too large for one chunk is no number. */
 	if (piece.left_bytes > 0 ||
 	    !parse_number((struct slice){piece.data, piece.length}, &number)) {
@@ -118,12 +152,41 @@ void shard_execute_delta(struct shard *shard, const struct request *request,
 		number += request->delta;
 	else
 		number -= min_u64(number, request->delta);
-	if (!store_number(shard, &place, hash, number)) {
-		counter_add(&counters->store_no_memory, 1);
+	item = store_number(shard, request, place, hash, number);
+	if (item == NULL) {
+		counter_add(&shard->counters.store_no_memory, 1);
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
-	counter_add(incr ? &counters->incr_hits : &counters->decr_hits, 1);
-	ret_reply->status = REPLY_NUMBER;
-	ret_reply->number = number;
+	counter_add(incr ? &shard->counters.incr_hits : &shard->counters.decr_hits, 1);
+	if (request->modifiers & REQUEST_RENEW)
+		store_set_expiry(shard->store, item,
+		                 shard_expiry_s(shard, request->exptime, now_s));
+	reply_number(item, number, ttl_s, now_s, ret_reply);
+}
+
+void shard_execute_delta(struct shard *shard, const struct request *request, uint32_t now_s,
+                         struct reply *ret_reply)
+{
+	struct shard_counters *counters = &shard->counters;
+	uint64_t hash = store_hash(shard->store, request->key);
+	struct store_place place;
+
+	if (!shard_find(shard, hash, request->key, &place)) {
+		if (request->modifiers & REQUEST_VIVIFY) {
+			vivify_number(shard, request, hash, now_s, ret_reply);
+			return;
+		}
+		counter_add(request->op == REQUEST_INCR ? &counters->incr_misses
+		                                        : &counters->decr_misses,
+		            1);
+		ret_reply->status = REPLY_NOT_FOUND;
+		return;
+	}
+	if (place.item->value_bytes > 0 && (request->modifiers & REQUEST_COMPARE) &&
+	    item_cas_unique(place.item) != request->cas_unique) {
+		ret_reply->status = REPLY_EXISTS;
+		return;
+	}
+	apply_delta(shard, request, &place, hash, now_s, ret_reply);
 }

@@ -23,6 +23,32 @@ uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now
 bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
                 struct store_place *ret_place);
 
-/* INCR and DECR. */
-void shard_execute_delta(struct shard *shard, const struct request *request,
+/* Seconds that are left to an item; TTL_NEVER. */
+int64_t shard_ttl_s(const struct item *item, uint32_t now_s);
+
+/* An item of these few bytes in `replaced`'s place, or in a new one; NULL: no memory.
+ * `request` says by its modifiers which cas unique and which marks it gets. `replaced` may be
+ * NULL, and is not valid any more. */
+struct item *shard_store_small(struct shard *shard, const struct store_item_options *options,
+                               const uint8_t *value, const struct request *request,
+                               const struct store_place *replaced);
+
+/* What is about to be published gets the cas unique that the client has chosen, if he has. */
+static inline void shard_choose_cas(struct store_reservation *reservation,
+                                    const struct request *request)
+{
+	reservation->cas_is_given = (request->modifiers & REQUEST_NEW_CAS) != 0;
+	reservation->cas_unique = request->new_cas;
+}
+
+/* The ops, one or a few a file. */
+void shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                       struct reply *ret_reply);
+void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
+                         struct reply *ret_reply);
+void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,
+                           struct reply *ret_reply);
+void shard_execute_delete(struct shard *shard, const struct request *request, uint32_t now_s,
+                          struct reply *ret_reply);
+void shard_execute_delta(struct shard *shard, const struct request *request, uint32_t now_s,
                          struct reply *ret_reply);

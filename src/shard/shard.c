@@ -78,68 +78,29 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key, struct sto
 	return false;
 }
 
-static void reply_hit(const struct store_place *place, struct reply *ret_reply)
+struct item *shard_store_small(struct shard *shard, const struct store_item_options *options,
+                               const uint8_t *value, const struct request *request,
+                               const struct store_place *replaced)
 {
-	store_mark_read(place);
-	*ret_reply = (struct reply){
-	    .status = REPLY_HIT,
-	    .client_flags = place->item->client_flags,
-	    .value_bytes = place->item->value_bytes,
-	    .cas_unique = place->item->cas_unique,
-	    .item = place->item,
-	};
-}
+	struct store_reservation reservation;
+	struct segment *pinned = NULL;
+	struct item *item = NULL;
 
-static void execute_get(struct shard *shard, const struct request *request, struct reply *ret_reply)
-{
-	uint64_t hash = store_hash(shard->store, request->key);
-	struct store_place place;
-
-	counter_add(&shard->counters.cmd_get, 1);
-	if (!shard_find(shard, hash, request->key, &place)) {
-		counter_add(&shard->counters.get_misses, 1);
-		ret_reply->status = REPLY_MISS;
-		return;
+	if (replaced != NULL)
+		pinned = store_pin(shard->store, replaced->item);
+	if (store_reserve(shard->store, options, &reservation)) {
+		store_write(shard->store, &reservation, value, options->value_bytes);
+		shard_choose_cas(&reservation, request);
+		item = reservation.item;
+		if (request->modifiers & REQUEST_KEY_IS_BINARY)
+			store_set_marks(item, ITEM_KEY_IS_BINARY);
+		store_publish(shard->store, &reservation, replaced);
+	} else {
+		counter_add(&shard->counters.store_no_memory, 1);
 	}
-	counter_add(&shard->counters.get_hits, 1);
-	reply_hit(&place, ret_reply);
-}
-
-/* TOUCH and GAT; memcached counts the latter as no get. */
-static void execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
-                          struct reply *ret_reply)
-{
-	uint64_t hash = store_hash(shard->store, request->key);
-	bool is_gat = request->op == REQUEST_GAT;
-	struct store_place place;
-
-	counter_add(&shard->counters.cmd_touch, 1);
-	if (!shard_find(shard, hash, request->key, &place)) {
-		counter_add(&shard->counters.touch_misses, 1);
-		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
-		return;
-	}
-	counter_add(&shard->counters.touch_hits, 1);
-	store_set_expiry(shard->store, place.item, shard_expiry_s(shard, request->exptime, now_s));
-	reply_hit(&place, ret_reply);
-	if (!is_gat)
-		ret_reply->status = REPLY_TOUCHED;
-}
-
-static void execute_delete(struct shard *shard, const struct request *request,
-                           struct reply *ret_reply)
-{
-	uint64_t hash = store_hash(shard->store, request->key);
-	struct store_place place;
-
-	if (!shard_find(shard, hash, request->key, &place)) {
-		counter_add(&shard->counters.delete_misses, 1);
-		ret_reply->status = REPLY_NOT_FOUND;
-		return;
-	}
-	counter_add(&shard->counters.delete_hits, 1);
-	store_remove(shard->store, &place);
-	ret_reply->status = REPLY_DELETED;
+	if (replaced != NULL)
+		store_unpin(shard->store, pinned);
+	return item;
 }
 
 static void execute_flush(struct shard *shard, const struct request *request, uint32_t now_s,
@@ -156,12 +117,13 @@ void shard_execute(struct shard *shard, const struct request *request, uint32_t 
 {
 	store_tick(shard->store, now_s);
 	switch (request->op) {
-	case REQUEST_GET: execute_get(shard, request, ret_reply); return;
+	case REQUEST_GET: shard_execute_get(shard, request, now_s, ret_reply); return;
 	case REQUEST_GAT:
-	case REQUEST_TOUCH: execute_touch(shard, request, now_s, ret_reply); return;
+	case REQUEST_TOUCH: shard_execute_touch(shard, request, now_s, ret_reply); return;
+	case REQUEST_INSPECT: shard_execute_inspect(shard, request, now_s, ret_reply); return;
 	case REQUEST_INCR:
-	case REQUEST_DECR: shard_execute_delta(shard, request, ret_reply); return;
-	case REQUEST_DELETE: execute_delete(shard, request, ret_reply); return;
+	case REQUEST_DECR: shard_execute_delta(shard, request, now_s, ret_reply); return;
+	case REQUEST_DELETE: shard_execute_delete(shard, request, now_s, ret_reply); return;
 	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
 	default: ASSERT(!"a request for shard_execute()");
 	}

@@ -17,6 +17,7 @@ struct shard;
 	X(cmd_set, "requests", COUNTER_TOTAL, "Storage commands that brought a whole value")       \
 	X(cmd_flush, "requests", COUNTER_TOTAL, "flush_all commands")                              \
 	X(cmd_touch, "requests", COUNTER_TOTAL, "touch and gat commands, one a key")               \
+	X(cmd_meta, "requests", COUNTER_TOTAL, "me commands")                                      \
 	X(get_hits, "requests", COUNTER_TOTAL, "Keys asked for and found")                         \
 	X(get_misses, "requests", COUNTER_TOTAL, "Keys asked for and not found")                   \
 	X(get_expired, "requests", COUNTER_TOTAL, "Keys asked for and found expired")              \
@@ -55,8 +56,8 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory);
 
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
- * more_keys), INCR, DECR, DELETE, TOUCH, FLUSH_ALL. A reply's `item` is valid until the next call
- * on this shard. */
+ * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL. A reply's `item` and `key` are valid
+ * until the next call on this shard. */
 void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
                    struct reply *ret_reply);
 

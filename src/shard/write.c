@@ -7,6 +7,7 @@ struct write_state {
 	struct store_reservation reservation; /* item NULL: over, nothing is reserved */
 	uint64_t cas_unique;
 	enum request_op op;
+	uint32_t modifiers;
 };
 
 _Static_assert(sizeof(struct write_state) <= sizeof(((struct shard_write *)NULL)->state),
@@ -27,6 +28,13 @@ static void remove_stale(struct shard *shard, enum request_op op, uint64_t hash,
 		store_remove(shard->store, &place);
 }
 
+/* An append or prepend that may make the item. */
+static bool is_vivified(const struct request *request)
+{
+	return (request->op == REQUEST_APPEND || request->op == REQUEST_PREPEND) &&
+	       (request->modifiers & REQUEST_VIVIFY);
+}
+
 enum reply_status shard_write_begin(struct shard *shard, struct shard_write *write,
                                     const struct request *request, uint32_t now_s)
 {
@@ -36,13 +44,16 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	    .hash = store_hash(shard->store, request->key),
 	    .value_bytes = (uint32_t)request->value_bytes,
 	    .client_flags = request->client_flags,
-	    .expiry_s = shard_expiry_s(shard, request->exptime, now_s),
+	    .expiry_s = shard_expiry_s(
+	        shard, is_vivified(request) ? request->vivify_exptime : request->exptime, now_s),
+	    .marks = request->modifiers & REQUEST_KEY_IS_BINARY ? ITEM_KEY_IS_BINARY : 0,
 	};
 
 	ASSERT(request_has_value(request->op));
 	store_prefetch(shard->store, options.hash);
 	store_tick(shard->store, now_s);
 	state->op = request->op;
+	state->modifiers = request->modifiers;
 	state->cas_unique = request->cas_unique;
 	state->reservation.item = NULL;
 	write->left_bytes = 0;
@@ -56,6 +67,7 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 		remove_stale(shard, request->op, options.hash, request->key);
 		return REPLY_NO_MEMORY;
 	}
+	shard_choose_cas(&state->reservation, request);
 	write->left_bytes = request->value_bytes;
 	return REPLY_STORED;
 }
@@ -89,10 +101,17 @@ static bool write_value_of(struct shard *shard, struct store_reservation *to,
 	return true;
 }
 
+static void reply_stored(const struct item *item, struct reply *ret_reply)
+{
+	ret_reply->status = REPLY_STORED;
+	ret_reply->cas_unique = item_cas_unique(item);
+	ret_reply->value_bytes = item->value_bytes;
+}
+
 /* Old and added bytes go into a new item that has the old one's flags and expiry. Too long a
  * result is NOT_STORED with memcached, not TOO_LARGE, and the old item stays. */
-static enum reply_status join(struct shard *shard, const struct write_state *state,
-                              const struct store_place *place)
+static void join(struct shard *shard, struct write_state *state, const struct store_place *place,
+                 struct reply *ret_reply)
 {
 	struct item *old = place->item;
 	struct item *added = state->reservation.item;
@@ -104,83 +123,140 @@ static enum reply_status join(struct shard *shard, const struct write_state *sta
 	    .value_bytes = (uint32_t)value_bytes,
 	    .client_flags = old->client_flags,
 	    .expiry_s = item_expiry_s(old),
+	    .marks = item_marks(old) & ITEM_KEY_IS_BINARY,
 	};
-	enum reply_status status = REPLY_STORED;
 	struct store_reservation joined;
 	struct segment *pinned;
 
+	ret_reply->status = REPLY_NOT_STORED;
 	if (value_bytes > shard->value_bytes_max)
-		return REPLY_NOT_STORED;
+		return;
+	ret_reply->status = REPLY_NO_MEMORY;
 	pinned = store_pin(shard->store, old);
-	if (!store_reserve(shard->store, &options, &joined)) {
-		status = REPLY_NO_MEMORY;
-	} else if (!write_value_of(shard, &joined, append ? old : added) ||
-	           !write_value_of(shard, &joined, append ? added : old)) {
-		store_abandon(shard->store, &joined);
-		status = REPLY_NO_MEMORY;
-	} else {
-		store_publish(shard->store, &joined, place);
+	if (store_reserve(shard->store, &options, &joined)) {
+		struct item *item = joined.item;
+
+		joined.cas_is_given = state->reservation.cas_is_given;
+		joined.cas_unique = state->reservation.cas_unique;
+		if (write_value_of(shard, &joined, append ? old : added) &&
+		    write_value_of(shard, &joined, append ? added : old)) {
+			store_publish(shard->store, &joined, place);
+			reply_stored(item, ret_reply);
+		} else {
+			store_abandon(shard->store, &joined);
+		}
 	}
 	store_unpin(shard->store, pinned);
-	if (status == REPLY_NO_MEMORY)
+	if (ret_reply->status == REPLY_NO_MEMORY)
 		counter_add(&shard->counters.store_no_memory, 1);
-	return status;
+}
+
+static void publish(struct shard *shard, struct write_state *state,
+                    const struct store_place *replaced, struct reply *ret_reply)
+{
+	struct item *item = state->reservation.item;
+
+	store_publish(shard->store, &state->reservation, replaced);
+	reply_stored(item, ret_reply);
+}
+
+/* CAS with INVALIDATE: what is based on an older item than there is stores too, as something stale
+ * that lives no longer than that one. */
+static bool accept_stale(struct write_state *state, const struct item *old)
+{
+	struct item *item = state->reservation.item;
+
+	if (!(state->modifiers & REQUEST_INVALIDATE) || state->cas_unique == 0 ||
+	    state->cas_unique > item_cas_unique(old))
+		return false;
+	atomic_store_explicit(&item->expiry_s, item_expiry_s(old), memory_order_relaxed);
+	store_set_marks(item, item_marks(item) | ITEM_STALE | (item_marks(old) & ITEM_WON));
+	return true;
+}
+
+static void compare_and_set(struct shard *shard, struct write_state *state,
+                            const struct store_place *place, struct reply *ret_reply)
+{
+	/* a client can have given an item the cas unique 0, but none compares equal to it */
+	bool equal = state->cas_unique != 0 && item_cas_unique(place->item) == state->cas_unique;
+
+	if (!equal && !accept_stale(state, place->item)) {
+		counter_add(&shard->counters.cas_badval, 1);
+		ret_reply->status = REPLY_EXISTS;
+		return;
+	}
+	counter_add(&shard->counters.cas_hits, 1);
+	publish(shard, state, place, ret_reply);
 }
 
 /* The key has a live item. */
-static enum reply_status commit_over(struct shard *shard, struct write_state *state,
-                                     const struct store_place *place)
+static void commit_over(struct shard *shard, struct write_state *state,
+                        const struct store_place *place, struct reply *ret_reply)
 {
 	switch (state->op) {
-	case REQUEST_ADD: return REPLY_NOT_STORED;
+	case REQUEST_ADD: ret_reply->status = REPLY_NOT_STORED; return;
 	case REQUEST_APPEND:
-	case REQUEST_PREPEND: return join(shard, state, place);
-	case REQUEST_CAS:
-		if (place->item->cas_unique != state->cas_unique) {
-			counter_add(&shard->counters.cas_badval, 1);
-			return REPLY_EXISTS;
-		}
-		counter_add(&shard->counters.cas_hits, 1);
-		break;
-	default: break;
+	case REQUEST_PREPEND:
+		if ((state->modifiers & REQUEST_COMPARE) &&
+		    item_cas_unique(place->item) != state->cas_unique)
+			ret_reply->status = REPLY_EXISTS;
+		else
+			join(shard, state, place, ret_reply);
+		return;
+	case REQUEST_CAS: compare_and_set(shard, state, place, ret_reply); return;
+	default: publish(shard, state, place, ret_reply); return;
 	}
-	store_publish(shard->store, &state->reservation, place);
-	return REPLY_STORED;
 }
 
 /* The key has no live item. */
-static enum reply_status commit_new(struct shard *shard, struct write_state *state)
+static void commit_new(struct shard *shard, struct write_state *state, struct reply *ret_reply)
 {
 	switch (state->op) {
-	case REQUEST_SET:
-	case REQUEST_ADD:
-		store_publish(shard->store, &state->reservation, NULL);
-		return REPLY_STORED;
-	case REQUEST_CAS: counter_add(&shard->counters.cas_misses, 1); return REPLY_NOT_FOUND;
-	default: return REPLY_NOT_STORED;
+	case REQUEST_CAS:
+		counter_add(&shard->counters.cas_misses, 1);
+		ret_reply->status = REPLY_NOT_FOUND;
+		return;
+	case REQUEST_APPEND:
+	case REQUEST_PREPEND:
+		if (state->modifiers & REQUEST_VIVIFY)
+			break;
+		/* fall through */
+	case REQUEST_REPLACE: ret_reply->status = REPLY_NOT_STORED; return;
+	default: break;
 	}
+	publish(shard, state, NULL, ret_reply);
 }
 
 void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t now_s,
                         struct reply *ret_reply)
 {
 	struct write_state *state = state_of(write);
-	struct slice key = item_key(state->reservation.item);
+	struct store_reservation *reservation = &state->reservation;
 	struct store_place place;
 	enum store_verdict verdict;
 
 	store_tick(shard->store, now_s);
 	counter_add(&shard->counters.cmd_set, 1);
-	verdict = store_find(shard->store, state->reservation.hash, key, &place);
+	ret_reply->cas_unique = 0;
+	if (!store_settle(shard->store, reservation)) {
+		counter_add(&shard->counters.store_no_memory, 1);
+		remove_stale(shard, state->op, reservation->hash, item_key(reservation->item));
+		store_abandon(shard->store, reservation);
+		ret_reply->status = REPLY_NO_MEMORY;
+		return;
+	}
+	/* it stays where it is until the next call, whatever becomes of the item */
+	ret_reply->key = item_key(reservation->item);
+	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
-		ret_reply->status = commit_over(shard, state, &place);
+		commit_over(shard, state, &place, ret_reply);
 	} else {
 		if (verdict != STORE_MISSING)
 			store_reclaim(shard->store, &place);
-		ret_reply->status = commit_new(shard, state);
+		commit_new(shard, state, ret_reply);
 	}
-	if (state->reservation.item != NULL)
-		store_abandon(shard->store, &state->reservation);
+	if (reservation->item != NULL)
+		store_abandon(shard->store, reservation);
 }
 
 void shard_write_abandon(struct shard *shard, struct shard_write *write)

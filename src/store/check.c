@@ -71,7 +71,6 @@ static void check_live_item(const struct store *store, const struct segment *seg
 	uint32_t expiry_s = item_expiry_s(item);
 
 	ASSERT(index_find_item(&store->index, hash, item) != NULL);
-	ASSERT(item->cas_unique != 0 && item->cas_unique <= segment->cas_newest);
 	ASSERT(expiry_s != 0 ? expiry_s <= segment->expiry_max_s
 	                     : segment->expiry_max_s == EXPIRY_NEVER);
 }
@@ -133,6 +132,9 @@ static void check_log(const struct store *store, struct totals *totals)
 		const struct segment *segment = store_segment(store, i);
 
 		ASSERT(segment->previous == previous);
+		ASSERT(segment->sequence <= store->log.sequence);
+		ASSERT(previous == SEGMENT_NONE ||
+		       segment->sequence > store_segment(store, previous)->sequence);
 		ASSERT(segment->state == SEGMENT_SEALED || segment->state == SEGMENT_ACTIVE);
 		ASSERT((segment->state == SEGMENT_ACTIVE) == (i == store->log.active));
 		active_seen = active_seen || i == store->log.active;
@@ -142,6 +144,8 @@ static void check_log(const struct store *store, struct totals *totals)
 		i = segment->next;
 	}
 	ASSERT(previous == store->log.newest);
+	ASSERT(store->flush_sequence == 0 ||
+	       store_is_flushed(store, store_segment(store, store->log.oldest)));
 	ASSERT(active_seen);
 }
 

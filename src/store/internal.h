@@ -14,9 +14,10 @@ struct store {
 	struct index index;
 	struct segments segments;
 	struct segment_log log;
-	uint64_t cas_newest;  /* the cas unique given out last */
-	uint64_t flush_cas;   /* items up to this cas unique are flushed */
-	uint32_t flush_due_s; /* when to set flush_cas next; 0: no flush is to come */
+	uint64_t cas_newest; /* the cas unique given out last */
+	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
+	uint64_t flush_sequence;
+	uint32_t flush_due_s; /* when the next flush is to come; 0: none */
 	uint32_t now_s;
 	uint32_t expiry_soonest_s; /* no segment in the log expires whole before */
 	struct store_counters counters;
@@ -38,11 +39,17 @@ static inline bool store_is_large(const struct store *store, uint64_t item_bytes
 	return item_bytes > segment_bytes(&store->segments) / 2;
 }
 
+static inline bool store_is_flushed(const struct store *store, const struct segment *segment)
+{
+	return segment->sequence <= store->flush_sequence;
+}
+
 static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
 {
 	uint32_t expiry_s = item_expiry_s(item);
 
-	if (item->cas_unique <= store->flush_cas)
+	/* the segment's header is looked at only while flushed ones are left */
+	if (store->flush_sequence != 0 && store_is_flushed(store, store_segment_of(store, item)))
 		return STORE_FLUSHED;
 	if (expiry_s != 0 && expiry_s <= store->now_s)
 		return STORE_EXPIRED;

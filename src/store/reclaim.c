@@ -28,6 +28,9 @@ void store_release_if_empty(struct store *store, uint32_t index)
 		return;
 	segment_log_remove(&store->segments, &store->log, index);
 	store_release(store, index);
+	if (store->log.oldest == SEGMENT_NONE ||
+	    !store_is_flushed(store, store_segment(store, store->log.oldest)))
+		store->flush_sequence = 0;
 }
 
 void store_seal(struct store *store)
@@ -90,8 +93,8 @@ static uint32_t find_expired(struct store *store)
 		return SEGMENT_NONE;
 	for (uint32_t i = store->log.oldest; i != SEGMENT_NONE; i = store_segment(store, i)->next) {
 		struct segment *segment = store_segment(store, i);
-		bool expired = segment->expiry_max_s <= store->now_s ||
-		               segment->cas_newest <= store->flush_cas;
+		bool expired =
+		    segment->expiry_max_s <= store->now_s || store_is_flushed(store, segment);
 
 		if (expired && !is_held(segment))
 			return i;

@@ -58,6 +58,7 @@ void segment_log_append(struct segments *segments, struct segment_log *log, uint
 {
 	struct segment *segment = &segments->headers[index];
 
+	segment->sequence = ++log->sequence;
 	segment->next = SEGMENT_NONE;
 	segment->previous = log->newest;
 	if (log->newest == SEGMENT_NONE)

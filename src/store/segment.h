@@ -30,7 +30,7 @@ struct segment {
 	uint32_t pin_count;   /* references to bytes of this segment, or of its extents */
 	uint32_t created_s;
 	uint32_t expiry_max_s; /* no live item expires later; EXPIRY_NEVER when one never does */
-	uint64_t cas_newest;   /* no live item is newer */
+	uint64_t sequence;     /* in the log: larger than that of any older one */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 _Static_assert(sizeof(struct segment) == CACHE_LINE_BYTES, "a segment header is one cache line");
@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct segment) == CACHE_LINE_BYTES, "a segment header is 
 struct segment_log {
 	uint32_t oldest;
 	uint32_t newest;
-	uint32_t active; /* the one that takes items, or SEGMENT_NONE */
+	uint32_t active;   /* the one that takes items, or SEGMENT_NONE */
+	uint64_t sequence; /* of the one that was appended last, gone or not */
 };
 
 struct segments {

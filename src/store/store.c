@@ -7,7 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* A tenth of the memory is index: with items of 100 bytes all told (say 32 of key and 45 of value)
+/* A tenth of the memory is index: with items of 100 bytes all told (say 32 of key and 41 of value)
  * the other nine tenths fill 72 % of the slots, where two choices of 8 slots still seldom find both
  * full. Smaller items lose by index evictions, larger ones by unused slots. */
 #define INDEX_SHARE 10
@@ -60,7 +60,7 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
 	    .hash_seed = options->hash_seed,
-	    .log = {SEGMENT_NONE, SEGMENT_NONE, SEGMENT_NONE},
+	    .log = {.oldest = SEGMENT_NONE, .newest = SEGMENT_NONE, .active = SEGMENT_NONE},
 	    .expiry_soonest_s = EXPIRY_NEVER,
 	};
 	store->index.bucket_count = geometry.bucket_count;
@@ -78,10 +78,13 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	return 0;
 }
 
-/* Segments that are wholly flushed are looked for at the next want of a segment. */
+/* What is written from now on goes into new segments. The flushed ones are looked for at the next
+ * want of a segment. */
 static void flush_now(struct store *store)
 {
-	store->flush_cas = store->cas_newest;
+	store_seal(store);
+	if (store->log.newest != SEGMENT_NONE)
+		store->flush_sequence = store->log.sequence;
 	store->flush_due_s = 0;
 	store->expiry_soonest_s = 0;
 }
@@ -123,11 +126,11 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
 	return store_judge(store, ret_place->item);
 }
 
-void store_mark_read(const struct store_place *place)
+void store_mark_read(const struct store *store, const struct store_place *place)
 {
 	uint64_t slot = slot_load(place->slot);
 
-	item_mark_fetched(place->item);
+	item_mark_read(place->item, store->now_s);
 	/* At the top a hot key's line is no longer written to. */
 	if (slot_frequency(slot) < SLOT_FREQUENCY_MAX)
 		slot_store(place->slot, slot + ((uint64_t)1 << SLOT_LOCATION_BITS));
@@ -147,6 +150,21 @@ void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s)
 	/* First the segment: it must not look expired while the item does not. */
 	cover_expiry(store, store_segment_of(store, item), expiry_s);
 	atomic_store_explicit(&item->expiry_s, expiry_s, memory_order_relaxed);
+}
+
+void store_set_marks(struct item *item, uint32_t marks)
+{
+	atomic_store_explicit(&item->marks, (uint8_t)marks, memory_order_relaxed);
+}
+
+uint64_t store_next_cas(struct store *store)
+{
+	return ++store->cas_newest;
+}
+
+void store_set_cas(struct item *item, uint64_t cas_unique)
+{
+	atomic_store_explicit(&item->cas_unique, cas_unique, memory_order_relaxed);
 }
 
 void store_leave(struct store *store, struct item *item)
@@ -198,7 +216,7 @@ static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
 		uint32_t frequency = slot_frequency(slot_load(slot));
 		struct item *item = index_item(&store->index, slot_load(slot));
-		uint64_t age = store_segment_of(store, item)->cas_newest;
+		uint64_t age = store_segment_of(store, item)->sequence;
 
 		if (frequency > least || (frequency == least && age >= oldest))
 			continue;
@@ -217,14 +235,18 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	struct item *item = reservation->item;
 	uint32_t index = segment_index_of(&store->segments, item);
 	struct segment *segment = store_segment(store, index);
+	bool fetched = reservation->is_update && item_fetched(replaced->item);
 	uint64_t location = index_location(&store->index, item);
 
 	ASSERT(reservation->left_bytes == 0 && item->state == ITEM_OPEN);
-	item->cas_unique = ++store->cas_newest;
+	ASSERT(segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment));
+	store_set_cas(item,
+	              reservation->cas_is_given ? reservation->cas_unique : store_next_cas(store));
+	atomic_store_explicit(&item->accessed, store->now_s | (fetched ? ITEM_FETCHED : 0),
+	                      memory_order_relaxed);
 	item->state = ITEM_LIVE;
 	segment->open_count--;
 	segment->live_count++;
-	segment->cas_newest = item->cas_unique;
 	if (segment->state == SEGMENT_OPEN) {
 		segment->state = SEGMENT_SEALED;
 		segment_log_append(&store->segments, &store->log, index);
@@ -239,8 +261,6 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	if (replaced != NULL) {
 		uint32_t frequency = slot_frequency(slot_load(replaced->slot));
 
-		if (reservation->is_update && item_fetched(replaced->item))
-			item_mark_fetched(item);
 		slot_store(replaced->slot, slot_value(reservation->hash, frequency, location));
 		store_leave(store, replaced->item);
 	} else {

@@ -58,10 +58,17 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
                               struct store_place *ret_place);
 
 /* Somebody reads the item: eviction and the *_unfetched counters go by it. */
-void store_mark_read(const struct store_place *place);
+void store_mark_read(const struct store *store, const struct store_place *place);
 
 /* Changes the expiry in place: readers of other workers see the old one or the new one. */
 void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s);
+
+/* Changes ITEM_… marks in place. */
+void store_set_marks(struct item *item, uint32_t marks);
+
+/* A cas unique that no item has had but by a client's own choice. */
+uint64_t store_next_cas(struct store *store);
+void store_set_cas(struct item *item, uint64_t cas_unique);
 
 /* Takes the item out of the index: a delete, or a reader has come upon a dead item. */
 void store_remove(struct store *store, const struct store_place *place);
@@ -81,7 +88,10 @@ struct store_reservation {
 	uint32_t room_bytes; /* from `at` on in this segment */
 	uint32_t left_bytes; /* of the value, still to be written */
 	uint32_t tail;       /* segment that `at` is in */
-	bool is_update;      /* set before publishing: is counted as the same item, changed */
+	/* set before publishing: */
+	bool is_update;    /* is counted as the same item, changed */
+	bool cas_is_given; /* by the client, in cas_unique; else it gets the next one */
+	uint64_t cas_unique;
 };
 
 struct store_item_options {
@@ -90,6 +100,7 @@ struct store_item_options {
 	uint32_t value_bytes;
 	uint32_t client_flags;
 	uint32_t expiry_s;
+	uint32_t marks; /* ITEM_… */
 };
 
 /* Room for the item; for a large one, for the first part only, so that what is announced takes one
@@ -101,6 +112,11 @@ bool store_reserve(struct store *store, const struct store_item_options *options
  * is left with abandoning. */
 bool store_write(struct store *store, struct store_reservation *reservation, const uint8_t *bytes,
                  uint64_t length);
+
+/* To be called when all bytes are there, before store_find() for publishing: what was begun before
+ * a flush moves on into a segment that is not flushed. False: there is none, and the caller is left
+ * with abandoning. */
+bool store_settle(struct store *store, struct store_reservation *reservation);
 
 /* Puts a whole item into the index, in `replaced`'s place or in a new one, with a new cas unique.
  * `replaced` is what store_find() for its key says now, NULL for STORE_MISSING. */

@@ -14,7 +14,7 @@ static struct item *item_begin(struct store *store, uint32_t index,
 	item->key_bytes = (uint8_t)options->key.length;
 	item->state = ITEM_OPEN;
 	atomic_store_explicit(&item->expiry_s, options->expiry_s, memory_order_relaxed);
-	atomic_store_explicit(&item->fetched, 0, memory_order_relaxed);
+	store_set_marks(item, options->marks);
 	memcpy(item->bytes, options->key.data, options->key.length);
 	segment->open_count++;
 	counter_add(&store->counters.reservations, 1);
@@ -94,6 +94,37 @@ bool store_write(struct store *store, struct store_reservation *reservation, con
 		bytes += part;
 		length -= part;
 	}
+	return true;
+}
+
+bool store_settle(struct store *store, struct store_reservation *reservation)
+{
+	struct item *old = reservation->item;
+	const struct segment *segment = store_segment_of(store, old);
+	struct store_item_options options = {
+	    .key = item_key(old),
+	    .hash = reservation->hash,
+	    .value_bytes = old->value_bytes,
+	    .client_flags = old->client_flags,
+	    .expiry_s = item_expiry_s(old),
+	    .marks = item_marks(old),
+	};
+	struct store_reservation settled;
+	struct store_piece piece;
+
+	ASSERT(reservation->left_bytes == 0);
+	/* a large item's own segment is in the log, and can be flushed, only when it is published
+	 */
+	if (segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment))
+		return true;
+	/* what is being written keeps its segment, so `old` stays */
+	if (!store_reserve(store, &options, &settled))
+		return false;
+	piece = store_value(store, old);
+	ASSERT(piece.left_bytes == 0);
+	store_write(store, &settled, piece.data, piece.length);
+	store_abandon(store, reservation);
+	*reservation = settled;
 	return true;
 }
 

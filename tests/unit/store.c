@@ -119,7 +119,7 @@ static void test_index_suffices(void)
 
 	CU_ASSERT_EQUAL(rig_create(&rig, 8 << 20, 1024), 0);
 	for (uint64_t i = 0; i < 4 * item_count; i++)
-		put(&rig, i, 104 - 23 - 6);
+		put(&rig, i, 104 - 27 - 6);
 	store_check(rig.store);
 	CU_ASSERT_TRUE(COUNTER(&rig, curr_items) > item_count * 97 / 100);
 	CU_ASSERT_TRUE(COUNTER(&rig, index_evictions) < item_count / 200);
@@ -137,7 +137,7 @@ static void test_index_full(void)
 	for (uint64_t i = 0; i < 1000; i++) {
 		put(&rig, i, 0);
 		if (find(&rig, i, &place) && i < 100)
-			store_mark_read(&place);
+			store_mark_read(rig.store, &place);
 	}
 	for (uint64_t i = 1000; i < slot_count * 2; i++)
 		put(&rig, i, 0);

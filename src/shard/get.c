@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET, GAT, TOUCH and INSPECT. */
+#include "shard/internal.h"
+
+/* With one of these a GET is more than a look-up. */
+#define MODIFIED_GET                                                                               \
+	(REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE | REQUEST_NO_BUMP | REQUEST_DESCRIBE)
+
+int64_t shard_ttl_s(const struct item *item, uint32_t now_s)
+{
+	uint32_t expiry_s = item_expiry_s(item);
+
+	if (expiry_s == 0)
+		return TTL_NEVER;
+	return expiry_s > now_s ? expiry_s - now_s : 0;
+}
+
+static void reply_hit(const struct item *item, struct reply *ret_reply)
+{
+	ret_reply->status = REPLY_HIT;
+	ret_reply->client_flags = item->client_flags;
+	ret_reply->value_bytes = item->value_bytes;
+	ret_reply->cas_unique = item_cas_unique(item);
+	ret_reply->item = item;
+}
+
+static void describe(const struct item *item, uint32_t now_s, struct reply *ret_reply)
+{
+	reply_hit(item, ret_reply);
+	ret_reply->key = item_key(item);
+	ret_reply->marks = item_fetched(item) ? REPLY_FETCHED : 0;
+	if (item_marks(item) & ITEM_KEY_IS_BINARY)
+		ret_reply->marks |= REPLY_KEY_IS_BINARY;
+	ret_reply->idle_s = now_s - item_accessed_s(item);
+	ret_reply->ttl_s = shard_ttl_s(item, now_s);
+	ret_reply->renewed_s = ret_reply->ttl_s;
+}
+
+/* Who asks first for an item that is stale, or nearly expired, or was just made for him, has won:
+ * he is told to store a new value, the others that somebody does. */
+static void settle_win(struct item *item, bool won, struct reply *ret_reply)
+{
+	uint32_t marks = item_marks(item);
+
+	if (marks & ITEM_STALE)
+		ret_reply->marks |= REPLY_STALE;
+	if (marks & ITEM_WON) {
+		ret_reply->marks |= REPLY_WON_BEFORE;
+		return;
+	}
+	if (!won && !(marks & ITEM_STALE))
+		return;
+	ret_reply->marks |= REPLY_WON;
+	store_set_marks(item, marks | ITEM_WON);
+}
+
+static bool is_recache_due(const struct shard *shard, const struct request *request,
+                           uint32_t expiry_s, uint32_t now_s)
+{
+	return (request->modifiers & REQUEST_RECACHE) && expiry_s != 0 &&
+	       expiry_s < shard_expiry_s(shard, request->recache_exptime, now_s);
+}
+
+static void modified_hit(struct shard *shard, const struct request *request,
+                         const struct store_place *place, uint32_t now_s, struct reply *ret_reply)
+{
+	struct item *item = place->item;
+	bool renew = (request->modifiers & REQUEST_RENEW) != 0;
+	uint32_t expiry_s = item_expiry_s(item);
+
+	describe(item, now_s, ret_reply);
+	if (renew) {
+		store_set_expiry(shard->store, item,
+		                 shard_expiry_s(shard, request->exptime, now_s));
+		ret_reply->renewed_s = shard_ttl_s(item, now_s);
+		if (request->modifiers & REQUEST_RENEW_BEFORE_RECACHE)
+			expiry_s = item_expiry_s(item);
+	}
+	settle_win(item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
+	if (!(request->modifiers & REQUEST_NO_BUMP))
+		store_mark_read(shard->store, place);
+}
+
+/* A miss, and VIVIFY: the item is empty, and whoever made it has won. */
+static void vivify(struct shard *shard, const struct request *request, uint64_t hash,
+                   uint32_t now_s, struct reply *ret_reply)
+{
+	bool renew_last = (request->modifiers & REQUEST_RENEW) != 0 &&
+	                  !(request->modifiers & REQUEST_RENEW_BEFORE_VIVIFY);
+	struct store_item_options options = {
+	    .key = request->key,
+	    .hash = hash,
+	    .expiry_s = shard_expiry_s(
+	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	};
+	struct item *item = shard_store_small(shard, &options, NULL, request, NULL);
+
+	if (item == NULL) {
+		ret_reply->status = REPLY_MISS;
+		return;
+	}
+	describe(item, now_s, ret_reply);
+	ret_reply->ttl_s = TTL_NEVER;
+	ret_reply->marks |= REPLY_CREATED;
+	settle_win(item, true, ret_reply);
+}
+
+static void execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                                 struct reply *ret_reply)
+{
+	struct shard_counters *counters = &shard->counters;
+	uint64_t hash = store_hash(shard->store, request->key);
+	bool touch = (request->modifiers & REQUEST_RENEW) != 0;
+	struct store_place place;
+
+	counter_add(touch ? &counters->cmd_touch : &counters->cmd_get, 1);
+	if (shard_find(shard, hash, request->key, &place))
+		modified_hit(shard, request, &place, now_s, ret_reply);
+	else if (request->modifiers & REQUEST_VIVIFY)
+		vivify(shard, request, hash, now_s, ret_reply);
+	else
+		ret_reply->status = REPLY_MISS;
+	/* as memcached: what was vivified is a hit */
+	if (ret_reply->status == REPLY_HIT)
+		counter_add(touch ? &counters->touch_hits : &counters->get_hits, 1);
+	else
+		counter_add(touch ? &counters->touch_misses : &counters->get_misses, 1);
+}
+
+void shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                       struct reply *ret_reply)
+{
+	struct store_place place;
+	uint64_t hash;
+
+	if (request->modifiers & MODIFIED_GET) {
+		execute_modified_get(shard, request, now_s, ret_reply);
+		return;
+	}
+	hash = store_hash(shard->store, request->key);
+	counter_add(&shard->counters.cmd_get, 1);
+	if (!shard_find(shard, hash, request->key, &place)) {
+		counter_add(&shard->counters.get_misses, 1);
+		ret_reply->status = REPLY_MISS;
+		return;
+	}
+	counter_add(&shard->counters.get_hits, 1);
+	reply_hit(place.item, ret_reply);
+	store_mark_read(shard->store, &place);
+}
+
+/* memcached counts a gat as no get. */
+void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
+                         struct reply *ret_reply)
+{
+	uint64_t hash = store_hash(shard->store, request->key);
+	bool is_gat = request->op == REQUEST_GAT;
+	struct store_place place;
+
+	counter_add(&shard->counters.cmd_touch, 1);
+	if (!shard_find(shard, hash, request->key, &place)) {
+		counter_add(&shard->counters.touch_misses, 1);
+		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
+		return;
+	}
+	counter_add(&shard->counters.touch_hits, 1);
+	store_set_expiry(shard->store, place.item, shard_expiry_s(shard, request->exptime, now_s));
+	reply_hit(place.item, ret_reply);
+	store_mark_read(shard->store, &place);
+	if (!is_gat)
+		ret_reply->status = REPLY_TOUCHED;
+}
+
+void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,
+                           struct reply *ret_reply)
+{
+	uint64_t hash = store_hash(shard->store, request->key);
+	struct store_place place;
+
+	counter_add(&shard->counters.cmd_meta, 1);
+	if (!shard_find(shard, hash, request->key, &place)) {
+		ret_reply->status = REPLY_MISS;
+		return;
+	}
+	describe(place.item, now_s, ret_reply);
+	ret_reply->item_bytes = item_bytes(place.item);
+}
