@@ -20,8 +20,9 @@
 #define BINARY_HEADER_BYTES   24
 #define BINARY_EXTRAS_MAX     20 /* bytes: of increment and decrement */
 #define BINARY_HEAD_BYTES_MAX (BINARY_HEADER_BYTES + BINARY_EXTRAS_MAX + KEY_BYTES_MAX)
-#define BINARY_BODY_BYTES_MAX (1u << 31) /* that are said to come; beyond it the client is closed  \
-	                                  */
+#define BINARY_BODY_BYTES_MAX                                                                      \
+	(1u << 31) /* that are said to come; beyond it the client is closed                        \
+	            */
 
 /* What a reply needs of its request. */
 struct binary_echo {
