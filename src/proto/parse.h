@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every parser (text, and later meta and binary) says about the bytes it was given, and why a
+/* What every parser (text, meta, binary) says about the bytes it was given, and why a
  * request is refused. Texts and counters of refusals both come from the table here. */
 #pragma once
 
@@ -12,25 +12,35 @@ enum parse_verdict {
 	PARSE_CLOSE, /* refused without a word: the client is to be closed */
 };
 
-/* reason, counter, what a text client is told, help */
+/* reason, counter (session.h says what it counts), what a text client is told */
 #define REFUSALS(X)                                                                                \
-	X(REFUSAL_UNKNOWN_COMMAND, refused_unknown_command, "ERROR\r\n",                           \
-	  "Refused: no such command, or a wrong number of arguments")                              \
-	X(REFUSAL_BAD_FORMAT, refused_bad_format, "CLIENT_ERROR bad command line format\r\n",      \
-	  "Refused: bad key, or a number malformed or out of range")                               \
+	X(REFUSAL_UNKNOWN_COMMAND, refused_unknown_command, "ERROR\r\n")                           \
+	X(REFUSAL_BAD_FORMAT, refused_bad_format, "CLIENT_ERROR bad command line format\r\n")      \
 	X(REFUSAL_BAD_DELETE, refused_bad_delete,                                                  \
-	  "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",              \
-	  "Refused: delete with arguments that it does not take")                                  \
-	X(REFUSAL_BAD_EXPTIME, refused_bad_exptime, "CLIENT_ERROR invalid exptime argument\r\n",   \
-	  "Refused: exptime is no number")                                                         \
-	X(REFUSAL_BAD_DELTA, refused_bad_delta, "CLIENT_ERROR invalid numeric delta argument\r\n", \
-	  "Refused: delta of incr or decr is no number")                                           \
-	X(REFUSAL_BAD_CHUNK, refused_bad_chunk, "CLIENT_ERROR bad data chunk\r\n",                 \
-	  "Refused: a value longer or shorter than announced")                                     \
-	X(REFUSAL_LINE_TOO_LONG, closed_line_too_long, "", "Closed: a line over its cap")          \
-	X(REFUSAL_HTTP, closed_http, "", "Closed: the client speaks HTTP")
+	  "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n")              \
+	X(REFUSAL_BAD_EXPTIME, refused_bad_exptime, "CLIENT_ERROR invalid exptime argument\r\n")   \
+	X(REFUSAL_BAD_DELTA, refused_bad_delta, "CLIENT_ERROR invalid numeric delta argument\r\n") \
+	X(REFUSAL_BAD_CHUNK, refused_bad_chunk, "CLIENT_ERROR bad data chunk\r\n")                 \
+	X(REFUSAL_MANY_FLAGS, refused_bad_flag, "CLIENT_ERROR options flags are too long\r\n")     \
+	X(REFUSAL_DUPLICATE_FLAG, refused_bad_flag, "CLIENT_ERROR duplicate flag\r\n")             \
+	X(REFUSAL_UNKNOWN_FLAG, refused_bad_flag, "CLIENT_ERROR invalid flag\r\n")                 \
+	X(REFUSAL_BAD_MA_FLAG, refused_bad_flag, "CLIENT_ERROR invalid or duplicate flag\r\n")     \
+	X(REFUSAL_BAD_TOKEN, refused_bad_flag,                                                     \
+	  "CLIENT_ERROR bad token in command line format\r\n")                                     \
+	X(REFUSAL_BAD_MODE_LENGTH, refused_bad_flag,                                               \
+	  "CLIENT_ERROR incorrect length for M token\r\n")                                         \
+	X(REFUSAL_BAD_MS_MODE, refused_bad_flag, "CLIENT_ERROR invalid mode for ms M token\r\n")   \
+	X(REFUSAL_BAD_MA_MODE, refused_bad_flag, "CLIENT_ERROR invalid mode for ma M token\r\n")   \
+	X(REFUSAL_BAD_META_INITIAL, refused_bad_flag,                                              \
+	  "CLIENT_ERROR invalid numeric initial value\r\n")                                        \
+	X(REFUSAL_BAD_META_DELTA, refused_bad_flag,                                                \
+	  "CLIENT_ERROR invalid numeric delta value\r\n")                                          \
+	X(REFUSAL_LONG_OPAQUE, refused_bad_flag, "CLIENT_ERROR opaque token too long\r\n")         \
+	X(REFUSAL_BAD_BASE64, refused_bad_flag, "CLIENT_ERROR error decoding key\r\n")             \
+	X(REFUSAL_LINE_TOO_LONG, closed_line_too_long, "")                                         \
+	X(REFUSAL_HTTP, closed_http, "")
 
-#define REFUSAL_REASON(reason, counter, text, help) reason,
+#define REFUSAL_REASON(reason, counter, text) reason,
 
 enum refusal_reason {
 	REFUSALS(REFUSAL_REASON)

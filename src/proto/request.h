@@ -6,7 +6,8 @@
 
 #include "base/bytes.h"
 
-#define KEY_BYTES_MAX 250
+#define KEY_BYTES_MAX           250
+#define REQUEST_VALUE_BYTES_MAX (INT32_MAX - 2) /* the longest value that can be announced */
 
 enum request_op {
 	REQUEST_GET, /* one or many keys: `key` is the first, `more_keys` the rest of the line */

@@ -3,16 +3,8 @@
 
 #include "proto/number.h"
 
-/* A get line may begin with this many spaces and still have the cap of its own (as memcached). */
-#define LEADING_SPACES_MAX 100
-
 /* cas, the longest command but get, has 7 words; what is over is only counted. */
 #define WORD_COUNT_MAX 8
-
-struct line {
-	struct slice rest; /* after the command's name */
-	bool has_control;  /* somewhere in the line; then keys are looked at one by one */
-};
 
 struct words {
 	struct slice word[WORD_COUNT_MAX]; /* the command's name not counted */
@@ -20,104 +12,13 @@ struct words {
 	bool noreply; /* the last one is "noreply" */
 };
 
-static uint8_t byte_at(struct slice held, struct slice fresh, size_t index)
-{
-	return index < held.length ? held.data[index] : fresh.data[index - held.length];
-}
-
-/* True when a line of more than TEXT_LINE_BYTES_MAX bytes begins as a get. */
-static bool line_is_get(struct slice held, struct slice fresh)
-{
-	size_t start = 0;
-
-	while (start <= LEADING_SPACES_MAX && byte_at(held, fresh, start) == ' ')
-		start++;
-	if (start > LEADING_SPACES_MAX)
-		return false;
-	for (size_t i = 0; i < 3; i++)
-		if (byte_at(held, fresh, start + i) != (uint8_t) "get"[i])
-			return false;
-	if (byte_at(held, fresh, start + 3) == 's')
-		start++;
-	return byte_at(held, fresh, start + 3) == ' ';
-}
-
-enum parse_verdict text_find_line(struct slice held, struct slice fresh, uint32_t *ret_fresh_bytes)
-{
-	/* What was held beyond the common cap has been seen to be a get. */
-	size_t line_max =
-	    held.length > TEXT_LINE_BYTES_MAX ? TEXT_GET_LINE_BYTES_MAX : TEXT_LINE_BYTES_MAX;
-	size_t total = held.length + fresh.length;
-	size_t searched = min_u64(fresh.length, line_max + 1 - held.length);
-	const uint8_t *feed = memchr(fresh.data, '\n', searched);
-
-	if (feed == NULL && total > line_max && line_max == TEXT_LINE_BYTES_MAX &&
-	    line_is_get(held, fresh)) {
-		line_max = TEXT_GET_LINE_BYTES_MAX;
-		feed = memchr(fresh.data + searched, '\n',
-		              min_u64(fresh.length, line_max + 1 - held.length) - searched);
-	}
-	if (feed == NULL)
-		return total > line_max ? PARSE_CLOSE : PARSE_MORE;
-	*ret_fresh_bytes = (uint32_t)(feed - fresh.data) + 1;
-	return PARSE_DONE;
-}
-
-struct slice text_next_word(struct slice *rest)
-{
-	const uint8_t *at = rest->data;
-	const uint8_t *end = rest->data + rest->length;
-	const uint8_t *space;
-	struct slice word;
-
-	while (at < end && *at == ' ')
-		at++;
-	word.data = at;
-	space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
-	at = space == NULL ? end : space;
-	word.length = (size_t)(at - word.data);
-	rest->data = at;
-	rest->length = (size_t)(end - at);
-	return word;
-}
-
-static bool is_control(uint8_t byte)
-{
-	return byte < 0x20 || byte == 0x7f;
-}
-
-static bool slice_has_control(struct slice slice)
-{
-	const uint64_t ones = 0x0101010101010101u;
-	size_t i = 0;
-
-	for (; i + 8 <= slice.length; i += 8) {
-		uint64_t v, deletes;
-
-		memcpy(&v, slice.data + i, 8);
-		deletes = v ^ (ones * 0x7f);
-		/* A high bit comes up for every byte below 0x20, and for every 0x7f. */
-		if ((((v - ones * 0x20) & ~v) | ((deletes - ones) & ~deletes)) & (ones * 0x80))
-			return true;
-	}
-	for (; i < slice.length; i++)
-		if (is_control(slice.data[i]))
-			return true;
-	return false;
-}
-
-static bool key_is_good(const struct line *line, struct slice key)
-{
-	return key.length <= KEY_BYTES_MAX && !(line->has_control && slice_has_control(key));
-}
-
 static void split(struct slice rest, struct words *words)
 {
 	struct slice last = {0};
 
 	words->count = 0;
 	for (;;) {
-		struct slice word = text_next_word(&rest);
+		struct slice word = line_next_word(&rest);
 
 		if (word.length == 0)
 			break;
@@ -140,12 +41,12 @@ static enum parse_verdict parse_keys(const struct line *line, struct slice rest,
 {
 	struct slice key;
 
-	request->key = text_next_word(&rest);
+	request->key = line_next_word(&rest);
 	request->more_keys = rest;
 	if (request->key.length == 0 && request->op == REQUEST_GET)
 		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
-	for (key = request->key; key.length > 0; key = text_next_word(&rest))
-		if (!key_is_good(line, key))
+	for (key = request->key; key.length > 0; key = line_next_word(&rest))
+		if (!line_key_is_good(line, key))
 			return refuse(refusal, REFUSAL_BAD_FORMAT, false);
 	return PARSE_DONE;
 }
@@ -161,7 +62,7 @@ static enum parse_verdict parse_gat(const struct line *line, struct request *req
                                     struct refusal *refusal)
 {
 	struct slice rest = line->rest;
-	struct slice exptime = text_next_word(&rest);
+	struct slice exptime = line_next_word(&rest);
 
 	if (exptime.length == 0)
 		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
@@ -181,15 +82,16 @@ static enum parse_verdict parse_storage(const struct line *line, struct request 
 	struct words words;
 
 	split(line->rest, &words);
-	length_is_good = words.count >= 4 && number_parse_u64(words.word[3], TEXT_VALUE_BYTES_MAX,
-	                                                      &request->value_bytes);
+	length_is_good =
+	    words.count >= 4 &&
+	    number_parse_u64(words.word[3], REQUEST_VALUE_BYTES_MAX, &request->value_bytes);
 	if (words.count != wanted && words.count != wanted + 1) {
 		refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 		goto bad;
 	}
 	request->noreply = words.noreply;
 	request->key = words.word[0];
-	if (!length_is_good || !key_is_good(line, request->key) ||
+	if (!length_is_good || !line_key_is_good(line, request->key) ||
 	    !number_parse_u64(words.word[1], UINT32_MAX, &client_flags) ||
 	    !number_parse_i64(words.word[2], &request->exptime) ||
 	    (request->op == REQUEST_CAS &&
@@ -216,7 +118,7 @@ static enum parse_verdict parse_delta(const struct line *line, struct request *r
 		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->noreply = words.noreply;
 	request->key = words.word[0];
-	if (!key_is_good(line, request->key))
+	if (!line_key_is_good(line, request->key))
 		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 	if (!number_parse_u64(words.word[1], UINT64_MAX, &request->delta))
 		return refuse(refusal, REFUSAL_BAD_DELTA, words.noreply);
@@ -240,7 +142,7 @@ static enum parse_verdict parse_delete(const struct line *line, struct request *
 		if (words.count == 2 ? !(zero || words.noreply) : !(zero && words.noreply))
 			return refuse(refusal, REFUSAL_BAD_DELETE, words.noreply);
 	}
-	if (!key_is_good(line, request->key))
+	if (!line_key_is_good(line, request->key))
 		return refuse(refusal, REFUSAL_BAD_FORMAT, request->noreply);
 	return PARSE_DONE;
 }
@@ -256,7 +158,7 @@ static enum parse_verdict parse_touch(const struct line *line, struct request *r
 		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->noreply = words.noreply;
 	request->key = words.word[0];
-	if (!key_is_good(line, request->key))
+	if (!line_key_is_good(line, request->key))
 		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 	if (!number_parse_i64(words.word[1], &request->exptime))
 		return refuse(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
@@ -311,6 +213,7 @@ struct command {
 	uint8_t name_bytes;
 	uint8_t op; /* enum request_op */
 	bool with_cas;
+	/* NULL: a meta command */
 	enum parse_verdict (*parse)(const struct line *line, struct request *request,
 	                            struct refusal *refusal);
 };
@@ -325,6 +228,11 @@ static const struct command commands[] = {
     COMMAND("get", REQUEST_GET, false, parse_get),
     COMMAND("set", REQUEST_SET, false, parse_storage),
     COMMAND("gets", REQUEST_GET, true, parse_get),
+    COMMAND("mg", REQUEST_GET, false, NULL),
+    COMMAND("ms", REQUEST_SET, false, NULL),
+    COMMAND("md", REQUEST_DELETE, false, NULL),
+    COMMAND("ma", REQUEST_INCR, false, NULL),
+    COMMAND("mn", REQUEST_NOOP, false, parse_plain),
     COMMAND("delete", REQUEST_DELETE, false, parse_delete),
     COMMAND("incr", REQUEST_INCR, false, parse_delta),
     COMMAND("decr", REQUEST_DECR, false, parse_delta),
@@ -341,6 +249,8 @@ static const struct command commands[] = {
     COMMAND("stats", REQUEST_STATS, false, parse_plain),
     COMMAND("verbosity", REQUEST_VERBOSITY, false, parse_verbosity),
     COMMAND("quit", REQUEST_QUIT, false, parse_plain),
+    COMMAND("me", REQUEST_INSPECT, false, NULL),
+    COMMAND("bget", REQUEST_GET, false, parse_get), /* old clients' */
 };
 
 static const struct command *find_command(struct slice name)
@@ -361,7 +271,7 @@ static bool is_http(struct slice name, struct slice rest)
 	struct slice last = name;
 
 	for (;;) {
-		struct slice word = text_next_word(&rest);
+		struct slice word = line_next_word(&rest);
 
 		if (word.length == 0)
 			break;
@@ -370,7 +280,7 @@ static bool is_http(struct slice name, struct slice rest)
 	return last.length >= 5 && memcmp(last.data, "HTTP/", 5) == 0;
 }
 
-enum parse_verdict text_parse_line(struct slice line, struct request *request,
+enum parse_verdict text_parse_line(struct slice line, struct text_request *text,
                                    struct refusal *refusal)
 {
 	const struct command *command = NULL;
@@ -380,7 +290,7 @@ enum parse_verdict text_parse_line(struct slice line, struct request *request,
 	if (line.length > 0 && line.data[line.length - 1] == '\r')
 		line.length--;
 	rest.rest = line;
-	name = text_next_word(&rest.rest);
+	name = line_next_word(&rest.rest);
 	if (name.length > 0)
 		command = find_command(name);
 	if (command == NULL) {
@@ -390,13 +300,16 @@ enum parse_verdict text_parse_line(struct slice line, struct request *request,
 		refusal->reason = REFUSAL_HTTP;
 		return PARSE_CLOSE;
 	}
-	rest.has_control = slice_has_control(rest.rest);
-	*request = (struct request){.op = command->op, .with_cas = command->with_cas};
-	return command->parse(&rest, request, refusal);
+	rest.has_control = line_has_control(rest.rest);
+	text->request = (struct request){.op = command->op, .with_cas = command->with_cas};
+	text->is_meta = command->parse == NULL;
+	if (text->is_meta)
+		return meta_parse((uint8_t)command->name[1], &rest, text->key, &text->request,
+		                  &text->echo, refusal);
+	return command->parse(&rest, &text->request, refusal);
 }
 
-#define REFUSAL_TEXT(reason, counter, text, help)                                                  \
-	[reason] = {(const uint8_t *)(text), sizeof(text) - 1},
+#define REFUSAL_TEXT(reason, counter, text) [reason] = {(const uint8_t *)(text), sizeof(text) - 1},
 
 struct slice text_refusal(enum refusal_reason reason)
 {

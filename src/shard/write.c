@@ -247,6 +247,7 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	}
 	/* it stays where it is until the next call, whatever becomes of the item */
 	ret_reply->key = item_key(reservation->item);
+	ret_reply->value_bytes = reservation->item->value_bytes;
 	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
 		commit_over(shard, state, &place, ret_reply);

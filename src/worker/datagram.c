@@ -45,18 +45,24 @@ static bool payload_append(struct payload *payload, struct slice bytes)
 	return true;
 }
 
+static bool payload_append_value(struct payload *payload, struct shard *shard,
+                                 const struct reply *reply)
+{
+	if (reply->value_bytes > payload->capacity - payload->length)
+		return false;
+	shard_copy_value(shard, reply, payload->bytes + payload->length);
+	payload->length += (uint32_t)reply->value_bytes;
+	return payload_append(payload, SLICE_LITERAL("\r\n"));
+}
+
 static bool payload_append_hit(struct payload *payload, struct shard *shard,
                                const struct request *request, const struct reply *reply)
 {
 	uint8_t head[TEXT_VALUE_HEAD_BYTES_MAX];
 	uint8_t *end = text_write_value_head(head, request->key, reply, request->with_cas);
 
-	if (!payload_append(payload, (struct slice){head, (size_t)(end - head)}) ||
-	    reply->value_bytes > payload->capacity - payload->length)
-		return false;
-	shard_copy_value(shard, reply, payload->bytes + payload->length);
-	payload->length += (uint32_t)reply->value_bytes;
-	return payload_append(payload, SLICE_LITERAL("\r\n"));
+	return payload_append(payload, (struct slice){head, (size_t)(end - head)}) &&
+	       payload_append_value(payload, shard, reply);
 }
 
 /* False: the reply does not fit. */
@@ -66,13 +72,38 @@ static bool payload_append_get(struct payload *payload, struct shard *shard,
 	struct slice rest = request->more_keys;
 	struct reply reply;
 
-	for (; request->key.length > 0; request->key = text_next_word(&rest)) {
+	for (; request->key.length > 0; request->key = line_next_word(&rest)) {
 		shard_execute(shard, request, now_s, &reply);
 		if (reply.status == REPLY_HIT &&
 		    !payload_append_hit(payload, shard, request, &reply))
 			return false;
 	}
 	return payload_append(payload, SLICE_LITERAL("END\r\n"));
+}
+
+/* mg, with its one key. */
+static bool payload_append_meta(struct payload *payload, struct shard *shard,
+                                const struct text_request *text, uint32_t now_s)
+{
+	uint8_t line[META_REPLY_BYTES_MAX];
+	struct reply reply;
+	bool sends_value;
+	uint8_t *end;
+
+	shard_execute(shard, &text->request, now_s, &reply);
+	sends_value = meta_sends_value(&text->echo, &text->request, &reply);
+	end = meta_write_reply(line, &text->echo,
+	                       reply.status == REPLY_HIT ? reply.key : text->request.key,
+	                       sends_value, &reply);
+	return payload_append(payload, (struct slice){line, (size_t)(end - line)}) &&
+	       (!sends_value || payload_append_value(payload, shard, &reply));
+}
+
+/* What only reads: an mg that sets or makes nothing. */
+static bool is_served(const struct text_request *text)
+{
+	return text->request.op == REQUEST_GET &&
+	       !(text->request.modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE));
 }
 
 static void datagram_send(struct datagram_server *server, uint16_t id, struct slice payload,
@@ -120,7 +151,7 @@ static bool datagram_read(struct datagram_server *server, struct slice datagram,
 	case UDP_FRAME_BAD_SEQUENCE: counter_add(&counters->udp_dropped_sequence, 1); return false;
 	case UDP_FRAME_BAD_TOTAL: counter_add(&counters->udp_dropped_total, 1); return false;
 	}
-	if (text_find_line((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
+	if (line_find((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
 	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
 		counter_add(&counters->udp_dropped_line, 1);
 		return false;
@@ -138,7 +169,7 @@ void datagram_serve(struct datagram_server *server, struct slice datagram, bool 
 	                          .capacity = server->options.reply_bytes_max};
 	uint64_t amplified = (uint64_t)server->options.amplification_max * datagram.length;
 	uint64_t bytes_max = server->options.reply_bytes_max;
-	struct request request;
+	struct text_request text;
 	struct refusal refusal;
 	enum parse_verdict verdict;
 	struct slice line;
@@ -151,9 +182,10 @@ void datagram_serve(struct datagram_server *server, struct slice datagram, bool 
 	counter_add(&counters->udp_request_bytes, datagram.length);
 	if (!datagram_read(server, datagram, &id, &line))
 		return;
-	request.op = REQUEST_QUIT; /* what an unknown command leaves */
-	verdict = text_parse_line(line, &request, &refusal);
-	if (request.op != REQUEST_GET) {
+	text.request.op = REQUEST_QUIT; /* what an unknown command leaves */
+	text.request.modifiers = 0;
+	verdict = text_parse_line(line, &text, &refusal);
+	if (!is_served(&text)) {
 		counter_add(&counters->udp_dropped_command, 1);
 		return;
 	}
@@ -161,7 +193,10 @@ void datagram_serve(struct datagram_server *server, struct slice datagram, bool 
 		datagram_refuse(server, id, text_refusal(refusal.reason), bytes_max, sink);
 		return;
 	}
-	fits = payload_append_get(&payload, server->shard, &request, now_s);
+	if (text.is_meta)
+		fits = payload_append_meta(&payload, server->shard, &text, now_s);
+	else
+		fits = payload_append_get(&payload, server->shard, &text.request, now_s);
 	if (fits && reply_bytes(payload.length) <= bytes_max) {
 		datagram_send(server, id, (struct slice){payload.bytes, payload.length}, sink);
 		return;

@@ -8,7 +8,7 @@
 /* Progress on a value, or on the reading of replies, that starts the deadline anew. */
 #define PROGRESS_BYTES 65536
 
-static void session_write_end(struct session *session)
+void session_write_end(struct session *session)
 {
 	slab_give(&session->sessions->writes, session->write);
 	session->write = NULL;
@@ -18,7 +18,7 @@ static void session_write_end(struct session *session)
 static void session_drop_request(struct session *session)
 {
 	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF) {
-		shard_write_abandon(session->sessions->shard, session->write);
+		shard_write_abandon(session->sessions->shard, &session->write->shard);
 		session_write_end(session);
 	}
 	session_held_drop(session);
@@ -27,170 +27,35 @@ static void session_drop_request(struct session *session)
 	session_deadline_clear(session);
 }
 
-static void session_close(struct session *session)
+void session_close(struct session *session)
 {
 	session_drop_request(session);
 	session->stream->ops->close(session->stream);
 }
 
 /* Memory ran out in the middle of a reply: half a reply would be taken for a whole one. */
-static void session_abort(struct session *session)
+void session_abort(struct session *session)
 {
 	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
 	session_drop_request(session);
 	session->stream->ops->abort(session->stream);
 }
 
-static void session_append(struct session *session, struct slice text)
+void session_append(struct session *session, struct slice text)
 {
 	if (!text_append(&session->stream->out, text))
 		session_abort(session);
 }
 
-#define REFUSAL_COUNTER(reason, counter, text, help)                                               \
+#define REFUSAL_COUNTER(reason, counter, text)                                                     \
 	[reason] = offsetof(struct session_counters, counter),
 
-static void session_count_refusal(struct session *session, enum refusal_reason reason)
+void session_count_refusal(struct session *session, enum refusal_reason reason)
 {
 	static const size_t offsets[] = {REFUSALS(REFUSAL_COUNTER)};
 	uint8_t *counters = (uint8_t *)&session->sessions->counters;
 
 	counter_add((_Atomic uint64_t *)(counters + offsets[reason]), 1);
-}
-
-static void session_refuse(struct session *session, const struct refusal *refusal)
-{
-	session_count_refusal(session, refusal->reason);
-	if (!refusal->noreply)
-		session_append(session, text_refusal(refusal->reason));
-	if (refusal->swallow_bytes > 0 && session->state == SESSION_LINE) {
-		session->left_bytes = refusal->swallow_bytes;
-		session->state = SESSION_SWALLOW;
-	}
-}
-
-static void session_reply(struct session *session, const struct reply *reply)
-{
-	if (session->noreply)
-		return;
-	if (reply->status != REPLY_NUMBER)
-		session_append(session, text_status(reply->status));
-	else if (!text_append_number(&session->stream->out, reply->number))
-		session_abort(session);
-}
-
-static bool session_append_hit(struct session *session, const struct request *request,
-                               const struct reply *reply)
-{
-	struct chain *out = &session->stream->out;
-
-	return text_append_value_head(out, request->key, reply, request->with_cas) &&
-	       shard_append_value(session->sessions->shard, reply, out) &&
-	       chain_append(out, "\r\n", 2);
-}
-
-/* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
- * the same line is to be run again. */
-static bool session_run_get(struct session *session, struct request *request, struct slice line,
-                            const struct worker_time *time)
-{
-	struct sessions *sessions = session->sessions;
-	struct slice rest = request->more_keys;
-	struct reply reply;
-
-	if (session->answered_bytes > 0) {
-		rest = (struct slice){line.data + session->answered_bytes,
-		                      (size_t)(rest.data + rest.length - line.data) -
-		                          session->answered_bytes};
-		request->key = text_next_word(&rest);
-	}
-	while (request->key.length > 0) {
-		shard_execute(sessions->shard, request, time->now_s, &reply);
-		if (reply.status == REPLY_HIT) {
-			if (!session_append_hit(session, request, &reply)) {
-				session_abort(session);
-				return true;
-			}
-			session->answered_bytes = (uint32_t)(rest.data - line.data);
-			if (!session_may_reply(session))
-				return false;
-		}
-		request->key = text_next_word(&rest);
-	}
-	session->answered_bytes = 0;
-	session_append(session, SLICE_LITERAL("END\r\n"));
-	return true;
-}
-
-static void session_begin_value(struct session *session, const struct request *request,
-                                const struct worker_time *time)
-{
-	struct reply reply;
-
-	session->write = slab_take(&session->sessions->writes);
-	reply.status =
-	    shard_write_begin(session->sessions->shard, session->write, request, time->now_s);
-	if (reply.status == REPLY_STORED) {
-		session->state = SESSION_VALUE;
-		return;
-	}
-	session_write_end(session);
-	session->left_bytes = request->value_bytes + 2;
-	session->state = SESSION_SWALLOW;
-	session_reply(session, &reply);
-}
-
-static void session_run_other(struct session *session, const struct request *request,
-                              const struct worker_time *time)
-{
-	struct sessions *sessions = session->sessions;
-	struct chain *out = &session->stream->out;
-	struct reply reply = {.status = REPLY_OK};
-
-	switch (request->op) {
-	case REQUEST_VERSION:
-		if (!text_append(out, SLICE_LITERAL("VERSION ")) ||
-		    !chain_append(out, sessions->options.version,
-		                  strlen(sessions->options.version)) ||
-		    !text_append(out, SLICE_LITERAL("\r\n")))
-			session_abort(session);
-		break;
-	case REQUEST_STATS:
-		if (!stats_append(sessions->stats, request->argument, out))
-			session_abort(session);
-		break;
-	case REQUEST_VERBOSITY: session_reply(session, &reply); break;
-	case REQUEST_QUIT: session_close(session); break;
-	default:
-		shard_execute(sessions->shard, request, time->now_s, &reply);
-		session_reply(session, &reply);
-		break;
-	}
-}
-
-/* False: the session waits, and the same line is to be run again. */
-static bool session_run_line(struct session *session, struct slice line,
-                             const struct worker_time *time)
-{
-	struct request request;
-	struct refusal refusal;
-
-	switch (text_parse_line(line, &request, &refusal)) {
-	case PARSE_DONE: break;
-	case PARSE_BAD: session_refuse(session, &refusal); return true;
-	default:
-		session_count_refusal(session, refusal.reason);
-		session_close(session);
-		return true;
-	}
-	session->noreply = request.noreply;
-	if (request.op == REQUEST_GET || request.op == REQUEST_GAT)
-		return session_run_get(session, &request, line, time);
-	if (request_has_value(request.op))
-		session_begin_value(session, &request, time);
-	else
-		session_run_other(session, &request, time);
-	return true;
 }
 
 /* States. Each takes some of the bytes and returns how many; 0: the session waits. */
@@ -201,7 +66,7 @@ static uint32_t session_take_line(struct session *session, const uint8_t *bytes,
 	struct slice line = {bytes, length};
 	uint32_t line_bytes;
 
-	switch (text_find_line(session_held(session), line, &line_bytes)) {
+	switch (line_find(session_held(session), line, &line_bytes)) {
 	case PARSE_DONE: break;
 	case PARSE_MORE: return session_hold(session, bytes, length) ? length : 0;
 	default:
@@ -238,17 +103,18 @@ static void session_note_progress(struct session *session, uint64_t left_before,
 static uint32_t session_take_value(struct session *session, const uint8_t *bytes, uint32_t length)
 {
 	struct reply reply = {.status = REPLY_NO_MEMORY};
-	uint64_t left_bytes = session->write->left_bytes;
+	uint64_t left_bytes = session->write->shard.left_bytes;
 	uint32_t taken = (uint32_t)min_u64(length, left_bytes);
 
 	session_note_progress(session, left_bytes, left_bytes - taken);
 	if (taken > 0 &&
-	    !shard_write_bytes(session->sessions->shard, session->write, bytes, taken)) {
-		session_write_end(session);
+	    !shard_write_bytes(session->sessions->shard, &session->write->shard, bytes, taken)) {
+		counter_add(&session->sessions->counters.swallowed_bytes, taken);
+		session_end_value(session, &reply);
+		if (session->state == SESSION_ENDED)
+			return taken;
 		session->left_bytes = left_bytes - taken + 2;
 		session->state = SESSION_SWALLOW;
-		counter_add(&session->sessions->counters.swallowed_bytes, taken);
-		session_reply(session, &reply);
 	} else if (taken == left_bytes) {
 		session->state = SESSION_CR;
 	}
@@ -267,13 +133,12 @@ static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
 	session->state = SESSION_LINE;
 	session_deadline_clear(session);
 	if (session->cr_is_bad || bytes[0] != '\n') {
-		shard_write_abandon(shard, session->write);
+		shard_write_abandon(shard, &session->write->shard);
 		session_write_end(session);
 		session_refuse(session, &bad_chunk);
 	} else {
-		shard_write_commit(shard, session->write, time->now_s, &reply);
-		session_write_end(session);
-		session_reply(session, &reply);
+		shard_write_commit(shard, &session->write->shard, time->now_s, &reply);
+		session_end_value(session, &reply);
 	}
 	return 1;
 }

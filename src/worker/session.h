@@ -37,6 +37,8 @@ struct stats;
 	X(refused_bad_exptime, "requests", COUNTER_TOTAL, "Refused: exptime is no number")         \
 	X(refused_bad_delta, "requests", COUNTER_TOTAL,                                            \
 	  "Refused: delta of incr or decr is no number")                                           \
+	X(refused_bad_flag, "requests", COUNTER_TOTAL,                                             \
+	  "Refused: a flag of a meta command, or its token")                                       \
 	X(refused_bad_chunk, "requests", COUNTER_TOTAL,                                            \
 	  "Refused: a value longer or shorter than announced")                                     \
 	X(swallowed_bytes, "bytes", COUNTER_TOTAL, "Dropped: values of refused requests")          \
@@ -66,6 +68,7 @@ struct sessions_options {
 };
 
 struct session_line_buffer;
+struct session_write;
 struct session;
 
 struct session_list {
@@ -82,7 +85,7 @@ struct sessions {
 	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */
 	struct session_line_buffer *free_line_buffers;
 	uint32_t free_line_buffer_count;
-	struct slab writes;            /* struct shard_write */
+	struct slab writes;            /* struct session_write */
 	struct session_list waiting;   /* for blocks or line buffers, the oldest first */
 	struct session_list deadlines; /* half received or unread, the oldest first */
 	struct session_counters counters;
@@ -115,8 +118,8 @@ struct session {
 	bool cr_is_bad;
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
-		struct shard_write *write; /* while a value comes in */
-		uint64_t left_bytes;       /* to be swallowed */
+		struct session_write *write; /* while a value comes in */
+		uint64_t left_bytes;         /* to be swallowed */
 	};
 };
 

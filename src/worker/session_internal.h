@@ -2,7 +2,15 @@
 /* Between session.c and session_wait.c. */
 #pragma once
 
+#include "proto/meta.h"
 #include "worker/session.h"
+
+/* A value on its way in, and what its reply will need. */
+struct session_write {
+	struct shard_write shard;
+	bool is_meta;
+	struct meta_echo echo; /* of a meta command */
+};
 
 enum session_state {
 	SESSION_LINE,  /* a command line is wanted */
@@ -20,7 +28,21 @@ enum session_wait {
 	WAIT_LINE_BUFFER,
 };
 
-/* The session takes nothing more until session_wait_end(). */
+/* session.c: in good order, and in the middle of a reply. */
+void session_close(struct session *session);
+void session_abort(struct session *session);
+void session_append(struct session *session, struct slice text);
+void session_count_refusal(struct session *session, enum refusal_reason reason);
+/* Gives session->write back. */
+void session_write_end(struct session *session);
+
+/* session_text.c: runs one line. False: the session waits, and the same line is to be run again. */
+bool session_run_line(struct session *session, struct slice line, const struct worker_time *time);
+/* The value is over, for better or worse: gives session->write back, tells the client. */
+void session_end_value(struct session *session, const struct reply *reply);
+void session_refuse(struct session *session, const struct refusal *refusal);
+
+/* session_wait.c: the session takes nothing more until session_wait_end(). */
 void session_wait(struct session *session, enum session_wait wait);
 void session_wait_end(struct session *session);
 

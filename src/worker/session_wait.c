@@ -3,7 +3,7 @@
  * client's reading of what was sent. */
 #include "worker/session_internal.h"
 
-#include "proto/text.h"
+#include "proto/line.h"
 
 /* Blocks that any reply but a value takes at most, and a value's head and tail. */
 #define REPLY_BLOCK_COUNT 8
@@ -13,13 +13,13 @@
 
 struct session_line_buffer {
 	struct session_line_buffer *next;
-	uint8_t bytes[TEXT_GET_LINE_BYTES_MAX];
+	uint8_t bytes[LINE_GET_BYTES_MAX];
 };
 
 size_t sessions_bytes(const struct sessions_options *options)
 {
 	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count +
-	       slab_bytes(sizeof(struct shard_write), options->session_count_max);
+	       slab_bytes(sizeof(struct session_write), options->session_count_max);
 }
 
 static void line_buffer_drop(struct sessions *sessions, struct session_line_buffer *buffer)
@@ -46,7 +46,7 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	ASSERT(sessions->reply_block_count > 0);
 	for (uint32_t i = 0; i < options->line_buffer_count; i++)
 		line_buffer_drop(sessions, memory_take(memory, sizeof(struct session_line_buffer)));
-	slab_create(&sessions->writes, sizeof(struct shard_write), options->session_count_max,
+	slab_create(&sessions->writes, sizeof(struct session_write), options->session_count_max,
 	            memory);
 }
 
@@ -217,7 +217,7 @@ bool session_hold(struct session *session, const uint8_t *bytes, uint32_t length
 {
 	struct sessions *sessions = session->sessions;
 
-	if (session->held_bytes + length > TEXT_LINE_BYTES_MAX && !session->held_is_large &&
+	if (session->held_bytes + length > LINE_BYTES_MAX && !session->held_is_large &&
 	    !held_enlarge(session))
 		return false;
 	if (session->held == NULL) {

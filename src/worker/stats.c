@@ -375,7 +375,7 @@ static bool append_groups(const struct stats *stats, struct chain *out)
 
 bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
 {
-	struct slice name = text_next_word(&argument);
+	struct slice name = line_next_word(&argument);
 
 	if (name.length == 0)
 		return append_lines(stats, out, LINES(general_lines));

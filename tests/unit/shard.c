@@ -410,6 +410,43 @@ static void test_value_commits_late(void)
 	rig_destroy(&rig);
 }
 
+/* A flush condemns the segments there are, and this one is being written to. */
+static void test_value_outlives_a_flush(void)
+{
+	struct rig rig;
+	struct shard_write writes[2];
+	struct request request = {.op = REQUEST_SET, KEY("a"), .client_flags = 7, .exptime = 100};
+	struct slice value = rig_pattern(300000, 3);
+	struct reply reply;
+
+	rig_create(&rig, (struct rig_options){0});
+	rig_set(&rig, "old", "old");
+	request.value_bytes = 4;
+	shard_write_begin(rig.shard, &writes[0], &request, rig.now_s);
+	shard_write_bytes(rig.shard, &writes[0], (const uint8_t *)"fi", 2);
+	request.key = rig_slice("large");
+	request.value_bytes = value.length;
+	shard_write_begin(rig.shard, &writes[1], &request, rig.now_s);
+	CU_ASSERT_EQUAL(EXECUTE(&rig, .op = REQUEST_FLUSH_ALL).status, REPLY_OK);
+	CU_ASSERT_FALSE(rig_has(&rig, "old"));
+	shard_check(rig.shard);
+	shard_write_bytes(rig.shard, &writes[0], (const uint8_t *)"ve", 2);
+	shard_write_commit(rig.shard, &writes[0], rig.now_s, &reply);
+	CU_ASSERT_EQUAL(reply.status, REPLY_STORED);
+	shard_write_bytes(rig.shard, &writes[1], value.data, value.length);
+	shard_write_commit(rig.shard, &writes[1], rig.now_s, &reply);
+	CU_ASSERT_EQUAL(reply.status, REPLY_STORED);
+	shard_check(rig.shard);
+	CU_ASSERT_TRUE(rig_is(&rig, "a", "five"));
+	CU_ASSERT_TRUE(rig_has(&rig, "large"));
+	CU_ASSERT_EQUAL(rig_get(&rig, "a").client_flags, 7);
+	CU_ASSERT_EQUAL(EXECUTE(&rig, .op = REQUEST_FLUSH_ALL).status, REPLY_OK);
+	CU_ASSERT_FALSE(rig_has(&rig, "a"));
+	CU_ASSERT_FALSE(rig_has(&rig, "large"));
+	free((void *)(uintptr_t)value.data);
+	rig_destroy(&rig);
+}
+
 static void test_abandoned_value(void)
 {
 	struct rig rig;
@@ -467,6 +504,7 @@ static const struct unit_case cases[] = {
     {"exptime is never, at once, relative or absolute", test_exptime},
     {"expired items are counted where memcached counts them", test_expired_is_counted},
     {"flush_all spares what is set in the same second", test_flush_now},
+    {"a value on its way in outlives a flush_all", test_value_outlives_a_flush},
     {"a delayed flush_all takes what was stored until it is due", test_flush_later},
     {"a value decides when it is whole, not when it begins", test_value_commits_late},
     {"an abandoned value leaves nothing", test_abandoned_value},

@@ -72,18 +72,18 @@ static void test_a_line_ends_at_its_first_feed(void)
 {
 	uint32_t bytes = 77;
 
-	CU_ASSERT_EQUAL(text_find_line(text(""), text("get a\r\nget b\r\n"), &bytes), PARSE_DONE);
+	CU_ASSERT_EQUAL(line_find(text(""), text("get a\r\nget b\r\n"), &bytes), PARSE_DONE);
 	CU_ASSERT_EQUAL(bytes, 7);
-	CU_ASSERT_EQUAL(text_find_line(text("get"), text(" a\n"), &bytes), PARSE_DONE);
+	CU_ASSERT_EQUAL(line_find(text("get"), text(" a\n"), &bytes), PARSE_DONE);
 	CU_ASSERT_EQUAL(bytes, 3);
-	CU_ASSERT_EQUAL(text_find_line(text("get a\r"), text("\n\n"), &bytes), PARSE_DONE);
+	CU_ASSERT_EQUAL(line_find(text("get a\r"), text("\n\n"), &bytes), PARSE_DONE);
 	CU_ASSERT_EQUAL(bytes, 1);
 	bytes = 77;
-	CU_ASSERT_EQUAL(text_find_line(text("get"), text(" a\r"), &bytes), PARSE_MORE);
+	CU_ASSERT_EQUAL(line_find(text("get"), text(" a\r"), &bytes), PARSE_MORE);
 	CU_ASSERT_EQUAL(bytes, 77);
 }
 
-/* What text_find_line() says of `length` bytes without a line feed, of which `held_length` came
+/* What line_find() says of `length` bytes without a line feed, of which `held_length` came
  * before. */
 static enum parse_verdict verdict_of_run(const char *start, size_t held_length, size_t length)
 {
@@ -95,7 +95,7 @@ static enum parse_verdict verdict_of_run(const char *start, size_t held_length, 
 
 	memset(bytes, 'x', length);
 	memcpy(bytes, start, strlen(start));
-	verdict = text_find_line(held, fresh, &ignored);
+	verdict = line_find(held, fresh, &ignored);
 	free(bytes);
 	return verdict;
 }
@@ -123,51 +123,51 @@ static void test_get_lines_have_a_cap_of_their_own(void)
 
 static void test_the_line_feed_may_come_after_a_full_cap(void)
 {
-	uint8_t *bytes = malloc(TEXT_GET_LINE_BYTES_MAX + 1);
-	struct slice all = {bytes, TEXT_GET_LINE_BYTES_MAX + 1};
+	uint8_t *bytes = malloc(LINE_GET_BYTES_MAX + 1);
+	struct slice all = {bytes, LINE_GET_BYTES_MAX + 1};
 	uint32_t found = 0;
 
 	memset(bytes, 'x', all.length);
 	memcpy(bytes, "get ", 4);
 	bytes[all.length - 1] = '\n';
-	CU_ASSERT_EQUAL(text_find_line(text(""), all, &found), PARSE_DONE);
+	CU_ASSERT_EQUAL(line_find(text(""), all, &found), PARSE_DONE);
 	CU_ASSERT_EQUAL(found, all.length);
 	all = (struct slice){bytes + all.length - 2049, 2049};
-	CU_ASSERT_EQUAL(text_find_line(text(""), all, &found), PARSE_DONE);
+	CU_ASSERT_EQUAL(line_find(text(""), all, &found), PARSE_DONE);
 	CU_ASSERT_EQUAL(found, 2049);
 	free(bytes);
 }
 
 static void test_a_storage_line_is_read(void)
 {
-	struct request request;
+	struct text_request parsed;
 	struct refusal refusal;
 
 	CU_ASSERT_EQUAL(
-	    text_parse_line(text("cas key 4294967295 -3 1048576 99 noreply\r"), &request, &refusal),
+	    text_parse_line(text("cas key 4294967295 -3 1048576 99 noreply\r"), &parsed, &refusal),
 	    PARSE_DONE);
-	CU_ASSERT_EQUAL(request.op, REQUEST_CAS);
-	CU_ASSERT_TRUE(says(request.key, "key"));
-	CU_ASSERT_EQUAL(request.client_flags, UINT32_MAX);
-	CU_ASSERT_EQUAL(request.exptime, -3);
-	CU_ASSERT_EQUAL(request.value_bytes, 1048576);
-	CU_ASSERT_EQUAL(request.cas_unique, 99);
-	CU_ASSERT_TRUE(request.noreply);
+	CU_ASSERT_EQUAL(parsed.request.op, REQUEST_CAS);
+	CU_ASSERT_TRUE(says(parsed.request.key, "key"));
+	CU_ASSERT_EQUAL(parsed.request.client_flags, UINT32_MAX);
+	CU_ASSERT_EQUAL(parsed.request.exptime, -3);
+	CU_ASSERT_EQUAL(parsed.request.value_bytes, 1048576);
+	CU_ASSERT_EQUAL(parsed.request.cas_unique, 99);
+	CU_ASSERT_TRUE(parsed.request.noreply);
 }
 
 static void test_keys_are_slices_of_the_line(void)
 {
 	struct slice line = text("gets  one two   three ");
-	struct request request;
+	struct text_request parsed;
 	struct refusal refusal;
 
-	CU_ASSERT_EQUAL(text_parse_line(line, &request, &refusal), PARSE_DONE);
-	CU_ASSERT_TRUE(request.with_cas);
-	CU_ASSERT_PTR_EQUAL(request.key.data, line.data + 6);
-	CU_ASSERT_TRUE(says(request.key, "one"));
-	CU_ASSERT_TRUE(says(text_next_word(&request.more_keys), "two"));
-	CU_ASSERT_TRUE(says(text_next_word(&request.more_keys), "three"));
-	CU_ASSERT_EQUAL(text_next_word(&request.more_keys).length, 0);
+	CU_ASSERT_EQUAL(text_parse_line(line, &parsed, &refusal), PARSE_DONE);
+	CU_ASSERT_TRUE(parsed.request.with_cas);
+	CU_ASSERT_PTR_EQUAL(parsed.request.key.data, line.data + 6);
+	CU_ASSERT_TRUE(says(parsed.request.key, "one"));
+	CU_ASSERT_TRUE(says(line_next_word(&parsed.request.more_keys), "two"));
+	CU_ASSERT_TRUE(says(line_next_word(&parsed.request.more_keys), "three"));
+	CU_ASSERT_EQUAL(line_next_word(&parsed.request.more_keys).length, 0);
 }
 
 static void test_a_bad_line_with_a_good_length_is_swallowed(void)
@@ -175,15 +175,15 @@ static void test_a_bad_line_with_a_good_length_is_swallowed(void)
 	static const char *const lines[] = {
 	    "set k -1 0 10", "set k 0 x 10",   "set k 0 0 10 a b",
 	    "cas k 0 0 10",  "cas k 0 0 10 x", "append k 99999999999 0 10 noreply"};
-	struct request request;
+	struct text_request parsed;
 	struct refusal refusal;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		CU_ASSERT_EQUAL(text_parse_line(text(lines[i]), &request, &refusal), PARSE_BAD);
+		CU_ASSERT_EQUAL(text_parse_line(text(lines[i]), &parsed, &refusal), PARSE_BAD);
 		CU_ASSERT_EQUAL(refusal.swallow_bytes, 12);
 		CU_ASSERT_EQUAL(refusal.noreply, i == 5);
 	}
-	CU_ASSERT_EQUAL(text_parse_line(text("set k 0 0 2147483646"), &request, &refusal),
+	CU_ASSERT_EQUAL(text_parse_line(text("set k 0 0 2147483646"), &parsed, &refusal),
 	                PARSE_BAD);
 	CU_ASSERT_EQUAL(refusal.swallow_bytes, 0);
 }
@@ -191,7 +191,7 @@ static void test_a_bad_line_with_a_good_length_is_swallowed(void)
 /* At every place in a key, so that no way of looking at several bytes at once misses one. */
 static void test_control_bytes_are_seen_wherever_they_are(void)
 {
-	struct request request;
+	struct text_request parsed;
 	struct refusal refusal;
 	uint8_t line[40];
 
@@ -206,7 +206,7 @@ static void test_control_bytes_are_seen_wherever_they_are(void)
 			if (byte == ' ')
 				continue;
 			CU_ASSERT_EQUAL(
-			    text_parse_line((struct slice){line, sizeof(line)}, &request, &refusal),
+			    text_parse_line((struct slice){line, sizeof(line)}, &parsed, &refusal),
 			    control && !last_cr ? PARSE_BAD : PARSE_DONE);
 		}
 	}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a session does with a line of the text protocol: classic and meta commands. */
+#include "proto/text.h"
+#include "worker/session_internal.h"
+#include "worker/stats.h"
+
+void session_refuse(struct session *session, const struct refusal *refusal)
+{
+	session_count_refusal(session, refusal->reason);
+	if (!refusal->noreply)
+		session_append(session, text_refusal(refusal->reason));
+	if (refusal->swallow_bytes > 0 && session->state == SESSION_LINE) {
+		session->left_bytes = refusal->swallow_bytes;
+		session->state = SESSION_SWALLOW;
+	}
+}
+
+static void session_reply(struct session *session, const struct reply *reply)
+{
+	if (session->noreply)
+		return;
+	if (reply->status != REPLY_NUMBER)
+		session_append(session, text_status(reply->status));
+	else if (!text_append_number(&session->stream->out, reply->number))
+		session_abort(session);
+}
+
+/* True when the meta protocol has no code for it, but the classic one's text. */
+static bool is_error(enum reply_status status)
+{
+	return status == REPLY_NOT_NUMERIC || status == REPLY_TOO_LARGE ||
+	       status == REPLY_NO_MEMORY;
+}
+
+static void session_reply_meta(struct session *session, const struct meta_echo *echo,
+                               struct slice key, bool sends_value, const struct reply *reply)
+{
+	struct chain *out = &session->stream->out;
+	uint8_t *to;
+
+	if (is_error(reply->status)) {
+		session_append(session, text_status(reply->status));
+		return;
+	}
+	to = chain_reserve(out, META_REPLY_BYTES_MAX);
+	if (to == NULL) {
+		session_abort(session);
+		return;
+	}
+	chain_extend(out, (uint32_t)(meta_write_reply(to, echo, key, sends_value, reply) - to));
+	if (sends_value && !(shard_append_value(session->sessions->shard, reply, out) &&
+	                     chain_append(out, "\r\n", 2)))
+		session_abort(session);
+}
+
+void session_end_value(struct session *session, const struct reply *reply)
+{
+	bool is_meta = session->write->is_meta;
+	struct meta_echo echo = session->write->echo;
+
+	session_write_end(session);
+	session->state = SESSION_LINE;
+	if (is_meta)
+		session_reply_meta(session, &echo, reply->key, false, reply);
+	else
+		session_reply(session, reply);
+}
+
+static bool session_append_hit(struct session *session, const struct request *request,
+                               const struct reply *reply)
+{
+	struct chain *out = &session->stream->out;
+
+	return text_append_value_head(out, request->key, reply, request->with_cas) &&
+	       shard_append_value(session->sessions->shard, reply, out) &&
+	       chain_append(out, "\r\n", 2);
+}
+
+/* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
+ * the same line is to be run again. */
+static bool session_run_get(struct session *session, struct request *request, struct slice line,
+                            const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	struct slice rest = request->more_keys;
+	struct reply reply;
+
+	if (session->answered_bytes > 0) {
+		rest = (struct slice){line.data + session->answered_bytes,
+		                      (size_t)(rest.data + rest.length - line.data) -
+		                          session->answered_bytes};
+		request->key = line_next_word(&rest);
+	}
+	while (request->key.length > 0) {
+		shard_execute(sessions->shard, request, time->now_s, &reply);
+		if (reply.status == REPLY_HIT) {
+			if (!session_append_hit(session, request, &reply)) {
+				session_abort(session);
+				return true;
+			}
+			session->answered_bytes = (uint32_t)(rest.data - line.data);
+			if (!session_may_reply(session))
+				return false;
+		}
+		request->key = line_next_word(&rest);
+	}
+	session->answered_bytes = 0;
+	session_append(session, SLICE_LITERAL("END\r\n"));
+	return true;
+}
+
+static void session_begin_value(struct session *session, const struct text_request *text,
+                                const struct worker_time *time)
+{
+	struct session_write *write = slab_take(&session->sessions->writes);
+	struct reply reply = {.key = text->request.key};
+
+	session->write = write;
+	write->is_meta = text->is_meta;
+	if (text->is_meta)
+		write->echo = text->echo;
+	reply.status =
+	    shard_write_begin(session->sessions->shard, &write->shard, &text->request, time->now_s);
+	if (reply.status == REPLY_STORED) {
+		session->state = SESSION_VALUE;
+		return;
+	}
+	session_end_value(session, &reply);
+	if (session->state == SESSION_ENDED)
+		return;
+	session->left_bytes = text->request.value_bytes + 2;
+	session->state = SESSION_SWALLOW;
+}
+
+static void session_append_version(struct session *session)
+{
+	const char *version = session->sessions->options.version;
+	struct chain *out = &session->stream->out;
+
+	if (!text_append(out, SLICE_LITERAL("VERSION ")) ||
+	    !chain_append(out, version, strlen(version)) ||
+	    !text_append(out, SLICE_LITERAL("\r\n")))
+		session_abort(session);
+}
+
+static void session_run_other(struct session *session, const struct text_request *text,
+                              const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	const struct request *request = &text->request;
+	struct reply reply = {.status = REPLY_OK};
+
+	switch (request->op) {
+	case REQUEST_NOOP: session_append(session, SLICE_LITERAL("MN\r\n")); return;
+	case REQUEST_VERSION: session_append_version(session); return;
+	case REQUEST_STATS:
+		if (!stats_append(sessions->stats, request->argument, &session->stream->out))
+			session_abort(session);
+		return;
+	case REQUEST_VERBOSITY: session_reply(session, &reply); return;
+	case REQUEST_QUIT: session_close(session); return;
+	default: break;
+	}
+	shard_execute(sessions->shard, request, time->now_s, &reply);
+	if (text->is_meta)
+		session_reply_meta(session, &text->echo,
+		                   reply.status == REPLY_HIT ? reply.key : request->key,
+		                   meta_sends_value(&text->echo, request, &reply), &reply);
+	else
+		session_reply(session, &reply);
+}
+
+bool session_run_line(struct session *session, struct slice line, const struct worker_time *time)
+{
+	struct text_request text;
+	struct refusal refusal;
+
+	switch (text_parse_line(line, &text, &refusal)) {
+	case PARSE_DONE: break;
+	case PARSE_BAD: session_refuse(session, &refusal); return true;
+	default:
+		session_count_refusal(session, refusal.reason);
+		session_close(session);
+		return true;
+	}
+	session->noreply = text.request.noreply;
+	if (!text.is_meta && (text.request.op == REQUEST_GET || text.request.op == REQUEST_GAT))
+		return session_run_get(session, &text.request, line, time);
+	if (request_has_value(text.request.op))
+		session_begin_value(session, &text, time);
+	else
+		session_run_other(session, &text, time);
+	return true;
+}
