@@ -159,6 +159,13 @@ static bool ports_have(const struct config *config, bool sockets)
 	return false;
 }
 
+/* A client has sent the command shutdown: ends as by a signal (wait_for_end()). */
+static void shut_down(void *context)
+{
+	log_info("a client has asked for the end");
+	kill(getpid(), SIGTERM);
+}
+
 static struct worker_options worker_options_from(struct kanted *kanted)
 {
 	const struct config *config = kanted->config;
@@ -187,6 +194,8 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	    .with_sockets = ports_have(config, true),
 	};
 
+	if (config->shutdown_command)
+		options.sessions.shut_down = shut_down;
 	options.tcp.congestion = (enum tcp_congestion)config->congestion;
 	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
 	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;

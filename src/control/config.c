@@ -48,7 +48,13 @@ static const char *const *words_of(enum config_type type)
 {
 	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(CONGESTION_NAME) NULL};
 
-	return type == CONFIG_CONGESTION ? congestion : NULL;
+	static const char *const switches[] = {"false", "true", NULL};
+
+	switch (type) {
+	case CONFIG_CONGESTION: return congestion;
+	case CONFIG_SWITCH: return switches;
+	default: return NULL;
+	}
 }
 
 static const char *type_hint(enum config_type type)

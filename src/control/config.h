@@ -24,6 +24,7 @@ enum config_type {
 	CONFIG_DURATION,   /* microseconds; ms, s, min, h; 0 needs no unit */
 	CONFIG_WORKERS,    /* a count, or a list of cores */
 	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
+	CONFIG_SWITCH,     /* false, true */
 };
 
 /* field, name in the file, type, minimum, maximum, default, help */
@@ -50,6 +51,8 @@ enum config_type {
 	  "Connections of one IPv4 address, or one IPv6 /64, through our own TCP; 0: any number")  \
 	X(congestion, "congestion", CONFIG_CONGESTION, 0, TCP_CONGESTION_COUNT - 1,                \
 	  TCP_CONGESTION_cubic, "Congestion control of our own TCP: cubic or newreno")             \
+	X(shutdown_command, "shutdown_command", CONFIG_SWITCH, 0, 1, 0,                            \
+	  "Whether clients may end the process by the command shutdown")                           \
 	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \
 	  "Bytes of a reply by UDP, at most")                                                      \
 	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \

@@ -88,3 +88,20 @@ bool line_has_control(struct slice slice)
 			return true;
 	return false;
 }
+
+void line_split(struct slice rest, struct words *words)
+{
+	struct slice last = {0};
+
+	words->count = 0;
+	for (;;) {
+		struct slice word = line_next_word(&rest);
+
+		if (word.length == 0)
+			break;
+		last = word;
+		if (words->count < LINE_WORD_COUNT_MAX)
+			words->word[words->count++] = word;
+	}
+	words->noreply = slice_equal(last, SLICE_LITERAL("noreply"));
+}

@@ -32,3 +32,14 @@ static inline bool line_key_is_good(const struct line *line, struct slice key)
 {
 	return key.length <= KEY_BYTES_MAX && !(line->has_control && line_has_control(key));
 }
+
+/* cas, the longest command but get, has 7 words; what is over is only counted. */
+#define LINE_WORD_COUNT_MAX 8
+
+struct words {
+	struct slice word[LINE_WORD_COUNT_MAX]; /* the command's name not counted */
+	uint32_t count;
+	bool noreply; /* the last one is "noreply" */
+};
+
+void line_split(struct slice rest, struct words *words);

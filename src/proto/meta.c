@@ -223,13 +223,6 @@ static void choose_delta_op(struct reading *reading)
 	drop_empty_comparison(reading->request);
 }
 
-static enum parse_verdict refuse(struct refusal *refusal, enum refusal_reason reason,
-                                 uint64_t swallow_bytes)
-{
-	*refusal = (struct refusal){.reason = reason, .swallow_bytes = swallow_bytes};
-	return PARSE_BAD;
-}
-
 /* me <key> [b] */
 static enum parse_verdict parse_inspect(struct reading *reading, const struct line *line,
                                         struct slice rest, uint8_t key[KEY_BYTES_MAX],
@@ -238,7 +231,7 @@ static enum parse_verdict parse_inspect(struct reading *reading, const struct li
 	if (slice_equal(line_next_word(&rest), SLICE_LITERAL("b")))
 		reading->request->modifiers |= REQUEST_KEY_IS_BINARY;
 	read_key(reading, line, key);
-	return reading->has_error ? refuse(refusal, REFUSAL_BAD_FORMAT, 0) : PARSE_DONE;
+	return reading->has_error ? refusal_of(refusal, REFUSAL_BAD_FORMAT, false) : PARSE_DONE;
 }
 
 /* What is the command's alone, when all its flags are read. */
@@ -278,13 +271,13 @@ enum parse_verdict meta_parse(uint8_t command, const struct line *line, uint8_t 
 	request->delta = 1;
 	request->key = line_next_word(&rest);
 	if (request->key.length == 0)
-		return refuse(refusal, REFUSAL_BAD_FORMAT, 0);
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, false);
 	if (command == 'e')
 		return parse_inspect(&reading, line, rest, key, refusal);
 	if (command == 's') {
 		if (!number_parse_u64(line_next_word(&rest), REQUEST_VALUE_BYTES_MAX,
 		                      &request->value_bytes))
-			return refuse(refusal, REFUSAL_BAD_FORMAT, 0);
+			return refusal_of(refusal, REFUSAL_BAD_FORMAT, false);
 		swallow_bytes = request->value_bytes + 2;
 	}
 	read_flags(&reading, rest, command == 's' ? 3 : 2);
@@ -297,7 +290,8 @@ enum parse_verdict meta_parse(uint8_t command, const struct line *line, uint8_t 
 		return PARSE_DONE;
 	if (command == 'a' && !flags_are_good)
 		reading.error = REFUSAL_BAD_MA_FLAG;
-	return refuse(refusal, reading.error, swallow_bytes);
+	*refusal = (struct refusal){.reason = reading.error, .swallow_bytes = swallow_bytes};
+	return PARSE_BAD;
 }
 
 bool meta_sends_value(const struct meta_echo *echo, const struct request *request,

@@ -52,3 +52,10 @@ struct refusal {
 	/* The bytes that follow are the refused request's value: they are dropped, never run. */
 	uint64_t swallow_bytes;
 };
+
+static inline enum parse_verdict refusal_of(struct refusal *refusal, enum refusal_reason reason,
+                                            bool noreply)
+{
+	*refusal = (struct refusal){.reason = reason, .noreply = noreply};
+	return PARSE_BAD;
+}

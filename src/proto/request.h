@@ -27,7 +27,9 @@ enum request_op {
 	REQUEST_NOOP,
 	REQUEST_VERSION,
 	REQUEST_STATS,
-	REQUEST_VERBOSITY,
+	REQUEST_ANSWERED,     /* what has no effect here: `argument` is the reply */
+	REQUEST_MEMORY_LIMIT, /* `delta` MiB */
+	REQUEST_SHUTDOWN,     /* `argument`: how */
 	REQUEST_QUIT,
 	REQUEST_SASL_LIST, /* binary only; these are the session's, as the shard knows no users */
 	REQUEST_SASL_AUTH, /* `key` is the mechanism, the value what goes with it */
@@ -63,7 +65,7 @@ struct request {
 	bool with_cas;      /* gets, gats: replies carry the cas unique */
 	struct slice key;
 	struct slice more_keys; /* GET, GAT: what follows the first key, up to the line's end */
-	struct slice argument;  /* STATS: the sub-command, or empty */
+	struct slice argument;  /* STATS, SHUTDOWN: the rest of the line; ANSWERED: the reply */
 	uint32_t client_flags;
 	/* as memcached: 0 never, < 0 at once, ≤ 30 days relative, else absolute */
 	int64_t exptime;
@@ -72,7 +74,7 @@ struct request {
 	uint64_t value_bytes; /* SET … CAS: how many bytes follow the line, without CR LF */
 	uint64_t cas_unique;  /* CAS; of no item is it 0 */
 	uint64_t new_cas;
-	uint64_t delta;   /* INCR, DECR */
+	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT */
 	uint64_t initial; /* INCR, DECR */
 };
 
@@ -95,7 +97,8 @@ enum reply_status {
 	REPLY_NOT_NUMERIC, /* INCR, DECR of a value that is no decimal number below 2^64 */
 	REPLY_TOO_LARGE,   /* the value is over the item limit */
 	REPLY_NO_MEMORY,
-	REPLY_OK, /* FLUSH_ALL */
+	REPLY_OK,        /* FLUSH_ALL, MEMORY_LIMIT */
+	REPLY_BAD_LIMIT, /* MEMORY_LIMIT: too little, or more than there is */
 };
 
 /* Of DESCRIBE and INSPECT. */

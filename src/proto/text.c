@@ -2,38 +2,7 @@
 #include "proto/text.h"
 
 #include "proto/number.h"
-
-/* cas, the longest command but get, has 7 words; what is over is only counted. */
-#define WORD_COUNT_MAX 8
-
-struct words {
-	struct slice word[WORD_COUNT_MAX]; /* the command's name not counted */
-	uint32_t count;
-	bool noreply; /* the last one is "noreply" */
-};
-
-static void split(struct slice rest, struct words *words)
-{
-	struct slice last = {0};
-
-	words->count = 0;
-	for (;;) {
-		struct slice word = line_next_word(&rest);
-
-		if (word.length == 0)
-			break;
-		last = word;
-		if (words->count < WORD_COUNT_MAX)
-			words->word[words->count++] = word;
-	}
-	words->noreply = slice_equal(last, SLICE_LITERAL("noreply"));
-}
-
-static enum parse_verdict refuse(struct refusal *refusal, enum refusal_reason reason, bool noreply)
-{
-	*refusal = (struct refusal){.reason = reason, .noreply = noreply};
-	return PARSE_BAD;
-}
+#include "proto/text_admin.h"
 
 /* All the keys in `rest`, of which there must be one unless the request may do without. */
 static enum parse_verdict parse_keys(const struct line *line, struct slice rest,
@@ -44,10 +13,10 @@ static enum parse_verdict parse_keys(const struct line *line, struct slice rest,
 	request->key = line_next_word(&rest);
 	request->more_keys = rest;
 	if (request->key.length == 0 && request->op == REQUEST_GET)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	for (key = request->key; key.length > 0; key = line_next_word(&rest))
 		if (!line_key_is_good(line, key))
-			return refuse(refusal, REFUSAL_BAD_FORMAT, false);
+			return refusal_of(refusal, REFUSAL_BAD_FORMAT, false);
 	return PARSE_DONE;
 }
 
@@ -65,9 +34,9 @@ static enum parse_verdict parse_gat(const struct line *line, struct request *req
 	struct slice exptime = line_next_word(&rest);
 
 	if (exptime.length == 0)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	if (!number_parse_i64(exptime, &request->exptime))
-		return refuse(refusal, REFUSAL_BAD_EXPTIME, false);
+		return refusal_of(refusal, REFUSAL_BAD_EXPTIME, false);
 	return parse_keys(line, rest, request, refusal);
 }
 
@@ -81,12 +50,12 @@ static enum parse_verdict parse_storage(const struct line *line, struct request 
 	bool length_is_good;
 	struct words words;
 
-	split(line->rest, &words);
+	line_split(line->rest, &words);
 	length_is_good =
 	    words.count >= 4 &&
 	    number_parse_u64(words.word[3], REQUEST_VALUE_BYTES_MAX, &request->value_bytes);
 	if (words.count != wanted && words.count != wanted + 1) {
-		refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 		goto bad;
 	}
 	request->noreply = words.noreply;
@@ -96,7 +65,7 @@ static enum parse_verdict parse_storage(const struct line *line, struct request 
 	    !number_parse_i64(words.word[2], &request->exptime) ||
 	    (request->op == REQUEST_CAS &&
 	     !number_parse_u64(words.word[4], UINT64_MAX, &request->cas_unique))) {
-		refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+		refusal_of(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 		goto bad;
 	}
 	request->client_flags = (uint32_t)client_flags;
@@ -113,15 +82,15 @@ static enum parse_verdict parse_delta(const struct line *line, struct request *r
 {
 	struct words words;
 
-	split(line->rest, &words);
+	line_split(line->rest, &words);
 	if (words.count != 2 && words.count != 3)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->noreply = words.noreply;
 	request->key = words.word[0];
 	if (!line_key_is_good(line, request->key))
-		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 	if (!number_parse_u64(words.word[1], UINT64_MAX, &request->delta))
-		return refuse(refusal, REFUSAL_BAD_DELTA, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_DELTA, words.noreply);
 	return PARSE_DONE;
 }
 
@@ -132,18 +101,18 @@ static enum parse_verdict parse_delete(const struct line *line, struct request *
 	struct words words;
 	bool zero;
 
-	split(line->rest, &words);
+	line_split(line->rest, &words);
 	if (words.count < 1 || words.count > 3)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->key = words.word[0];
 	if (words.count > 1) {
 		request->noreply = words.noreply;
 		zero = slice_equal(words.word[1], SLICE_LITERAL("0"));
 		if (words.count == 2 ? !(zero || words.noreply) : !(zero && words.noreply))
-			return refuse(refusal, REFUSAL_BAD_DELETE, words.noreply);
+			return refusal_of(refusal, REFUSAL_BAD_DELETE, words.noreply);
 	}
 	if (!line_key_is_good(line, request->key))
-		return refuse(refusal, REFUSAL_BAD_FORMAT, request->noreply);
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, request->noreply);
 	return PARSE_DONE;
 }
 
@@ -153,15 +122,15 @@ static enum parse_verdict parse_touch(const struct line *line, struct request *r
 {
 	struct words words;
 
-	split(line->rest, &words);
+	line_split(line->rest, &words);
 	if (words.count != 2 && words.count != 3)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->noreply = words.noreply;
 	request->key = words.word[0];
 	if (!line_key_is_good(line, request->key))
-		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 	if (!number_parse_i64(words.word[1], &request->exptime))
-		return refuse(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
 	return PARSE_DONE;
 }
 
@@ -171,32 +140,16 @@ static enum parse_verdict parse_flush_all(const struct line *line, struct reques
 {
 	struct words words;
 
-	split(line->rest, &words);
+	line_split(line->rest, &words);
 	if (words.count > 2)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 	request->noreply = words.noreply;
 	if (words.count == (words.noreply ? 1u : 0u))
 		return PARSE_DONE;
 	if (!number_parse_i64(words.word[0], &request->exptime))
-		return refuse(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_EXPTIME, words.noreply);
 	if (request->exptime < 0)
-		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
-	return PARSE_DONE;
-}
-
-/* <level> [noreply] */
-static enum parse_verdict parse_verbosity(const struct line *line, struct request *request,
-                                          struct refusal *refusal)
-{
-	struct words words;
-	uint64_t level;
-
-	split(line->rest, &words);
-	if (words.count != 1 && words.count != 2)
-		return refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
-	request->noreply = words.noreply;
-	if (!number_parse_u64(words.word[0], UINT32_MAX, &level))
-		return refuse(refusal, REFUSAL_BAD_FORMAT, words.noreply);
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, words.noreply);
 	return PARSE_DONE;
 }
 
@@ -209,7 +162,7 @@ static enum parse_verdict parse_plain(const struct line *line, struct request *r
 }
 
 struct command {
-	char name[10];
+	char name[15];
 	uint8_t name_bytes;
 	uint8_t op; /* enum request_op */
 	bool with_cas;
@@ -247,10 +200,15 @@ static const struct command commands[] = {
     COMMAND("flush_all", REQUEST_FLUSH_ALL, false, parse_flush_all),
     COMMAND("version", REQUEST_VERSION, false, parse_plain),
     COMMAND("stats", REQUEST_STATS, false, parse_plain),
-    COMMAND("verbosity", REQUEST_VERBOSITY, false, parse_verbosity),
+    COMMAND("verbosity", REQUEST_ANSWERED, false, text_parse_verbosity),
     COMMAND("quit", REQUEST_QUIT, false, parse_plain),
     COMMAND("me", REQUEST_INSPECT, false, NULL),
     COMMAND("bget", REQUEST_GET, false, parse_get), /* old clients' */
+    COMMAND("cache_memlimit", REQUEST_MEMORY_LIMIT, false, text_parse_cache_memlimit),
+    COMMAND("shutdown", REQUEST_SHUTDOWN, false, parse_plain),
+    COMMAND("slabs", REQUEST_ANSWERED, false, text_parse_slabs),
+    COMMAND("lru", REQUEST_ANSWERED, false, text_parse_lru),
+    COMMAND("lru_crawler", REQUEST_ANSWERED, false, text_parse_lru_crawler),
 };
 
 static const struct command *find_command(struct slice name)
@@ -294,7 +252,7 @@ enum parse_verdict text_parse_line(struct slice line, struct text_request *text,
 	if (name.length > 0)
 		command = find_command(name);
 	if (command == NULL) {
-		refuse(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 		if (!is_http(name, rest.rest))
 			return PARSE_BAD;
 		refusal->reason = REFUSAL_HTTP;
@@ -337,6 +295,8 @@ struct slice text_status(enum reply_status status)
 	    [REPLY_TOO_LARGE] = STATUS_TEXT("SERVER_ERROR object too large for cache"),
 	    [REPLY_NO_MEMORY] = STATUS_TEXT("SERVER_ERROR out of memory storing object"),
 	    [REPLY_OK] = STATUS_TEXT("OK"),
+	    [REPLY_BAD_LIMIT] =
+	        STATUS_TEXT("MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust"),
 	};
 
 	ASSERT(texts[status].length > 0);

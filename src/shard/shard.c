@@ -124,6 +124,11 @@ void shard_execute(struct shard *shard, const struct request *request, uint32_t 
 	case REQUEST_INCR:
 	case REQUEST_DECR: shard_execute_delta(shard, request, now_s, ret_reply); return;
 	case REQUEST_DELETE: shard_execute_delete(shard, request, now_s, ret_reply); return;
+	case REQUEST_MEMORY_LIMIT:
+		ret_reply->status = store_set_limit(shard->store, request->delta << 20)
+		                        ? REPLY_OK
+		                        : REPLY_BAD_LIMIT;
+		return;
 	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
 	default: ASSERT(!"a request for shard_execute()");
 	}

@@ -14,6 +14,8 @@ struct store {
 	struct index index;
 	struct segments segments;
 	struct segment_log log;
+	uint32_t segment_count_min; /* what two of the longest values want */
+	uint32_t segment_count_max; /* that may be in use: the memory limit */
 	uint64_t cas_newest; /* the cas unique given out last */
 	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
 	uint64_t flush_sequence;
@@ -70,6 +72,14 @@ void store_release_if_empty(struct store *store, uint32_t index);
 
 /* Frees a segment that is in no list, and its extents. */
 void store_release(struct store *store, uint32_t index);
+
+static inline uint32_t store_used_count(const struct store *store)
+{
+	return store->segments.count - store->segments.free_count;
+}
+
+/* Empties one segment, if there is one that is not held. */
+bool store_make_room(struct store *store);
 
 /* A segment in the given state, emptied if none is free; SEGMENT_NONE: all are in use. */
 uint32_t store_take_segment(struct store *store, enum segment_state state);

@@ -113,22 +113,28 @@ static uint32_t find_oldest(struct store *store)
 	return i;
 }
 
+bool store_make_room(struct store *store)
+{
+	uint32_t index = find_expired(store);
+
+	if (index != SEGMENT_NONE) {
+		counter_add(&store->counters.segments_expired, 1);
+	} else {
+		index = find_oldest(store);
+		if (index == SEGMENT_NONE)
+			return false;
+		counter_add(&store->counters.segments_evicted, 1);
+	}
+	evict_segment(store, index);
+	return true;
+}
+
 uint32_t store_take_segment(struct store *store, enum segment_state state)
 {
 	uint32_t index;
 
-	if (store->segments.free_count == 0) {
-		index = find_expired(store);
-		if (index != SEGMENT_NONE) {
-			counter_add(&store->counters.segments_expired, 1);
-		} else {
-			index = find_oldest(store);
-			if (index == SEGMENT_NONE)
-				return SEGMENT_NONE;
-			counter_add(&store->counters.segments_evicted, 1);
-		}
-		evict_segment(store, index);
-	}
+	if (store_used_count(store) >= store->segment_count_max && !store_make_room(store))
+		return SEGMENT_NONE;
 	index = segments_take(&store->segments, state, store->now_s);
 	count_free(store);
 	return index;

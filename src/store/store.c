@@ -47,6 +47,7 @@ int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory)
 {
 	uint64_t location_bytes_max = (uint64_t)8 << SLOT_LOCATION_BITS;
+	uint32_t segment_count_min;
 	struct geometry geometry;
 	struct store *store;
 
@@ -54,12 +55,15 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	    options->memory_bytes >= location_bytes_max)
 		return -EINVAL;
 	geometry = geometry_for(options->memory_bytes);
-	ASSERT(geometry.segment_count >=
-	       2 * ((options->value_bytes_max >> geometry.segment_shift) + 2) + 4);
+	segment_count_min =
+	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 4;
+	ASSERT(geometry.segment_count >= segment_count_min);
 	store = memory_take(memory, sizeof(*store));
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
 	    .hash_seed = options->hash_seed,
+	    .segment_count_min = segment_count_min,
+	    .segment_count_max = geometry.segment_count,
 	    .log = {.oldest = SEGMENT_NONE, .newest = SEGMENT_NONE, .active = SEGMENT_NONE},
 	    .expiry_soonest_s = EXPIRY_NEVER,
 	};
@@ -94,6 +98,29 @@ void store_tick(struct store *store, uint32_t now_s)
 	store->now_s = now_s;
 	if (store->flush_due_s != 0 && store->flush_due_s <= now_s)
 		flush_now(store);
+	/* after the limit was lowered; one at a time, as each takes a millisecond */
+	if (store_used_count(store) > store->segment_count_max)
+		store_make_room(store);
+}
+
+bool store_set_limit(struct store *store, uint64_t memory_bytes)
+{
+	uint64_t all_bytes = (uint64_t)store->segments.count << store->segments.shift;
+	uint64_t limit_bytes = counter_read(&store->counters.limit_maxbytes);
+	uint64_t other_bytes =
+	    limit_bytes - ((uint64_t)store->segment_count_max << store->segments.shift);
+	uint64_t count;
+
+	if (memory_bytes > other_bytes + all_bytes || memory_bytes < other_bytes)
+		return false;
+	count = (memory_bytes - other_bytes) >> store->segments.shift;
+	if (count < store->segment_count_min)
+		return false;
+	store->segment_count_max = (uint32_t)count;
+	counter_subtract(&store->counters.limit_maxbytes, limit_bytes);
+	counter_add(&store->counters.limit_maxbytes,
+	            other_bytes + (count << store->segments.shift));
+	return true;
 }
 
 void store_flush(struct store *store, uint32_t due_s)

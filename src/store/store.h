@@ -34,6 +34,10 @@ int store_create(struct store **ret_store, const struct store_options *options,
  * other calls whenever the second may have changed; never backwards. */
 void store_tick(struct store *store, uint32_t now_s);
 
+/* Changes how much memory the store may take: at most what it was created with. It gives up what
+ * is over little by little, with store_tick(). False: too little, or too much. */
+bool store_set_limit(struct store *store, uint64_t memory_bytes);
+
 uint64_t store_hash(const struct store *store, struct slice key);
 
 /* Fetches the hash's buckets into the cache, for a store_find() soon after. */

@@ -204,7 +204,7 @@ struct segment *store_pin(struct store *store, const struct item *item)
 bool store_pin_again(struct store *store, struct segment *segment)
 {
 	ASSERT_SLOW(segment->pin_count > 0);
-	if (counter_read(&store->counters.segments_pinned) > store->segments.count / 4)
+	if (counter_read(&store->counters.segments_pinned) > store->segment_count_max / 4)
 		return false;
 	pin(store, segment);
 	return true;

@@ -65,6 +65,9 @@ struct sessions_options {
 	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
 	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
 	const char *version;         /* "0.1.0" */
+	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
+	void (*shut_down)(void *context);
+	void *shut_down_context;
 };
 
 struct session_line_buffer;

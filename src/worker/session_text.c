@@ -143,6 +143,23 @@ static void session_append_version(struct session *session)
 		session_abort(session);
 }
 
+/* shutdown [graceful]: both end the process in good order. */
+static void session_run_shutdown(struct session *session, struct slice argument)
+{
+	const struct sessions_options *options = &session->sessions->options;
+	struct slice how = line_next_word(&argument);
+
+	if (options->shut_down == NULL) {
+		session_append(session, SLICE_LITERAL("ERROR: shutdown not enabled\r\n"));
+	} else if (how.length > 0 && (line_next_word(&argument).length > 0 ||
+	                              !slice_equal(how, SLICE_LITERAL("graceful")))) {
+		session_append(session, SLICE_LITERAL("CLIENT_ERROR invalid shutdown mode\r\n"));
+	} else {
+		session_close(session);
+		options->shut_down(options->shut_down_context);
+	}
+}
+
 static void session_run_other(struct session *session, const struct text_request *text,
                               const struct worker_time *time)
 {
@@ -157,7 +174,11 @@ static void session_run_other(struct session *session, const struct text_request
 		if (!stats_append(sessions->stats, request->argument, &session->stream->out))
 			session_abort(session);
 		return;
-	case REQUEST_VERBOSITY: session_reply(session, &reply); return;
+	case REQUEST_ANSWERED:
+		if (!request->noreply)
+			session_append(session, request->argument);
+		return;
+	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;
 	}

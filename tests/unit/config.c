@@ -265,7 +265,8 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "request_timeout: 10\n", 3, "\"10\" is not a duration"},
 	    {PORTS "request_timeout: 0\n", 3, "from 100ms to 1h"},
 	    {PORTS "congestion: reno\n", 3, "\"reno\" is not known: write cubic or newreno"},
-	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
+	    {PORTS "shutdown_command: yes\n", 3, "\"yes\" is not known: write false or true"},
+    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
 	    {PORTS "idle_timeout: off\n", 3, "\"off\" is not a duration"},
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},
@@ -413,7 +414,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 500);
+	config_parse(&config, "f", text, strlen(text), error, 540);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }

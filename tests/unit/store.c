@@ -111,6 +111,40 @@ static void test_segment_size(void)
 	}
 }
 
+/* Memory that was given up is not used, and can be had back; items go oldest first. */
+static void test_the_limit_can_be_lowered(void)
+{
+	struct rig rig;
+	uint64_t limit_bytes = 64 << 20;
+	uint64_t free_before;
+
+	CU_ASSERT_EQUAL(rig_create(&rig, limit_bytes, 1024), 0);
+	for (uint64_t i = 0; i < 200000; i++)
+		put(&rig, i, 300);
+	free_before = COUNTER(&rig, segments_free);
+	CU_ASSERT_FALSE(store_set_limit(rig.store, limit_bytes + (1 << 20)));
+	CU_ASSERT_FALSE(store_set_limit(rig.store, 1 << 20));
+	CU_ASSERT_EQUAL(COUNTER(&rig, limit_maxbytes), limit_bytes);
+	CU_ASSERT_TRUE(store_set_limit(rig.store, limit_bytes / 2));
+	CU_ASSERT_TRUE(COUNTER(&rig, limit_maxbytes) <= limit_bytes / 2);
+	CU_ASSERT_TRUE(COUNTER(&rig, limit_maxbytes) > limit_bytes / 2 - (1 << 16));
+	put(&rig, 1, 300);
+	store_check(rig.store);
+	for (uint32_t i = 0; i < 1000; i++)
+		store_tick(rig.store, 1);
+	store_check(rig.store);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) >= COUNTER(&rig, segments) / 2 - 1);
+	for (uint64_t i = 0; i < 200000; i++)
+		put(&rig, i, 300);
+	store_check(rig.store);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) >= COUNTER(&rig, segments) / 2 - 1);
+	CU_ASSERT_TRUE(store_set_limit(rig.store, limit_bytes));
+	for (uint64_t i = 0; i < 200000; i++)
+		put(&rig, i, 300);
+	CU_ASSERT_EQUAL(COUNTER(&rig, segments_free), free_before);
+	rig_destroy(&rig);
+}
+
 /* 100 bytes all told is what the index is made for. */
 static void test_index_suffices(void)
 {
@@ -257,6 +291,7 @@ static void test_pins_leave_writers_three_quarters(void)
 static const struct unit_case cases[] = {
     {"the smallest memory for every limit holds what it must", test_smallest_memory},
     {"segments are a thousandth of the memory, within bounds", test_segment_size},
+    {"the memory limit can be lowered and raised again", test_the_limit_can_be_lowered},
     {"the index suffices for items of 100 bytes", test_index_suffices},
     {"a full index evicts what is least read, then oldest", test_index_full},
     {"segments whose items were all replaced come back by themselves",

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands of the text protocol that operators type: parts of text_parse_line(). Most tune what a
+ * segment store has not (slab classes, LRU lists, a crawler): such a line is looked at as memcached
+ * does and answered, and changes nothing. */
+#pragma once
+
+#include "proto/line.h"
+
+enum parse_verdict text_parse_verbosity(const struct line *line, struct request *request,
+                                        struct refusal *refusal);
+enum parse_verdict text_parse_cache_memlimit(const struct line *line, struct request *request,
+                                             struct refusal *refusal);
+enum parse_verdict text_parse_slabs(const struct line *line, struct request *request,
+                                    struct refusal *refusal);
+enum parse_verdict text_parse_lru(const struct line *line, struct request *request,
+                                  struct refusal *refusal);
+enum parse_verdict text_parse_lru_crawler(const struct line *line, struct request *request,
+                                          struct refusal *refusal);
