@@ -19,6 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Clients go by memcached's version to tell what a server can do; some take no spaces in it. */
+#define VERSION_FOR_CLIENTS "1.6.45-kante-" KANTE_VERSION
+
 #define TEXT_BYTES        8192
 #define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
 #define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
@@ -122,7 +125,7 @@ static void facts_read(void *context, struct stats_facts *ret_facts)
 	    .idle_timeout_s = (facts->config->idle_timeout_us + 999999) / 1000000, /* 0: off */
 	    .tcp_port = port->tcp_port,
 	    .udp_port = port->udp_port,
-	    .version = KANTE_VERSION,
+	    .version = VERSION_FOR_CLIENTS,
 	    .interface = facts->interface,
 	};
 }
@@ -179,7 +182,7 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
 	                 .line_buffer_count = LINE_BUFFER_COUNT,
 	                 .request_timeout_us = config->request_timeout_us,
-	                 .version = KANTE_VERSION},
+	                 .version = VERSION_FOR_CLIENTS},
 	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
 	                  .amplification_max = (uint32_t)config->udp_amplification_max},
 	    .tcp = tcp_options_default(),

@@ -33,6 +33,14 @@ static inline uint32_t load_be32(const uint8_t *from)
 	return __builtin_bswap32(v);
 }
 
+static inline uint64_t load_be64(const uint8_t *from)
+{
+	uint64_t v;
+
+	memcpy(&v, from, sizeof(v));
+	return __builtin_bswap64(v);
+}
+
 static inline void store_be16(uint8_t *to, uint16_t v)
 {
 	to[0] = (uint8_t)(v >> 8);
@@ -42,6 +50,12 @@ static inline void store_be16(uint8_t *to, uint16_t v)
 static inline void store_be32(uint8_t *to, uint32_t v)
 {
 	v = __builtin_bswap32(v);
+	memcpy(to, &v, sizeof(v));
+}
+
+static inline void store_be64(uint8_t *to, uint64_t v)
+{
+	v = __builtin_bswap64(v);
 	memcpy(to, &v, sizeof(v));
 }
 

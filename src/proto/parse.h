@@ -9,7 +9,7 @@ enum parse_verdict {
 	PARSE_DONE,  /* a whole request */
 	PARSE_MORE,  /* not whole yet: nothing was consumed */
 	PARSE_BAD,   /* refused, and the client goes on: see struct refusal */
-	PARSE_CLOSE, /* refused without a word: the client is to be closed */
+	PARSE_CLOSE, /* refused, and the client is to be closed */
 };
 
 /* reason, counter (session.h says what it counts), what a text client is told */
@@ -38,7 +38,8 @@ enum parse_verdict {
 	X(REFUSAL_LONG_OPAQUE, refused_bad_flag, "CLIENT_ERROR opaque token too long\r\n")         \
 	X(REFUSAL_BAD_BASE64, refused_bad_flag, "CLIENT_ERROR error decoding key\r\n")             \
 	X(REFUSAL_LINE_TOO_LONG, closed_line_too_long, "")                                         \
-	X(REFUSAL_HTTP, closed_http, "")
+	X(REFUSAL_HTTP, closed_http, "")                                                           \
+	X(REFUSAL_BAD_MAGIC, closed_bad_magic, "")
 
 #define REFUSAL_REASON(reason, counter, text) reason,
 

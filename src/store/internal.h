@@ -16,7 +16,7 @@ struct store {
 	struct segment_log log;
 	uint32_t segment_count_min; /* what two of the longest values want */
 	uint32_t segment_count_max; /* that may be in use: the memory limit */
-	uint64_t cas_newest; /* the cas unique given out last */
+	uint64_t cas_newest;        /* the cas unique given out last */
 	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
 	uint64_t flush_sequence;
 	uint32_t flush_due_s; /* when the next flush is to come; 0: none */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of `stats conns`: memcached's, and below them what our TCP knows of the connection. */
+/* The figures of `stats conns`: memcached's, and what our TCP knows of the connection. */
 #pragma once
 
 #include "net/stream.h"
+#include "worker/stats.h"
 
-#include <stdbool.h>
-
-/* One client's lines. False: no blocks. */
-bool conns_append(struct chain *out, const struct stream *stream, uint64_t last_us,
-                  uint64_t now_us);
+/* One client's. False: no memory. */
+bool conns_add(const struct stats_sink *sink, const struct stream *stream, uint64_t last_us,
+               uint64_t now_us);
 /* How many had no room. */
-bool conns_append_left_out(struct chain *out, uint32_t count);
+bool conns_add_left_out(const struct stats_sink *sink, uint32_t count);

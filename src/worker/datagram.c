@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/datagram.h"
 
+#include "proto/binary.h"
 #include "proto/text.h"
 #include "proto/udp_frame.h"
 
@@ -52,7 +53,7 @@ static bool payload_append_value(struct payload *payload, struct shard *shard,
 		return false;
 	shard_copy_value(shard, reply, payload->bytes + payload->length);
 	payload->length += (uint32_t)reply->value_bytes;
-	return payload_append(payload, SLICE_LITERAL("\r\n"));
+	return true;
 }
 
 static bool payload_append_hit(struct payload *payload, struct shard *shard,
@@ -62,7 +63,8 @@ static bool payload_append_hit(struct payload *payload, struct shard *shard,
 	uint8_t *end = text_write_value_head(head, request->key, reply, request->with_cas);
 
 	return payload_append(payload, (struct slice){head, (size_t)(end - head)}) &&
-	       payload_append_value(payload, shard, reply);
+	       payload_append_value(payload, shard, reply) &&
+	       payload_append(payload, SLICE_LITERAL("\r\n"));
 }
 
 /* False: the reply does not fit. */
@@ -96,14 +98,103 @@ static bool payload_append_meta(struct payload *payload, struct shard *shard,
 	                       reply.status == REPLY_HIT ? reply.key : text->request.key,
 	                       sends_value, &reply);
 	return payload_append(payload, (struct slice){line, (size_t)(end - line)}) &&
-	       (!sends_value || payload_append_value(payload, shard, &reply));
+	       (!sends_value || (payload_append_value(payload, shard, &reply) &&
+	                         payload_append(payload, SLICE_LITERAL("\r\n"))));
 }
 
-/* What only reads: an mg that sets or makes nothing. */
-static bool is_served(const struct text_request *text)
+/* What only reads: get, and an mg that sets or makes nothing. */
+static bool is_served(const struct request *request)
 {
-	return text->request.op == REQUEST_GET &&
-	       !(text->request.modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE));
+	return request->op == REQUEST_GET &&
+	       !(request->modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE));
+}
+
+/* What becomes of a request. */
+enum outcome {
+	OUTCOME_REPLY,
+	OUTCOME_TOO_LARGE, /* the reply does not fit its buffer */
+	OUTCOME_REFUSED,
+	OUTCOME_DROPPED, /* and counted */
+};
+
+struct answer {
+	struct payload payload;
+	/* of a refusal; or what is said when the reply is over a limit */
+	uint8_t error[BINARY_REPLY_BYTES_MAX];
+	uint32_t error_bytes;
+};
+
+static void answer_error(struct answer *answer, struct slice text)
+{
+	memcpy(answer->error, text.data, text.length);
+	answer->error_bytes = (uint32_t)text.length;
+}
+
+static enum outcome serve_line(struct datagram_server *server, struct slice body, uint32_t now_s,
+                               struct answer *answer)
+{
+	struct datagram_counters *counters = &server->counters;
+	enum parse_verdict verdict;
+	struct text_request text;
+	struct refusal refusal;
+	uint32_t line_bytes;
+	bool fits;
+
+	if (line_find((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
+	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
+		counter_add(&counters->udp_dropped_line, 1);
+		return OUTCOME_DROPPED;
+	}
+	text.request.op = REQUEST_QUIT; /* what an unknown command leaves */
+	text.request.modifiers = 0;
+	verdict = text_parse_line((struct slice){body.data, line_bytes - 1}, &text, &refusal);
+	if (!is_served(&text.request)) {
+		counter_add(&counters->udp_dropped_command, 1);
+		return OUTCOME_DROPPED;
+	}
+	if (verdict != PARSE_DONE) {
+		answer_error(answer, text_refusal(refusal.reason));
+		return OUTCOME_REFUSED;
+	}
+	answer_error(answer, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"));
+	if (text.is_meta)
+		fits = payload_append_meta(&answer->payload, server->shard, &text, now_s);
+	else
+		fits = payload_append_get(&answer->payload, server->shard, &text.request, now_s);
+	return fits ? OUTCOME_REPLY : OUTCOME_TOO_LARGE;
+}
+
+static enum outcome serve_head(struct datagram_server *server, struct slice body, uint32_t now_s,
+                               struct answer *answer)
+{
+	static const struct reply too_large = {.status = REPLY_TOO_LARGE};
+	struct datagram_counters *counters = &server->counters;
+	uint8_t head[BINARY_REPLY_BYTES_MAX];
+	struct binary_request binary;
+	struct refusal refusal;
+	struct reply reply;
+	uint32_t head_bytes;
+	uint8_t *end;
+
+	if (binary_find_head((struct slice){0}, body, &head_bytes) != PARSE_DONE ||
+	    head_bytes != body.length) {
+		counter_add(&counters->udp_dropped_line, 1);
+		return OUTCOME_DROPPED;
+	}
+	if (binary_parse_head(body, &binary, &refusal) != PARSE_DONE ||
+	    !is_served(&binary.request)) {
+		counter_add(&counters->udp_dropped_command, 1);
+		return OUTCOME_DROPPED;
+	}
+	end = binary_write_reply(answer->error, &binary.echo, binary.request.key, &too_large);
+	answer->error_bytes = (uint32_t)(end - answer->error);
+	shard_execute(server->shard, &binary.request, now_s, &reply);
+	end = binary_write_reply(head, &binary.echo, binary.request.key, &reply);
+	if (!payload_append(&answer->payload, (struct slice){head, (size_t)(end - head)}) ||
+	    (reply.status == REPLY_HIT &&
+	     !payload_append_value(&answer->payload, server->shard, &reply)))
+		return OUTCOME_TOO_LARGE;
+	return OUTCOME_REPLY;
 }
 
 static void datagram_send(struct datagram_server *server, uint16_t id, struct slice payload,
@@ -136,75 +227,53 @@ static void datagram_refuse(struct datagram_server *server, uint16_t id, struct 
 	datagram_send(server, id, error, sink);
 }
 
-/* Unpacks the one line of a request; false: it was dropped. */
+/* Unpacks the one request of a datagram; false: it was dropped. */
 static bool datagram_read(struct datagram_server *server, struct slice datagram, uint16_t *ret_id,
-                          struct slice *ret_line)
+                          struct slice *ret_body)
 {
 	struct datagram_counters *counters = &server->counters;
-	uint32_t line_bytes;
-	struct slice body;
-	uint16_t id;
 
-	switch (udp_frame_parse(datagram, &id, &body)) {
-	case UDP_FRAME_GOOD: break;
+	switch (udp_frame_parse(datagram, ret_id, ret_body)) {
+	case UDP_FRAME_GOOD: return true;
 	case UDP_FRAME_SHORT: counter_add(&counters->udp_dropped_short, 1); return false;
 	case UDP_FRAME_BAD_SEQUENCE: counter_add(&counters->udp_dropped_sequence, 1); return false;
-	case UDP_FRAME_BAD_TOTAL: counter_add(&counters->udp_dropped_total, 1); return false;
+	default: counter_add(&counters->udp_dropped_total, 1); return false;
 	}
-	if (line_find((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
-	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
-		counter_add(&counters->udp_dropped_line, 1);
-		return false;
-	}
-	*ret_id = id;
-	*ret_line = (struct slice){body.data, line_bytes - 1};
-	return true;
 }
 
 void datagram_serve(struct datagram_server *server, struct slice datagram, bool trusted,
                     uint32_t now_s, const struct datagram_sink *sink)
 {
 	struct datagram_counters *counters = &server->counters;
-	struct payload payload = {.bytes = server->reply,
-	                          .capacity = server->options.reply_bytes_max};
 	uint64_t amplified = (uint64_t)server->options.amplification_max * datagram.length;
 	uint64_t bytes_max = server->options.reply_bytes_max;
-	struct text_request text;
-	struct refusal refusal;
-	enum parse_verdict verdict;
-	struct slice line;
+	struct answer answer;
+	enum outcome outcome;
+	struct slice body;
 	uint16_t id;
-	bool fits;
 
 	if (!trusted)
 		bytes_max = min_u64(bytes_max, amplified);
 	counter_add(&counters->udp_requests, 1);
 	counter_add(&counters->udp_request_bytes, datagram.length);
-	if (!datagram_read(server, datagram, &id, &line))
+	if (!datagram_read(server, datagram, &id, &body))
 		return;
-	text.request.op = REQUEST_QUIT; /* what an unknown command leaves */
-	text.request.modifiers = 0;
-	verdict = text_parse_line(line, &text, &refusal);
-	if (!is_served(&text)) {
-		counter_add(&counters->udp_dropped_command, 1);
+	answer.payload =
+	    (struct payload){.bytes = server->reply, .capacity = server->options.reply_bytes_max};
+	outcome = body.data[0] == BINARY_MAGIC_REQUEST ? serve_head(server, body, now_s, &answer)
+	                                               : serve_line(server, body, now_s, &answer);
+	if (outcome == OUTCOME_DROPPED)
 		return;
-	}
-	if (verdict != PARSE_DONE) {
-		datagram_refuse(server, id, text_refusal(refusal.reason), bytes_max, sink);
-		return;
-	}
-	if (text.is_meta)
-		fits = payload_append_meta(&payload, server->shard, &text, now_s);
-	else
-		fits = payload_append_get(&payload, server->shard, &text.request, now_s);
-	if (fits && reply_bytes(payload.length) <= bytes_max) {
-		datagram_send(server, id, (struct slice){payload.bytes, payload.length}, sink);
+	if (outcome == OUTCOME_REPLY && reply_bytes(answer.payload.length) <= bytes_max) {
+		datagram_send(server, id,
+		              (struct slice){answer.payload.bytes, answer.payload.length}, sink);
 		return;
 	}
-	if (fits && reply_bytes(payload.length) <= server->options.reply_bytes_max)
+	if (outcome == OUTCOME_REPLY &&
+	    reply_bytes(answer.payload.length) <= server->options.reply_bytes_max)
 		counter_add(&counters->udp_over_amplification, 1);
-	else
+	else if (outcome != OUTCOME_REFUSED)
 		counter_add(&counters->udp_over_reply_max, 1);
-	datagram_refuse(server, id, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"),
-	                bytes_max, sink);
+	datagram_refuse(server, id, (struct slice){answer.error, answer.error_bytes}, bytes_max,
+	                sink);
 }

@@ -22,8 +22,10 @@
 	X(udp_dropped_short, "datagrams", COUNTER_TOTAL, "Dropped: no more than a header")         \
 	X(udp_dropped_sequence, "datagrams", COUNTER_TOTAL, "Dropped: sequence is not 0")          \
 	X(udp_dropped_total, "datagrams", COUNTER_TOTAL, "Dropped: total is not 1")                \
-	X(udp_dropped_line, "datagrams", COUNTER_TOTAL, "Dropped: not one line with CR LF")        \
-	X(udp_dropped_command, "datagrams", COUNTER_TOTAL, "Dropped: neither get nor gets")        \
+	X(udp_dropped_line, "datagrams", COUNTER_TOTAL,                                            \
+	  "Dropped: neither one line with CR LF nor one head of the binary protocol")              \
+	X(udp_dropped_command, "datagrams", COUNTER_TOTAL,                                         \
+	  "Dropped: anything but a get that only reads")                                           \
 	X(udp_dropped_reply, "datagrams", COUNTER_TOTAL,                                           \
 	  "Dropped: even the error would be over the limits")
 

@@ -58,15 +58,75 @@ void session_count_refusal(struct session *session, enum refusal_reason reason)
 	counter_add((_Atomic uint64_t *)(counters + offsets[reason]), 1);
 }
 
+void session_swallow_next(struct session *session, uint64_t bytes)
+{
+	if (session->state != SESSION_HEAD || bytes == 0)
+		return; /* closed meanwhile, or nothing to drop */
+	session->left_bytes = bytes;
+	session->state = SESSION_SWALLOW;
+}
+
+bool session_write_begin(struct session *session, const struct request *request,
+                         const struct worker_time *time, enum reply_status *ret_status)
+{
+	struct session_write *write = slab_take(&session->sessions->writes);
+
+	*ret_status =
+	    shard_write_begin(session->sessions->shard, &write->shard, request, time->now_s);
+	if (*ret_status != REPLY_STORED) {
+		slab_give(&session->sessions->writes, write);
+		return false;
+	}
+	session->write = write;
+	session->state = SESSION_VALUE;
+	return true;
+}
+
+void session_end_value(struct session *session, const struct reply *reply)
+{
+	struct session_write write = *session->write;
+
+	session_write_end(session);
+	session->state = SESSION_HEAD;
+	session_deadline_clear(session);
+	switch (write.form) {
+	case FORM_CLASSIC: session_reply_classic(session, reply); return;
+	case FORM_META: session_reply_meta(session, &write.meta, reply->key, false, reply); return;
+	case FORM_BINARY: session_reply_binary(session, &write.binary, reply->key, reply); return;
+	}
+}
+
+/* All of the value has come. */
+static void session_commit_value(struct session *session, const struct worker_time *time)
+{
+	struct reply reply;
+
+	shard_write_commit(session->sessions->shard, &session->write->shard, time->now_s, &reply);
+	session_end_value(session, &reply);
+}
+
 /* States. Each takes some of the bytes and returns how many; 0: the session waits. */
 
-static uint32_t session_take_line(struct session *session, const uint8_t *bytes, uint32_t length,
+/* How many of the bytes belong to the head that is held so far. */
+static enum parse_verdict session_find_head(const struct session *session, struct slice fresh,
+                                            uint32_t *ret_fresh_bytes)
+{
+	if (session->is_binary)
+		return binary_find_head(session_held(session), fresh, ret_fresh_bytes);
+	return line_find(session_held(session), fresh, ret_fresh_bytes);
+}
+
+static uint32_t session_take_head(struct session *session, const uint8_t *bytes, uint32_t length,
                                   const struct worker_time *time)
 {
-	struct slice line = {bytes, length};
-	uint32_t line_bytes;
+	struct slice head = {bytes, length};
+	uint32_t taken, feed_bytes;
 
-	switch (line_find(session_held(session), line, &line_bytes)) {
+	if (!session->has_begun) {
+		session->has_begun = true;
+		session->is_binary = bytes[0] == BINARY_MAGIC_REQUEST;
+	}
+	switch (session_find_head(session, head, &taken)) {
 	case PARSE_DONE: break;
 	case PARSE_MORE: return session_hold(session, bytes, length) ? length : 0;
 	default:
@@ -76,20 +136,23 @@ static uint32_t session_take_line(struct session *session, const uint8_t *bytes,
 	}
 	if (!session_may_reply(session))
 		return 0;
-	line.length = line_bytes - 1;
+	feed_bytes = session->is_binary ? 0 : 1;
+	head.length = taken - feed_bytes;
 	if (session->held != NULL) {
-		if (!session_hold(session, bytes, line_bytes - 1))
+		if (!session_hold(session, bytes, taken - feed_bytes))
 			return 0;
-		line = session_held(session);
+		head = session_held(session);
 	}
-	if (!session_run_line(session, line, time))
+	if (session->is_binary)
+		session_run_head(session, head, time);
+	else if (!session_run_line(session, head, time))
 		/* The line feed is left with the carrier, so that the line is whole again when
 		 * the session goes on. */
-		return session->held != NULL ? line_bytes - 1 : 0;
+		return session->held != NULL ? taken - feed_bytes : 0;
 	counter_add(&session->sessions->counters.requests, 1);
 	session_held_drop(session);
 	session_deadline_clear(session);
-	return line_bytes;
+	return taken;
 }
 
 /* The deadline of a long value starts anew whenever a further PROGRESS_BYTES have come. */
@@ -100,23 +163,26 @@ static void session_note_progress(struct session *session, uint64_t left_before,
 		session_deadline_clear(session);
 }
 
-static uint32_t session_take_value(struct session *session, const uint8_t *bytes, uint32_t length)
+static uint32_t session_take_value(struct session *session, const uint8_t *bytes, uint32_t length,
+                                   const struct worker_time *time)
 {
 	struct reply reply = {.status = REPLY_NO_MEMORY};
 	uint64_t left_bytes = session->write->shard.left_bytes;
 	uint32_t taken = (uint32_t)min_u64(length, left_bytes);
 
+	/* the last bytes are what is replied to */
+	if (session->is_binary && taken == left_bytes && !session_may_reply(session))
+		return 0;
 	session_note_progress(session, left_bytes, left_bytes - taken);
 	if (taken > 0 &&
 	    !shard_write_bytes(session->sessions->shard, &session->write->shard, bytes, taken)) {
 		counter_add(&session->sessions->counters.swallowed_bytes, taken);
 		session_end_value(session, &reply);
-		if (session->state == SESSION_ENDED)
-			return taken;
-		session->left_bytes = left_bytes - taken + 2;
-		session->state = SESSION_SWALLOW;
+		session_swallow_next(session, left_bytes - taken + (session->is_binary ? 0 : 2));
 	} else if (taken == left_bytes) {
 		session->state = SESSION_CR;
+		if (session->is_binary)
+			session_commit_value(session, time);
 	}
 	return taken;
 }
@@ -125,21 +191,18 @@ static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
                                 const struct worker_time *time)
 {
 	struct refusal bad_chunk = {.reason = REFUSAL_BAD_CHUNK, .noreply = session->noreply};
-	struct shard *shard = session->sessions->shard;
-	struct reply reply;
 
 	if (!session_may_reply(session))
 		return 0;
-	session->state = SESSION_LINE;
-	session_deadline_clear(session);
-	if (session->cr_is_bad || bytes[0] != '\n') {
-		shard_write_abandon(shard, &session->write->shard);
-		session_write_end(session);
-		session_refuse(session, &bad_chunk);
-	} else {
-		shard_write_commit(shard, &session->write->shard, time->now_s, &reply);
-		session_end_value(session, &reply);
+	if (!session->cr_is_bad && bytes[0] == '\n') {
+		session_commit_value(session, time);
+		return 1;
 	}
+	shard_write_abandon(session->sessions->shard, &session->write->shard);
+	session_write_end(session);
+	session->state = SESSION_HEAD;
+	session_deadline_clear(session);
+	session_refuse(session, &bad_chunk);
 	return 1;
 }
 
@@ -151,7 +214,7 @@ static uint32_t session_swallow(struct session *session, uint32_t length)
 	counter_add(&session->sessions->counters.swallowed_bytes, taken);
 	session->left_bytes -= taken;
 	if (session->left_bytes == 0) {
-		session->state = SESSION_LINE;
+		session->state = SESSION_HEAD;
 		session_deadline_clear(session);
 	}
 	return taken;
@@ -171,8 +234,8 @@ static uint32_t session_take(struct session *session, const uint8_t *bytes, uint
                              const struct worker_time *time)
 {
 	switch ((enum session_state)session->state) {
-	case SESSION_LINE: return session_take_line(session, bytes, length, time);
-	case SESSION_VALUE: return session_take_value(session, bytes, length);
+	case SESSION_HEAD: return session_take_head(session, bytes, length, time);
+	case SESSION_VALUE: return session_take_value(session, bytes, length, time);
 	case SESSION_CR:
 		session->cr_is_bad = bytes[0] != '\r';
 		session->state = SESSION_LF;
@@ -191,7 +254,7 @@ static uint16_t unread_units(const struct session *session)
 
 static void session_note_deadline(struct session *session, const struct worker_time *time)
 {
-	bool half_received = session->state != SESSION_LINE || session->held != NULL;
+	bool half_received = session->state != SESSION_HEAD || session->held != NULL;
 	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
 	if (session->wait == WAIT_OUTPUT ||

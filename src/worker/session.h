@@ -3,8 +3,9 @@
  *
  * A session takes in-order bytes, runs one request after the other and appends the replies to the
  * stream's `out`. It keeps no byte that it can use at once: values go straight to the shard, and
- * only a line that is not whole yet is copied, into a block or, for long get lines, into one of a
- * few large buffers.
+ * only a head (a line of text, or what comes before a value in the binary protocol) that is not
+ * whole yet is copied, into a block or, for long get lines, into one of a few large buffers.
+ * Which protocol it is the first byte says.
  *
  * When it must not go on (too much waits to be sent, or memory is short) it takes no more bytes,
  * so that the carrier's flow control holds the client back. It stops between two replies and in
@@ -44,6 +45,8 @@ struct stats;
 	X(swallowed_bytes, "bytes", COUNTER_TOTAL, "Dropped: values of refused requests")          \
 	X(closed_line_too_long, "connections", COUNTER_TOTAL, "Closed: a line over its cap")       \
 	X(closed_http, "connections", COUNTER_TOTAL, "Closed: the client speaks HTTP")             \
+	X(closed_bad_magic, "connections", COUNTER_TOTAL,                                          \
+	  "Closed: no request of the binary protocol")                                             \
 	X(closed_request_timeout, "connections", COUNTER_TOTAL,                                    \
 	  "Closed: a request came too slowly, or its reply was not read")                          \
 	X(aborted_no_blocks, "connections", COUNTER_TOTAL,                                         \
@@ -116,9 +119,11 @@ struct session {
 	uint32_t answered_bytes; /* of the get line at hand: the keys in these are answered */
 	uint8_t state;           /* enum session_state */
 	uint8_t wait;            /* enum session_wait */
-	bool held_is_large;
-	bool noreply;
-	bool cr_is_bad;
+	bool held_is_large : 1;
+	bool noreply : 1;
+	bool cr_is_bad : 1;
+	bool has_begun : 1;    /* the first byte was there, and has said that … */
+	bool is_binary : 1;    /* … it is the binary protocol */
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
 		struct session_write *write; /* while a value comes in */

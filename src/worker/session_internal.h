@@ -2,20 +2,31 @@
 /* Between session.c and session_wait.c. */
 #pragma once
 
+#include "proto/binary.h"
 #include "proto/meta.h"
 #include "worker/session.h"
+
+/* How a reply is to be written. */
+enum reply_form {
+	FORM_CLASSIC,
+	FORM_META,
+	FORM_BINARY,
+};
 
 /* A value on its way in, and what its reply will need. */
 struct session_write {
 	struct shard_write shard;
-	bool is_meta;
-	struct meta_echo echo; /* of a meta command */
+	enum reply_form form;
+	union {
+		struct meta_echo meta;
+		struct binary_echo binary;
+	};
 };
 
 enum session_state {
-	SESSION_LINE,  /* a command line is wanted */
+	SESSION_HEAD,  /* a command line is wanted, or a head of the binary protocol */
 	SESSION_VALUE, /* bytes for the shard */
-	SESSION_CR,    /* the two bytes after them */
+	SESSION_CR,    /* the two bytes after them, of text */
 	SESSION_LF,
 	SESSION_SWALLOW, /* what belongs to a refused request */
 	SESSION_ENDED,   /* closed or aborted: all is dropped */
@@ -33,14 +44,28 @@ void session_close(struct session *session);
 void session_abort(struct session *session);
 void session_append(struct session *session, struct slice text);
 void session_count_refusal(struct session *session, enum refusal_reason reason);
+/* So many bytes will be dropped; the next head comes after them. */
+void session_swallow_next(struct session *session, uint64_t bytes);
+/* Begins the request's value; `form` and the union of the write are the caller's to fill in. False:
+ * it was refused, *ret_status says how, and there is no write. */
+bool session_write_begin(struct session *session, const struct request *request,
+                         const struct worker_time *time, enum reply_status *ret_status);
 /* Gives session->write back. */
 void session_write_end(struct session *session);
+/* The value is over, for better or worse: gives session->write back, tells the client. */
+void session_end_value(struct session *session, const struct reply *reply);
 
 /* session_text.c: runs one line. False: the session waits, and the same line is to be run again. */
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time);
-/* The value is over, for better or worse: gives session->write back, tells the client. */
-void session_end_value(struct session *session, const struct reply *reply);
 void session_refuse(struct session *session, const struct refusal *refusal);
+void session_reply_classic(struct session *session, const struct reply *reply);
+void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
+                        bool sends_value, const struct reply *reply);
+
+/* session_binary.c: runs one head. */
+void session_run_head(struct session *session, struct slice head, const struct worker_time *time);
+void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,
+                          const struct reply *reply);
 
 /* session_wait.c: the session takes nothing more until session_wait_end(). */
 void session_wait(struct session *session, enum session_wait wait);

@@ -9,13 +9,10 @@ void session_refuse(struct session *session, const struct refusal *refusal)
 	session_count_refusal(session, refusal->reason);
 	if (!refusal->noreply)
 		session_append(session, text_refusal(refusal->reason));
-	if (refusal->swallow_bytes > 0 && session->state == SESSION_LINE) {
-		session->left_bytes = refusal->swallow_bytes;
-		session->state = SESSION_SWALLOW;
-	}
+	session_swallow_next(session, refusal->swallow_bytes);
 }
 
-static void session_reply(struct session *session, const struct reply *reply)
+void session_reply_classic(struct session *session, const struct reply *reply)
 {
 	if (session->noreply)
 		return;
@@ -32,8 +29,8 @@ static bool is_error(enum reply_status status)
 	       status == REPLY_NO_MEMORY;
 }
 
-static void session_reply_meta(struct session *session, const struct meta_echo *echo,
-                               struct slice key, bool sends_value, const struct reply *reply)
+void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
+                        bool sends_value, const struct reply *reply)
 {
 	struct chain *out = &session->stream->out;
 	uint8_t *to;
@@ -51,19 +48,6 @@ static void session_reply_meta(struct session *session, const struct meta_echo *
 	if (sends_value && !(shard_append_value(session->sessions->shard, reply, out) &&
 	                     chain_append(out, "\r\n", 2)))
 		session_abort(session);
-}
-
-void session_end_value(struct session *session, const struct reply *reply)
-{
-	bool is_meta = session->write->is_meta;
-	struct meta_echo echo = session->write->echo;
-
-	session_write_end(session);
-	session->state = SESSION_LINE;
-	if (is_meta)
-		session_reply_meta(session, &echo, reply->key, false, reply);
-	else
-		session_reply(session, reply);
 }
 
 static bool session_append_hit(struct session *session, const struct request *request,
@@ -112,24 +96,18 @@ static bool session_run_get(struct session *session, struct request *request, st
 static void session_begin_value(struct session *session, const struct text_request *text,
                                 const struct worker_time *time)
 {
-	struct session_write *write = slab_take(&session->sessions->writes);
-	struct reply reply = {.key = text->request.key};
+	const struct request *request = &text->request;
+	struct reply reply;
 
-	session->write = write;
-	write->is_meta = text->is_meta;
-	if (text->is_meta)
-		write->echo = text->echo;
-	reply.status =
-	    shard_write_begin(session->sessions->shard, &write->shard, &text->request, time->now_s);
-	if (reply.status == REPLY_STORED) {
-		session->state = SESSION_VALUE;
+	if (session_write_begin(session, request, time, &reply.status)) {
+		session->write->form = text->is_meta ? FORM_META : FORM_CLASSIC;
+		if (text->is_meta)
+			session->write->meta = text->echo;
 		return;
 	}
-	session_end_value(session, &reply);
-	if (session->state == SESSION_ENDED)
-		return;
-	session->left_bytes = text->request.value_bytes + 2;
-	session->state = SESSION_SWALLOW;
+	/* both are errors: they have no other form than the classic one, and always come in meta */
+	session_reply_classic(session, &reply);
+	session_swallow_next(session, request->value_bytes + 2);
 }
 
 static void session_append_version(struct session *session)
@@ -141,6 +119,28 @@ static void session_append_version(struct session *session)
 	    !chain_append(out, version, strlen(version)) ||
 	    !text_append(out, SLICE_LITERAL("\r\n")))
 		session_abort(session);
+}
+
+/* STAT name value */
+static bool add_stat(void *context, struct slice name, struct slice value)
+{
+	struct chain *out = context;
+
+	return text_append(out, SLICE_LITERAL("STAT ")) && text_append(out, name) &&
+	       text_append(out, SLICE_LITERAL(" ")) && text_append(out, value) &&
+	       text_append(out, SLICE_LITERAL("\r\n"));
+}
+
+static void session_run_stats(struct session *session, struct slice argument)
+{
+	const struct stats_sink sink = {add_stat, &session->stream->out};
+
+	switch (stats_list(session->sessions->stats, argument, &sink)) {
+	case STATS_LISTED: session_append(session, SLICE_LITERAL("END\r\n")); return;
+	case STATS_RESET: session_append(session, SLICE_LITERAL("RESET\r\n")); return;
+	case STATS_UNKNOWN: session_append(session, text_refusal(REFUSAL_UNKNOWN_COMMAND)); return;
+	case STATS_NO_MEMORY: session_abort(session); return;
+	}
 }
 
 /* shutdown [graceful]: both end the process in good order. */
@@ -170,10 +170,7 @@ static void session_run_other(struct session *session, const struct text_request
 	switch (request->op) {
 	case REQUEST_NOOP: session_append(session, SLICE_LITERAL("MN\r\n")); return;
 	case REQUEST_VERSION: session_append_version(session); return;
-	case REQUEST_STATS:
-		if (!stats_append(sessions->stats, request->argument, &session->stream->out))
-			session_abort(session);
-		return;
+	case REQUEST_STATS: session_run_stats(session, request->argument); return;
 	case REQUEST_ANSWERED:
 		if (!request->noreply)
 			session_append(session, request->argument);
@@ -188,7 +185,7 @@ static void session_run_other(struct session *session, const struct text_request
 		                   reply.status == REPLY_HIT ? reply.key : request->key,
 		                   meta_sends_value(&text->echo, request, &reply), &reply);
 	else
-		session_reply(session, &reply);
+		session_reply_classic(session, &reply);
 }
 
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/stats.h"
 
+#include "proto/line.h"
 #include "proto/number.h"
-#include "proto/text.h"
+
+#include <stdio.h>
+
+#define COUNTER_NAME_MAX 96 /* module, index, name and terminator */
 
 /* Of everything in struct stats_totals. */
 static const struct counter_description total_descriptions[] = {SHARD_COUNTERS(
@@ -68,7 +72,7 @@ static const struct stat_line general_lines[] = {
     SHARD(cmd_set),
     SHARD(cmd_flush),
     SHARD(cmd_touch),
-    CONSTANT("cmd_meta", "0"),
+    SHARD(cmd_meta),
     SHARD(get_hits),
     SHARD(get_misses),
     SHARD(get_expired),
@@ -301,7 +305,13 @@ static uint8_t *write_seconds(uint8_t *to, uint64_t us)
 	return to + 7;
 }
 
-static bool append_line(struct chain *out, const struct view *view, const struct stat_line *line)
+static bool add(const struct stats_sink *sink, const char *name, struct slice value)
+{
+	return sink->add(sink->context, (struct slice){(const uint8_t *)name, strlen(name)}, value);
+}
+
+static bool add_line(const struct stats_sink *sink, const struct view *view,
+                     const struct stat_line *line)
 {
 	const void *field = (const uint8_t *)view + line->offset;
 	uint8_t number[NUMBER_TEXT_MAX + 7];
@@ -321,14 +331,11 @@ static bool append_line(struct chain *out, const struct view *view, const struct
 		                                       : (const uint8_t *)line->text;
 		value.length = strlen((const char *)value.data);
 	}
-	return text_append(out, SLICE_LITERAL("STAT ")) &&
-	       chain_append(out, line->name, strlen(line->name)) &&
-	       text_append(out, SLICE_LITERAL(" ")) && text_append(out, value) &&
-	       text_append(out, SLICE_LITERAL("\r\n"));
+	return add(sink, line->name, value);
 }
 
-static bool append_lines(const struct stats *stats, struct chain *out,
-                         const struct stat_line *lines, size_t count)
+static bool add_lines(const struct stats *stats, const struct stats_sink *sink,
+                      const struct stat_line *lines, size_t count)
 {
 	struct view view = {.worker_count = stats->options.worker_count};
 
@@ -337,65 +344,68 @@ static bool append_lines(const struct stats *stats, struct chain *out,
 	view.segment_bytes = counter_read(&stats->options.workers[0].store->segment_bytes);
 	stats->options.read_facts(stats->options.context, &view.facts);
 	for (size_t i = 0; i < count; i++)
-		if (!append_line(out, &view, &lines[i]))
+		if (!add_line(sink, &view, &lines[i]))
 			return false;
-	return text_append(out, SLICE_LITERAL("END\r\n"));
+	return true;
 }
 
-static bool append_counter(struct chain *out, const struct counter_group *group, size_t i)
+/* module:name, or module and index:name */
+static bool add_counter(const struct stats_sink *sink, const struct counter_group *group, size_t i)
 {
-	uint8_t number[NUMBER_TEXT_MAX], index[NUMBER_TEXT_MAX];
-	const char *name = group->descriptions[i].name;
-	uint8_t *end = number_write(number, counter_read(&group->counters[i]));
-	uint8_t *index_end = index;
+	uint8_t number[NUMBER_TEXT_MAX];
+	char name[COUNTER_NAME_MAX];
+	struct slice value = {number, 0};
 
-	if (group->index != COUNTER_NO_INDEX)
-		index_end = number_write(index, group->index);
-	return text_append(out, SLICE_LITERAL("STAT ")) &&
-	       chain_append(out, group->module, strlen(group->module)) &&
-	       chain_append(out, index, (size_t)(index_end - index)) &&
-	       text_append(out, SLICE_LITERAL(":")) && chain_append(out, name, strlen(name)) &&
-	       text_append(out, SLICE_LITERAL(" ")) &&
-	       chain_append(out, number, (size_t)(end - number)) &&
-	       text_append(out, SLICE_LITERAL("\r\n"));
+	value.length = (size_t)(number_write(number, counter_read(&group->counters[i])) - number);
+	if (group->index == COUNTER_NO_INDEX)
+		snprintf(name, sizeof(name), "%s:%s", group->module, group->descriptions[i].name);
+	else
+		snprintf(name, sizeof(name), "%s%u:%s", group->module, group->index,
+		         group->descriptions[i].name);
+	return add(sink, name, value);
 }
 
 /* Everything that this worker and its ports count, by module: Kante's own, memcached has no such
  * reply. */
-static bool append_groups(const struct stats *stats, struct chain *out)
+static bool add_groups(const struct stats *stats, const struct stats_sink *sink)
 {
 	for (uint32_t g = 0; g < stats->group_count; g++)
 		for (size_t i = 0; i < stats->groups[g].count; i++)
-			if (!append_counter(out, &stats->groups[g], i))
+			if (!add_counter(sink, &stats->groups[g], i))
 				return false;
-	return text_append(out, SLICE_LITERAL("END\r\n"));
+	return true;
 }
 
 #define LINES(lines) lines, sizeof(lines) / sizeof(lines[0])
 
-bool stats_append(struct stats *stats, struct slice argument, struct chain *out)
+static enum stats_verdict listed(bool all)
+{
+	return all ? STATS_LISTED : STATS_NO_MEMORY;
+}
+
+enum stats_verdict stats_list(struct stats *stats, struct slice argument,
+                              const struct stats_sink *sink)
 {
 	struct slice name = line_next_word(&argument);
 
 	if (name.length == 0)
-		return append_lines(stats, out, LINES(general_lines));
+		return listed(add_lines(stats, sink, LINES(general_lines)));
 	if (slice_equal(name, SLICE_LITERAL("settings")))
-		return append_lines(stats, out, LINES(settings_lines));
+		return listed(add_lines(stats, sink, LINES(settings_lines)));
 	if (slice_equal(name, SLICE_LITERAL("items")))
-		return append_lines(stats, out, LINES(items_lines));
+		return listed(add_lines(stats, sink, LINES(items_lines)));
 	if (slice_equal(name, SLICE_LITERAL("slabs")))
-		return append_lines(stats, out, LINES(slabs_lines));
+		return listed(add_lines(stats, sink, LINES(slabs_lines)));
 	if (slice_equal(name, SLICE_LITERAL("sizes")))
-		return append_lines(stats, out, LINES(sizes_lines));
+		return listed(add_lines(stats, sink, LINES(sizes_lines)));
 	if (slice_equal(name, SLICE_LITERAL("conns")))
-		return (stats->append_conns == NULL ||
-		        stats->append_conns(stats->conns_context, out)) &&
-		       text_append(out, SLICE_LITERAL("END\r\n"));
+		return listed(stats->add_conns == NULL ||
+		              stats->add_conns(stats->conns_context, sink));
 	if (slice_equal(name, SLICE_LITERAL("kante")))
-		return append_groups(stats, out);
+		return listed(add_groups(stats, sink));
 	if (slice_equal(name, SLICE_LITERAL("reset"))) {
 		reset(stats);
-		return text_append(out, SLICE_LITERAL("RESET\r\n"));
+		return STATS_RESET;
 	}
-	return text_append(out, text_refusal(REFUSAL_UNKNOWN_COMMAND));
+	return STATS_UNKNOWN;
 }

@@ -46,18 +46,32 @@ struct stats_totals {
 	struct session_counters sessions;
 };
 
+/* Where figures go, one after the other: a protocol's reply. */
+struct stats_sink {
+	/* False: there is no memory for it. */
+	bool (*add)(void *context, struct slice name, struct slice value);
+	void *context;
+};
+
 struct stats {
 	struct stats_options options;
 	const struct counter_group *groups; /* for `stats kante`: the worker's */
 	uint32_t group_count;
-	/* `stats conns`: appends the lines of all connections. False: no blocks. NULL: none. */
-	bool (*append_conns)(void *context, struct chain *out);
+	/* `stats conns`: the figures of all connections. False: no memory. NULL: there are none. */
+	bool (*add_conns)(void *context, const struct stats_sink *sink);
 	void *conns_context;
 	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
 };
 
 void stats_create(struct stats *stats, const struct stats_options *options);
 
-/* Appends the reply to "stats <argument>", END and refusals included. False: the chain's pool is
- * empty, and what was appended must not be sent. */
-bool stats_append(struct stats *stats, struct slice argument, struct chain *out);
+enum stats_verdict {
+	STATS_LISTED,
+	STATS_RESET,
+	STATS_UNKNOWN,   /* no such figures */
+	STATS_NO_MEMORY, /* the sink has taken only some */
+};
+
+/* What "stats <argument>" asks for: hands all figures to the sink. */
+enum stats_verdict stats_list(struct stats *stats, struct slice argument,
+                              const struct stats_sink *sink);

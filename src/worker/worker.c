@@ -238,7 +238,7 @@ size_t worker_memory_bytes(const struct worker_options *options)
 }
 
 /* As many as there are blocks for: the reply must not take what everybody needs. */
-static bool append_conns(void *context, struct chain *out)
+static bool add_conns(void *context, const struct stats_sink *sink)
 {
 	struct worker *worker = context;
 	uint32_t used_count = worker->seat_count - worker->free_seats.fresh_count;
@@ -251,11 +251,10 @@ static bool append_conns(void *context, struct chain *out)
 			continue;
 		if (worker->blocks.free_count < worker->blocks.block_count / CONNS_BLOCK_SHARE)
 			left_out++;
-		else if (!conns_append(out, seat->session.stream, seat->last_us,
-		                       worker->time.now_us))
+		else if (!conns_add(sink, seat->session.stream, seat->last_us, worker->time.now_us))
 			return false;
 	}
-	return left_out == 0 || conns_append_left_out(out, left_out);
+	return left_out == 0 || conns_add_left_out(sink, left_out);
 }
 
 static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
@@ -294,7 +293,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
 	worker->stats.groups = worker->groups;
-	worker->stats.append_conns = append_conns;
+	worker->stats.add_conns = add_conns;
 	worker->stats.conns_context = worker;
 	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
 	GROUP_ADD(worker, session, COUNTER_NO_INDEX, &worker->sessions.counters);

@@ -266,7 +266,7 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "request_timeout: 0\n", 3, "from 100ms to 1h"},
 	    {PORTS "congestion: reno\n", 3, "\"reno\" is not known: write cubic or newreno"},
 	    {PORTS "shutdown_command: yes\n", 3, "\"yes\" is not known: write false or true"},
-    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
+	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
 	    {PORTS "idle_timeout: off\n", 3, "\"off\" is not a duration"},
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a session does with a head of the binary protocol. */
+#include "proto/binary.h"
+
+#include "worker/session_internal.h"
+#include "worker/stats.h"
+
+/* Where a reply of at most BINARY_REPLY_BYTES_MAX bytes may be written; NULL: the session is over.
+ */
+static uint8_t *session_reserve(struct session *session)
+{
+	uint8_t *to = chain_reserve(&session->stream->out, BINARY_REPLY_BYTES_MAX);
+
+	if (to == NULL)
+		session_abort(session);
+	return to;
+}
+
+void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,
+                          const struct reply *reply)
+{
+	struct chain *out = &session->stream->out;
+	uint8_t *to = session_reserve(session);
+
+	if (to == NULL)
+		return;
+	chain_extend(out, (uint32_t)(binary_write_reply(to, echo, key, reply) - to));
+	if (reply->status == REPLY_HIT && !shard_append_value(session->sessions->shard, reply, out))
+		session_abort(session);
+}
+
+/* A reply of status 0 that carries so much. */
+static bool append_carrier(struct chain *out, const struct binary_echo *echo, struct slice key,
+                           struct slice value)
+{
+	uint8_t *to = chain_reserve(out, BINARY_REPLY_BYTES_MAX);
+	uint8_t *end;
+
+	if (to == NULL)
+		return false;
+	end = binary_write_header(to, echo, (uint16_t)key.length, (uint32_t)value.length);
+	chain_extend(out, (uint32_t)(end - to));
+	return chain_append(out, key.data, key.length) &&
+	       chain_append(out, value.data, value.length);
+}
+
+static void session_reply_carrier(struct session *session, const struct binary_echo *echo,
+                                  struct slice value)
+{
+	if (!append_carrier(&session->stream->out, echo, (struct slice){0}, value))
+		session_abort(session);
+}
+
+static void session_refuse_head(struct session *session, const struct binary_echo *echo,
+                                const struct refusal *refusal)
+{
+	uint8_t *to = session_reserve(session);
+
+	session_count_refusal(session, refusal->reason);
+	if (to == NULL)
+		return;
+	chain_extend(&session->stream->out,
+	             (uint32_t)(binary_write_refusal(to, echo, refusal->reason) - to));
+	session_swallow_next(session, refusal->swallow_bytes);
+}
+
+/* What add_stat() needs. */
+struct stat_target {
+	struct chain *out;
+	const struct binary_echo *echo;
+};
+
+static bool add_stat(void *context, struct slice name, struct slice value)
+{
+	const struct stat_target *target = context;
+
+	return append_carrier(target->out, target->echo, name, value);
+}
+
+/* A reply for each figure, and an empty one at the end. */
+static void session_run_stats(struct session *session, const struct binary_request *binary)
+{
+	struct stat_target target = {&session->stream->out, &binary->echo};
+	const struct stats_sink sink = {add_stat, &target};
+	const struct reply unknown = {.status = REPLY_NOT_FOUND};
+
+	switch (stats_list(session->sessions->stats, binary->request.argument, &sink)) {
+	case STATS_LISTED:
+	case STATS_RESET: session_reply_carrier(session, &binary->echo, (struct slice){0}); return;
+	case STATS_UNKNOWN:
+		session_reply_binary(session, &binary->echo, (struct slice){0}, &unknown);
+		return;
+	case STATS_NO_MEMORY: session_abort(session); return;
+	}
+}
+
+static void session_begin_value(struct session *session, const struct binary_request *binary,
+                                const struct worker_time *time)
+{
+	const struct request *request = &binary->request;
+	struct shard *shard = session->sessions->shard;
+	struct reply reply;
+
+	if (!session_write_begin(session, request, time, &reply.status)) {
+		session_reply_binary(session, &binary->echo, request->key, &reply);
+		session_swallow_next(session, request->value_bytes);
+		return;
+	}
+	session->write->form = FORM_BINARY;
+	session->write->binary = binary->echo;
+	if (request->value_bytes > 0)
+		return;
+	/* there is nothing to come that would end it */
+	shard_write_commit(shard, &session->write->shard, time->now_s, &reply);
+	session_end_value(session, &reply);
+}
+
+static void session_run_other(struct session *session, const struct binary_request *binary,
+                              const struct worker_time *time)
+{
+	const struct refusal unknown = {.reason = REFUSAL_UNKNOWN_COMMAND,
+	                                .swallow_bytes = binary->request.value_bytes};
+	const char *version = session->sessions->options.version;
+	const struct request *request = &binary->request;
+	struct reply reply;
+
+	switch (request->op) {
+	case REQUEST_NOOP: session_reply_carrier(session, &binary->echo, (struct slice){0}); return;
+	case REQUEST_VERSION:
+		session_reply_carrier(session, &binary->echo,
+		                      (struct slice){(const uint8_t *)version, strlen(version)});
+		return;
+	case REQUEST_STATS: session_run_stats(session, binary); return;
+	case REQUEST_SASL_LIST: /* without users there is nobody to be */
+	case REQUEST_SASL_AUTH:
+	case REQUEST_SASL_STEP: session_refuse_head(session, &binary->echo, &unknown); return;
+	case REQUEST_QUIT:
+		if (!request->noreply)
+			session_reply_carrier(session, &binary->echo, (struct slice){0});
+		if (session->state != SESSION_ENDED)
+			session_close(session);
+		return;
+	default: break;
+	}
+	shard_execute(session->sessions->shard, request, time->now_s, &reply);
+	session_reply_binary(session, &binary->echo, request->key, &reply);
+}
+
+void session_run_head(struct session *session, struct slice head, const struct worker_time *time)
+{
+	struct binary_request binary;
+	struct refusal refusal;
+
+	switch (binary_parse_head(head, &binary, &refusal)) {
+	case PARSE_DONE: break;
+	case PARSE_BAD: session_refuse_head(session, &binary.echo, &refusal); return;
+	default:
+		refusal.swallow_bytes = 0;
+		session_refuse_head(session, &binary.echo, &refusal);
+		if (session->state != SESSION_ENDED)
+			session_close(session);
+		return;
+	}
+	if (request_has_value(binary.request.op))
+		session_begin_value(session, &binary, time);
+	else
+		session_run_other(session, &binary, time);
+}
