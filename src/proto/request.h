@@ -30,6 +30,7 @@ enum request_op {
 	REQUEST_ANSWERED,     /* what has no effect here: `argument` is the reply */
 	REQUEST_MEMORY_LIMIT, /* `delta` MiB */
 	REQUEST_SHUTDOWN,     /* `argument`: how */
+	REQUEST_DUMP,         /* all items, in the `dump` form, at most `delta` of them */
 	REQUEST_QUIT,
 	REQUEST_SASL_LIST, /* binary only; these are the session's, as the shard knows no users */
 	REQUEST_SASL_AUTH, /* `key` is the mechanism, the value what goes with it */
@@ -57,6 +58,13 @@ enum request_modifier {
 	REQUEST_KEY_IS_BINARY = 1u << 10, /* the key came in base64 */
 };
 
+/* How items are told of, one after the other. */
+enum dump_form {
+	DUMP_METADUMP,  /* key=… exp=… la=… … */
+	DUMP_MGDUMP,    /* mg key */
+	DUMP_CACHEDUMP, /* ITEM key [bytes b; expiry s] */
+};
+
 /* A whole command without the value's bytes; slices point into the parsed input. */
 struct request {
 	enum request_op op;
@@ -74,8 +82,9 @@ struct request {
 	uint64_t value_bytes; /* SET … CAS: how many bytes follow the line, without CR LF */
 	uint64_t cas_unique;  /* CAS; of no item is it 0 */
 	uint64_t new_cas;
-	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT */
+	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT, DUMP */
 	uint64_t initial; /* INCR, DECR */
+	enum dump_form dump;
 };
 
 /* True for the commands that a value follows. */

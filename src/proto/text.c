@@ -153,7 +153,20 @@ static enum parse_verdict parse_flush_all(const struct line *line, struct reques
 	return PARSE_DONE;
 }
 
-/* version, quit, stats: whatever follows. */
+/* Of what is not about figures, see text_admin.h. */
+static enum parse_verdict parse_stats(const struct line *line, struct request *request,
+                                      struct refusal *refusal)
+{
+	struct words words;
+
+	line_split(line->rest, &words);
+	if (words.count > 0 && slice_equal(words.word[0], SLICE_LITERAL("cachedump")))
+		return text_parse_cachedump(&words, request, refusal);
+	request->argument = line->rest;
+	return PARSE_DONE;
+}
+
+/* version, quit: whatever follows. */
 static enum parse_verdict parse_plain(const struct line *line, struct request *request,
                                       struct refusal *refusal)
 {
@@ -199,7 +212,7 @@ static const struct command commands[] = {
     COMMAND("prepend", REQUEST_PREPEND, false, parse_storage),
     COMMAND("flush_all", REQUEST_FLUSH_ALL, false, parse_flush_all),
     COMMAND("version", REQUEST_VERSION, false, parse_plain),
-    COMMAND("stats", REQUEST_STATS, false, parse_plain),
+    COMMAND("stats", REQUEST_STATS, false, parse_stats),
     COMMAND("verbosity", REQUEST_ANSWERED, false, text_parse_verbosity),
     COMMAND("quit", REQUEST_QUIT, false, parse_plain),
     COMMAND("me", REQUEST_INSPECT, false, NULL),

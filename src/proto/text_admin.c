@@ -7,7 +7,8 @@
 #define MEMLIMIT_MIB_MAX     1000000000
 #define LRU_PERCENT_MAX      80
 #define CRAWLER_SLEEP_US_MAX 1000000
-#define CLASS_MAX            63 /* of memcached's; here there is one, the first */
+#define CLASS_MAX            63 /* of memcached's … */
+#define CLASS_OF_ALL         1  /* … but here there is only this one */
 
 #define IS(slice, text) slice_equal(slice, SLICE_LITERAL(text))
 
@@ -159,12 +160,14 @@ enum parse_verdict text_parse_lru(const struct line *line, struct request *reque
 	return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, words.noreply);
 }
 
-/* all, or numbers of classes with commas between them */
-static bool classes_are_good(struct slice classes)
+/* all, or numbers of classes with commas between them. *ret_has_items: the one with items is among
+ * them. */
+static bool classes_are_good(struct slice classes, bool *ret_has_items)
 {
 	const uint8_t *at = classes.data, *end = classes.data + classes.length;
 
-	if (IS(classes, "all"))
+	*ret_has_items = IS(classes, "all");
+	if (*ret_has_items)
 		return true;
 	for (;;) {
 		const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
@@ -173,20 +176,61 @@ static bool classes_are_good(struct slice classes)
 
 		if (!number_parse_u64(class, CLASS_MAX, &number) || number == 0)
 			return false;
+		*ret_has_items = *ret_has_items || number == CLASS_OF_ALL;
 		if (comma == NULL)
 			return true;
 		at = comma + 1;
 	}
 }
 
+static enum parse_verdict dump(struct request *request, enum dump_form form, uint64_t count_max)
+{
+	request->op = REQUEST_DUMP;
+	request->dump = form;
+	request->delta = count_max;
+	return PARSE_DONE;
+}
+
+/* metadump, mgdump: hash is an order, and the only one there is here. */
+static enum parse_verdict parse_dump(const struct words *words, struct request *request)
+{
+	bool has_items = IS(words->word[1], "hash");
+
+	if (!has_items && !classes_are_good(words->word[1], &has_items))
+		return ANSWER(request, "BADCLASS invalid class id");
+	return dump(request, IS(words->word[0], "mgdump") ? DUMP_MGDUMP : DUMP_METADUMP,
+	            has_items ? UINT64_MAX : 0);
+}
+
+/* stats cachedump <class> <count>: 0 is all. */
+enum parse_verdict text_parse_cachedump(const struct words *words, struct request *request,
+                                        struct refusal *refusal)
+{
+	uint64_t class, count_max;
+
+	if (words->count < 3)
+		return ANSWER(request, "CLIENT_ERROR bad command line");
+	if (!number_parse_u64(words->word[1], UINT32_MAX, &class) ||
+	    !number_parse_u64(words->word[2], UINT32_MAX, &count_max))
+		return refusal_of(refusal, REFUSAL_BAD_FORMAT, false);
+	if (class > CLASS_MAX)
+		return ANSWER(request, "CLIENT_ERROR Illegal slab id");
+	if (class != CLASS_OF_ALL)
+		return ANSWER(request, "END");
+	return dump(request, DUMP_CACHEDUMP, count_max == 0 ? UINT64_MAX : count_max);
+}
+
 /* There is nothing to crawl for: expired segments come back by themselves. */
 static enum parse_verdict parse_crawler_number(const struct words *words, struct request *request,
                                                struct refusal *refusal)
 {
+	bool has_items;
 	uint64_t number;
 
+	if (IS(words->word[0], "metadump") || IS(words->word[0], "mgdump"))
+		return parse_dump(words, request);
 	if (IS(words->word[0], "crawl"))
-		return classes_are_good(words->word[1])
+		return classes_are_good(words->word[1], &has_items)
 		           ? ANSWER(request, "OK")
 		           : ANSWER(request, "BADCLASS invalid class id");
 	if (!IS(words->word[0], "tocrawl") && !IS(words->word[0], "sleep"))

@@ -6,6 +6,8 @@
 #define MODIFIED_GET                                                                               \
 	(REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE | REQUEST_NO_BUMP | REQUEST_DESCRIBE)
 
+#define WALK_PLACES 256 /* looked at in one step of shard_walk() */
+
 int64_t shard_ttl_s(const struct item *item, uint32_t now_s)
 {
 	uint32_t expiry_s = item_expiry_s(item);
@@ -184,4 +186,23 @@ void shard_execute_inspect(struct shard *shard, const struct request *request, u
 	}
 	describe(place.item, now_s, ret_reply);
 	ret_reply->item_bytes = item_bytes(place.item);
+}
+
+bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct reply *ret_reply)
+{
+	struct item *item;
+
+	store_tick(shard->store, now_s);
+	item = store_next(shard->store, cursor, WALK_PLACES);
+	ret_reply->status = REPLY_MISS;
+	if (item != NULL) {
+		describe(item, now_s, ret_reply);
+		ret_reply->item_bytes = item_bytes(item);
+	}
+	return item != NULL || *cursor < store_place_count(shard->store);
+}
+
+uint64_t shard_unix_time_s(const struct shard *shard, uint32_t now_s)
+{
+	return shard->unix_time_at_start_s + now_s;
 }

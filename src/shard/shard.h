@@ -69,6 +69,14 @@ bool shard_append_value(struct shard *shard, const struct reply *reply, struct c
 /* Copies the value of a HIT (ret_reply->value_bytes of it) to `to`: for datagrams. */
 void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to);
 
+/* Walks all items: the next one behind *cursor, which begins at 0, as INSPECT tells of it, or
+ * REPLY_MISS when there is none near. False: that was all. For as long as the walk takes, others
+ * may be served in between. */
+bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct reply *ret_reply);
+
+/* The wall clock's seconds at `now_s`. */
+uint64_t shard_unix_time_s(const struct shard *shard, uint32_t now_s);
+
 /* For the block pool of chains that values are appended to. */
 struct references shard_references(struct shard *shard);
 

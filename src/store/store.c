@@ -299,6 +299,30 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	}
 }
 
+uint64_t store_place_count(const struct store *store)
+{
+	return (uint64_t)store->index.bucket_count * BUCKET_SLOTS;
+}
+
+struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count)
+{
+	uint64_t end = min_u64(*cursor + place_count, store_place_count(store));
+
+	while (*cursor < end) {
+		uint64_t i = (*cursor)++;
+		uint64_t slot =
+		    slot_load(&store->index.buckets[i / BUCKET_SLOTS].slots[i % BUCKET_SLOTS]);
+		struct item *item;
+
+		if (slot == 0)
+			continue;
+		item = index_item(&store->index, slot);
+		if (store_judge(store, item) == STORE_LIVE)
+			return item;
+	}
+	return NULL;
+}
+
 const struct store_counters *store_counters(const struct store *store)
 {
 	return &store->counters;

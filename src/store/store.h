@@ -152,6 +152,13 @@ void store_unpin(struct store *store, struct segment *segment);
  * than a quarter of all segments is pinned, and writers would be left without. */
 bool store_pin_again(struct store *store, struct segment *segment);
 
+/* The next live item at or behind place *cursor of the index, which begins at 0; moves the cursor
+ * behind it. Looks at `place_count` places at most. NULL: there is none among them, and none at all
+ * when the cursor has come to store_place_count(). Items that are there all the while are found
+ * once each, whatever happens in between. */
+struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count);
+uint64_t store_place_count(const struct store *store);
+
 const struct store_counters *store_counters(const struct store *store);
 
 /* Asserts what must hold between any two calls. Walks everything: for tests and simulation. */

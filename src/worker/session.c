@@ -21,6 +21,8 @@ static void session_drop_request(struct session *session)
 		shard_write_abandon(session->sessions->shard, &session->write->shard);
 		session_write_end(session);
 	}
+	if (session->state == SESSION_DUMP)
+		session_dump_end(session);
 	session_held_drop(session);
 	session_wait_end(session);
 	session->state = SESSION_ENDED;
@@ -242,6 +244,7 @@ static uint32_t session_take(struct session *session, const uint8_t *bytes, uint
 		return 1;
 	case SESSION_LF: return session_take_lf(session, bytes, time);
 	case SESSION_SWALLOW: return session_swallow(session, length);
+	case SESSION_DUMP:
 	case SESSION_ENDED: break;
 	}
 	return length;
@@ -254,7 +257,8 @@ static uint16_t unread_units(const struct session *session)
 
 static void session_note_deadline(struct session *session, const struct worker_time *time)
 {
-	bool half_received = session->state != SESSION_HEAD || session->held != NULL;
+	bool half_received = (session->state != SESSION_HEAD || session->held != NULL) &&
+	                     session->state != SESSION_DUMP;
 	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
 	if (session->wait == WAIT_OUTPUT ||
@@ -274,7 +278,7 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 	/* What it waits for is said by resume(), not by more bytes coming. */
 	if (session->wait != WAIT_NONE)
 		return 0;
-	while (taken < length && session->wait == WAIT_NONE)
+	while (taken < length && session->wait == WAIT_NONE && session->state != SESSION_DUMP)
 		taken += session_take(session, bytes + taken, length - taken, time);
 	counter_add(&counters->bytes_read, taken);
 	counter_add(&counters->bytes_written, stream->out.length - out_bytes);
@@ -288,8 +292,28 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 
 void session_finished(struct session *session)
 {
-	if (session->state != SESSION_ENDED)
+	if (session->state == SESSION_DUMP)
+		session->dump->has_finished = true;
+	else if (session->state != SESSION_ENDED)
 		session_close(session);
+}
+
+void session_go_on(struct session *session, const struct worker_time *time)
+{
+	struct stream *stream = session->stream;
+	uint64_t out_bytes = stream->out.length;
+
+	session_wait_end(session);
+	if (session->state != SESSION_DUMP) {
+		stream->ops->resume(stream);
+		return;
+	}
+	session_go_on_dumping(session, time);
+	if (session->state == SESSION_ENDED)
+		return;
+	counter_add(&session->sessions->counters.bytes_written, stream->out.length - out_bytes);
+	session_note_deadline(session, time);
+	stream->ops->push(stream);
 }
 
 void session_drained(struct session *session, const struct worker_time *time)
@@ -303,8 +327,7 @@ void session_drained(struct session *session, const struct worker_time *time)
 	/* At the half, so that it does not stop and go with every segment. */
 	if (session->stream->out.length > session->sessions->options.output_bytes_max / 2)
 		return;
-	session_wait_end(session);
-	session->stream->ops->resume(session->stream);
+	session_go_on(session, time);
 }
 
 void session_closed(struct session *session)

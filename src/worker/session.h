@@ -82,6 +82,17 @@ struct session_list {
 	struct session *last;
 };
 
+#define SESSION_DUMP_COUNT 4 /* that one worker makes at once */
+
+/* A reply that tells of all items. */
+struct session_dump {
+	struct session *session; /* NULL: it is free */
+	uint64_t cursor;         /* of shard_walk() */
+	uint64_t left_count;     /* items that may still be told of */
+	enum dump_form form;
+	bool has_finished; /* the client has sent its last byte: then comes the end */
+};
+
 /* What all sessions of one worker share. */
 struct sessions {
 	struct sessions_options options;
@@ -91,8 +102,11 @@ struct sessions {
 	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */
 	struct session_line_buffer *free_line_buffers;
 	uint32_t free_line_buffer_count;
-	struct slab writes;            /* struct session_write */
-	struct session_list waiting;   /* for blocks or line buffers, the oldest first */
+	struct slab writes; /* struct session_write */
+	struct session_list
+	    waiting;              /* for blocks, line buffers or the next turn, the oldest first */
+	uint32_t turn_wait_count; /* those that wait for the next turn */
+	struct session_dump dumps[SESSION_DUMP_COUNT];
 	struct session_list deadlines; /* half received or unread, the oldest first */
 	struct session_counters counters;
 };
@@ -103,8 +117,9 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
                      struct shard *shard, struct block_pool *blocks, struct stats *stats,
                      struct memory *memory);
 
-/* Lets sessions go on that waited for memory, as far as there is some. Once a turn of the loop. */
-void sessions_advance(struct sessions *sessions);
+/* Lets sessions go on that waited for memory, as far as there is some, or for their turn. Once a
+ * turn of the loop; when some wait for the next one, there should be one soon. */
+void sessions_advance(struct sessions *sessions, const struct worker_time *time);
 
 /* One client. The fields are session.c's own; the struct is here so that the worker can keep
  * sessions in a table. */
@@ -127,7 +142,8 @@ struct session {
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
 		struct session_write *write; /* while a value comes in */
-		uint64_t left_bytes;         /* to be swallowed */
+		struct session_dump *dump;
+		uint64_t left_bytes; /* to be swallowed */
 	};
 };
 

@@ -29,14 +29,16 @@ enum session_state {
 	SESSION_CR,    /* the two bytes after them, of text */
 	SESSION_LF,
 	SESSION_SWALLOW, /* what belongs to a refused request */
+	SESSION_DUMP,    /* nothing is taken, until the reply is made */
 	SESSION_ENDED,   /* closed or aborted: all is dropped */
 };
 
 enum session_wait {
 	WAIT_NONE,
 	WAIT_OUTPUT, /* until the client has read enough; drained() ends it */
-	WAIT_BLOCKS, /* these two: in the list of sessions_advance() */
+	WAIT_BLOCKS, /* these three: in the list of sessions_advance() */
 	WAIT_LINE_BUFFER,
+	WAIT_TURN,
 };
 
 /* session.c: in good order, and in the middle of a reply. */
@@ -44,6 +46,8 @@ void session_close(struct session *session);
 void session_abort(struct session *session);
 void session_append(struct session *session, struct slice text);
 void session_count_refusal(struct session *session, enum refusal_reason reason);
+/* What it waited for is there. */
+void session_go_on(struct session *session, const struct worker_time *time);
 /* So many bytes will be dropped; the next head comes after them. */
 void session_swallow_next(struct session *session, uint64_t bytes);
 /* Begins the request's value; `form` and the union of the write are the caller's to fill in. False:
@@ -66,6 +70,12 @@ void session_reply_meta(struct session *session, const struct meta_echo *echo, s
 void session_run_head(struct session *session, struct slice head, const struct worker_time *time);
 void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,
                           const struct reply *reply);
+
+/* session_dump.c: begins a reply that tells of all items, goes on with it, gives it up. */
+void session_begin_dump(struct session *session, const struct request *request,
+                        const struct worker_time *time);
+void session_go_on_dumping(struct session *session, const struct worker_time *time);
+void session_dump_end(struct session *session);
 
 /* session_wait.c: the session takes nothing more until session_wait_end(). */
 void session_wait(struct session *session, enum session_wait wait);

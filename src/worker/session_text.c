@@ -175,6 +175,7 @@ static void session_run_other(struct session *session, const struct text_request
 		if (!request->noreply)
 			session_append(session, request->argument);
 		return;
+	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
 	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;

@@ -107,17 +107,22 @@ void session_wait(struct session *session, enum session_wait wait)
 		counter_add(&sessions->counters.waits_output, 1);
 		return;
 	}
-	counter_add(wait == WAIT_BLOCKS ? &sessions->counters.waits_blocks
-	                                : &sessions->counters.waits_line_buffers,
-	            1);
+	if (wait == WAIT_TURN)
+		sessions->turn_wait_count++;
+	else
+		counter_add(wait == WAIT_BLOCKS ? &sessions->counters.waits_blocks
+		                                : &sessions->counters.waits_line_buffers,
+		            1);
 	session_deadline_clear(session); /* that it waits is our doing */
 	list_append(&sessions->waiting, session);
 }
 
 void session_wait_end(struct session *session)
 {
-	if (session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER)
+	if (session->wait > WAIT_OUTPUT)
 		list_remove(&session->sessions->waiting, session);
+	if (session->wait == WAIT_TURN)
+		session->sessions->turn_wait_count--;
 	session->wait = WAIT_NONE;
 }
 
@@ -128,22 +133,23 @@ static uint32_t hold_block_count(const struct sessions *sessions)
 	return 2 * sessions->reply_block_count;
 }
 
-void sessions_advance(struct sessions *sessions)
+void sessions_advance(struct sessions *sessions, const struct worker_time *time)
 {
 	struct session *session = sessions->waiting.first;
+	const struct session *last = sessions->waiting.last;
 	uint32_t block_count = sessions->blocks->free_count;
 	uint32_t line_buffer_count = sessions->free_line_buffer_count;
 
-	/* As many as there is memory for: to wake them all would only have them wait again. */
+	/* As many as there is memory for: to wake them all would only have them wait again. And
+	 * each once: it may be at the list's end again. */
 	while (session != NULL && block_count >= hold_block_count(sessions)) {
-		struct session *next = session->next;
+		struct session *next = session == last ? NULL : session->next;
 
-		if (session->wait == WAIT_BLOCKS || line_buffer_count > 0) {
+		if (session->wait != WAIT_LINE_BUFFER || line_buffer_count > 0) {
 			block_count -= sessions->reply_block_count;
 			if (session->wait == WAIT_LINE_BUFFER)
 				line_buffer_count--;
-			session_wait_end(session);
-			session->stream->ops->resume(session->stream);
+			session_go_on(session, time);
 		}
 		session = next;
 	}

@@ -378,12 +378,15 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
+	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0)
+		wait_ms = 0;
 	if (worker->sockets != NULL)
-		busy += socket_poll(worker->sockets, now_us, worker->net_count == 0 ? wait_ms : 0);
+		busy += socket_poll(worker->sockets, now_us, wait_ms);
+	busy += worker->sessions.turn_wait_count;
 	if (now_us >= worker->next_sweep_us)
 		sweep_idle(worker);
 	sessions_expire(&worker->sessions, &worker->time);
-	sessions_advance(&worker->sessions);
+	sessions_advance(&worker->sessions, &worker->time);
 	tcp_advance(worker->tcp, now_us);
 	for (uint32_t i = 0; i < worker->net_count; i++) {
 		net_advance(&worker->nets[i], now_us);
@@ -397,8 +400,10 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 uint64_t worker_next_deadline_us(const struct worker *worker)
 {
 	uint64_t next_us =
-	    min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
-	            tcp_next_deadline_us(worker->tcp));
+	    worker->sessions.turn_wait_count > 0
+	        ? worker->time.now_us + 1
+	        : min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
+	                  tcp_next_deadline_us(worker->tcp));
 
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		next_us = min_u64(next_us, worker->nets[i].next_us);

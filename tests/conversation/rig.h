@@ -262,8 +262,9 @@ static inline void rig_run(struct rig_client *client)
 		moved = taken > 0 && client->unsent.length > 0;
 		if (!client->reads_not)
 			rig_read(client, UINT64_MAX);
-		sessions_advance(&client->rig->sessions);
-	} while ((moved || client->is_resumed) && !client->is_closed);
+		sessions_advance(&client->rig->sessions, &client->rig->time);
+	} while ((moved || client->is_resumed || client->rig->sessions.turn_wait_count > 0) &&
+	         !client->is_closed);
 }
 
 static inline void rig_send(struct rig_client *client, const void *data, size_t length)

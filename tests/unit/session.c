@@ -237,7 +237,7 @@ static void test_sessions_wait_for_blocks_and_go_on(void)
 	CU_ASSERT_FALSE(session_expired(&client->session, &rig->time));
 	glutton->reads_not = false;
 	rig_read(glutton, UINT64_MAX);
-	sessions_advance(&rig->sessions);
+	sessions_advance(&rig->sessions, &rig->time);
 	CU_ASSERT_TRUE(client->is_resumed);
 	rig_run(client);
 	CU_ASSERT_TRUE(replied(client, "VERSION 0.1.0\r\n"));
@@ -245,6 +245,81 @@ static void test_sessions_wait_for_blocks_and_go_on(void)
 	CU_ASSERT_EQUAL(glutton->replies.length, 500 * (2000 + 18) + 5);
 	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.aborted_no_blocks), 0);
 	rig_disconnect(glutton);
+	rig_disconnect(client);
+	rig_destroy(rig);
+}
+
+#define DUMPED_COUNT 20000
+
+static uint32_t line_count(const struct bytes *text)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < text->length; i++)
+		count += text->data[i] == '\n';
+	return count;
+}
+
+static void test_a_dump_goes_as_fast_as_it_is_read(void)
+{
+	struct rig_options options = {.output_bytes_max = 4096};
+	struct rig *rig = rig_create(&options);
+	struct rig_client *client = rig_connect(rig);
+	char key[16];
+
+	for (uint32_t i = 0; i < DUMPED_COUNT; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		send_value(client, key, 1);
+	}
+	client->reads_not = true;
+	send_text(client, "lru_crawler metadump all\r\nversion\r\n");
+	CU_ASSERT_TRUE(client->stream.out.length > 0);
+	CU_ASSERT_TRUE(client->unsent.length > 0);
+	while (client->unsent.length > 0 || client->stream.out.length > 0) {
+		CU_ASSERT_TRUE(client->stream.out.length <= 4096 + 1024);
+		rig_read(client, 1000);
+		rig_run(client);
+	}
+	CU_ASSERT_EQUAL(line_count(&client->replies), DUMPED_COUNT + 2);
+	CU_ASSERT_EQUAL(memcmp(client->replies.data + client->replies.length - 20,
+	                       "END\r\nVERSION 0.1.0\r\n", 20),
+	                0);
+	rig_disconnect(client);
+	rig_destroy(rig);
+}
+
+static void test_dumps_are_few_and_may_be_left(void)
+{
+	struct rig_options options = {.output_bytes_max = 4096};
+	struct rig *rig = rig_create(&options);
+	struct rig_client *dumping[SESSION_DUMP_COUNT], *client;
+	char key[16];
+
+	client = rig_connect(rig);
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		send_value(client, key, 1);
+	}
+	for (uint32_t i = 0; i < SESSION_DUMP_COUNT; i++) {
+		dumping[i] = rig_connect(rig);
+		dumping[i]->reads_not = true;
+		send_text(dumping[i], "lru_crawler metadump all\r\n");
+	}
+	send_text(client, "lru_crawler metadump all\r\n");
+	CU_ASSERT_TRUE(replied(client, "BUSY currently processing crawler request\r\n"));
+	rig_disconnect(dumping[0]);
+	send_text(client, "stats cachedump 1 1\r\n");
+	CU_ASSERT_EQUAL(line_count(&client->replies), 2);
+	/* one that has said its last word gets all of it, and then the end */
+	rig_finish(dumping[1]);
+	while (!dumping[1]->is_closed) {
+		rig_read(dumping[1], 1000);
+		rig_run(dumping[1]);
+	}
+	rig_read(dumping[1], UINT64_MAX);
+	CU_ASSERT_EQUAL(line_count(&dumping[1]->replies), 1001);
+	for (uint32_t i = 1; i < SESSION_DUMP_COUNT; i++)
+		rig_disconnect(dumping[i]);
 	rig_disconnect(client);
 	rig_destroy(rig);
 }
@@ -347,6 +422,8 @@ static const struct unit_case cases[] = {
     {"a client that hardly reads expires", test_a_client_that_hardly_reads_expires},
     {"a get of many keys stops between values", test_a_get_of_many_keys_stops_between_values},
     {"sessions wait for blocks and go on", test_sessions_wait_for_blocks_and_go_on},
+    {"a dump goes as fast as it is read", test_a_dump_goes_as_fast_as_it_is_read},
+    {"dumps are few, and may be left", test_dumps_are_few_and_may_be_left},
     {"half a reply is never sent", test_half_a_reply_is_never_sent},
     {"long lines wait for a buffer", test_long_lines_wait_for_a_buffer},
     {"leaving at any moment frees all", test_leaving_at_any_moment_frees_all},

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies that tell of all items: lru_crawler metadump and mgdump, stats cachedump. They are made
+ * step by step, as fast as the client reads and with the others served in between. */
+#include "proto/base64.h"
+#include "proto/line.h"
+#include "proto/number.h"
+#include "worker/session_internal.h"
+
+#define STEPS_A_TURN 16 /* of at most 256 places of the index, or one item, each */
+
+/* A key with each byte as %XX, and all that stands around it. */
+#define LINE_BYTES_MAX_DUMP (3 * KEY_BYTES_MAX + 256)
+
+static uint8_t *write_text(uint8_t *to, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(to, text, length);
+	return to + length;
+}
+
+static bool is_plain(uint8_t byte)
+{
+	return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '.' || byte == '_' ||
+	       byte == '~';
+}
+
+/* RFC 3986 2.1 */
+static uint8_t *write_uri(uint8_t *to, struct slice key)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < key.length; i++) {
+		uint8_t byte = key.data[i];
+
+		if (is_plain(byte)) {
+			*to++ = byte;
+			continue;
+		}
+		*to++ = '%';
+		*to++ = (uint8_t)digits[byte >> 4];
+		*to++ = (uint8_t)digits[byte & 15];
+	}
+	return to;
+}
+
+/* A key that came by the binary protocol can have bytes that a line of text cannot. */
+static bool is_word(struct slice key)
+{
+	return !line_has_control(key) && memchr(key.data, ' ', key.length) == NULL;
+}
+
+static uint8_t *write_metadump(uint8_t *to, const struct reply *reply, uint64_t unix_time_s)
+{
+	to = write_uri(write_text(to, "key="), reply->key);
+	to = write_text(to, " exp=");
+	if (reply->ttl_s == TTL_NEVER)
+		to = write_text(to, "-1");
+	else
+		to = number_write(to, unix_time_s + (uint64_t)reply->ttl_s);
+	to = number_write(write_text(to, " la="), unix_time_s - reply->idle_s);
+	to = number_write(write_text(to, " cas="), reply->cas_unique);
+	to = write_text(to, reply->marks & REPLY_FETCHED ? " fetch=yes" : " fetch=no");
+	to = number_write(write_text(to, " cls=1 size="), reply->item_bytes);
+	to = number_write(write_text(to, " flags="), reply->client_flags);
+	return write_text(to, "\n");
+}
+
+static uint8_t *write_mgdump(uint8_t *to, const struct reply *reply)
+{
+	to = write_text(to, "mg ");
+	if ((reply->marks & REPLY_KEY_IS_BINARY) || !is_word(reply->key)) {
+		to = base64_write(to, reply->key);
+		return write_text(to, " b\r\n");
+	}
+	memcpy(to, reply->key.data, reply->key.length);
+	return write_text(to + reply->key.length, "\r\n");
+}
+
+static uint8_t *write_cachedump(uint8_t *to, const struct reply *reply, uint64_t unix_time_s)
+{
+	to = write_text(to, "ITEM ");
+	if (is_word(reply->key)) {
+		memcpy(to, reply->key.data, reply->key.length);
+		to += reply->key.length;
+	} else {
+		to = write_uri(to, reply->key);
+	}
+	to = number_write(write_text(to, " ["), reply->value_bytes);
+	to = write_text(to, " b; ");
+	to = number_write(to, reply->ttl_s == TTL_NEVER ? 0 : unix_time_s + (uint64_t)reply->ttl_s);
+	return write_text(to, " s]\r\n");
+}
+
+static bool append_item(struct session *session, const struct reply *reply, uint64_t unix_time_s)
+{
+	struct chain *out = &session->stream->out;
+	uint8_t *to = chain_reserve(out, LINE_BYTES_MAX_DUMP);
+	uint8_t *end = to;
+
+	if (to == NULL)
+		return false;
+	switch (session->dump->form) {
+	case DUMP_METADUMP: end = write_metadump(to, reply, unix_time_s); break;
+	case DUMP_MGDUMP: end = write_mgdump(to, reply); break;
+	case DUMP_CACHEDUMP: end = write_cachedump(to, reply, unix_time_s); break;
+	}
+	chain_extend(out, (uint32_t)(end - to));
+	return true;
+}
+
+void session_dump_end(struct session *session)
+{
+	session->dump->session = NULL;
+	session->dump = NULL;
+	session->state = SESSION_HEAD;
+}
+
+static void session_finish_dump(struct session *session)
+{
+	bool has_finished = session->dump->has_finished;
+	struct slice end =
+	    session->dump->form == DUMP_MGDUMP ? SLICE_LITERAL("EN\r\n") : SLICE_LITERAL("END\r\n");
+
+	session_dump_end(session);
+	session_append(session, end);
+	if (session->state == SESSION_ENDED)
+		return;
+	if (has_finished)
+		session_close(session);
+	else
+		session->stream->ops->resume(session->stream);
+}
+
+/* One step. False: the dump is over, or has to wait. */
+static bool session_step(struct session *session, const struct worker_time *time)
+{
+	struct shard *shard = session->sessions->shard;
+	struct session_dump *dump = session->dump;
+	struct reply reply;
+
+	if (!session_may_reply(session))
+		return false;
+	if (dump->left_count == 0 || !shard_walk(shard, &dump->cursor, time->now_s, &reply)) {
+		session_finish_dump(session);
+		return false;
+	}
+	if (reply.status == REPLY_MISS)
+		return true;
+	dump->left_count--;
+	if (append_item(session, &reply, shard_unix_time_s(shard, time->now_s)))
+		return true;
+	session_abort(session);
+	return false;
+}
+
+void session_go_on_dumping(struct session *session, const struct worker_time *time)
+{
+	uint32_t steps = 0;
+
+	while (steps < STEPS_A_TURN && session_step(session, time))
+		steps++;
+	if (steps == STEPS_A_TURN)
+		session_wait(session, WAIT_TURN);
+}
+
+static struct session_dump *find_free(struct sessions *sessions)
+{
+	for (uint32_t i = 0; i < SESSION_DUMP_COUNT; i++)
+		if (sessions->dumps[i].session == NULL)
+			return &sessions->dumps[i];
+	return NULL;
+}
+
+void session_begin_dump(struct session *session, const struct request *request,
+                        const struct worker_time *time)
+{
+	struct session_dump *dump = find_free(session->sessions);
+
+	if (dump == NULL) {
+		session_append(session,
+		               SLICE_LITERAL("BUSY currently processing crawler request\r\n"));
+		return;
+	}
+	*dump = (struct session_dump){
+	    .session = session, .form = request->dump, .left_count = request->delta};
+	session->dump = dump;
+	session->state = SESSION_DUMP;
+	session_go_on_dumping(session, time);
+}
