@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/socket_connection.h"
 
+#include "net/socket_open.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -182,11 +184,30 @@ static void stream_resume(struct stream *stream)
 	connection_pend(connection);
 }
 
+/* What the kernel does not tell is left zero: a client that has gone. */
+static void stream_describe(const struct stream *stream, struct stream_ends *ret_ends)
+{
+	const struct connection *connection = (const struct connection *)stream;
+	struct sockaddr_storage local = {0}, remote = {0};
+	socklen_t local_bytes = sizeof(local), remote_bytes = sizeof(remote);
+
+	*ret_ends = (struct stream_ends){.id = (uint32_t)connection->fd};
+	if (getsockname(connection->fd, (struct sockaddr *)&local, &local_bytes) < 0 ||
+	    getpeername(connection->fd, (struct sockaddr *)&remote, &remote_bytes) < 0)
+		return;
+	ret_ends->is_unix = local.ss_family == AF_UNIX;
+	if (ret_ends->is_unix)
+		return;
+	ret_ends->local = socket_source(&local, &ret_ends->local_port);
+	ret_ends->remote = socket_source(&remote, &ret_ends->remote_port);
+}
+
 static const struct stream_ops stream_ops = {
     .push = stream_push,
     .close = stream_close,
     .abort = stream_abort,
     .resume = stream_resume,
+    .describe = stream_describe,
 };
 
 static bool connection_reads(const struct connection *connection)

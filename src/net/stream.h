@@ -6,10 +6,22 @@
 #pragma once
 
 #include "base/chain.h"
+#include "net/address.h"
 
 #include <stdint.h>
 
 struct stream;
+
+/* Who is at the ends of a stream. */
+struct stream_ends {
+	uint32_t
+	    id; /* of the connection, among all of its carrier: for people to tell them apart */
+	bool is_unix; /* a Unix socket: there are no addresses */
+	struct ip_address local;
+	struct ip_address remote;
+	uint16_t local_port;
+	uint16_t remote_port;
+};
 
 /* What a user may ask of the carrier. None of them calls the user back before returning. */
 struct stream_ops {
@@ -21,6 +33,8 @@ struct stream_ops {
 	void (*abort)(struct stream *stream);
 	/* The user refused bytes earlier and can take more now: offer them again soon. */
 	void (*resume)(struct stream *stream);
+	/* Asks the kernel about a socket of its: not for every request. */
+	void (*describe)(const struct stream *stream, struct stream_ends *ret_ends);
 };
 
 struct stream {

@@ -23,11 +23,6 @@ bool tcp_info(const struct stream *stream, uint64_t now_us, struct tcp_info *ret
 	if (stream->ops != &tcp_stream_ops)
 		return false;
 	*ret_info = (struct tcp_info){
-	    .local = connection->path.local,
-	    .remote = connection->path.remote,
-	    .local_port = connection->local_port,
-	    .remote_port = connection->remote_port,
-	    .index = (uint32_t)(connection - connection->tcp->connections),
 	    .state = states[connection->state],
 	    .recovery = recoveries[connection->recovery],
 	    .mss = connection->mss,

@@ -216,11 +216,25 @@ static void stream_resume(struct stream *stream)
 	connection_mark(connection_from(stream));
 }
 
+static void stream_describe(const struct stream *stream, struct stream_ends *ret_ends)
+{
+	const struct tcp_connection *connection = (const struct tcp_connection *)stream;
+
+	*ret_ends = (struct stream_ends){
+	    .id = (uint32_t)(connection - connection->tcp->connections),
+	    .local = connection->path.local,
+	    .remote = connection->path.remote,
+	    .local_port = connection->local_port,
+	    .remote_port = connection->remote_port,
+	};
+}
+
 const struct stream_ops tcp_stream_ops = {
     .push = stream_push,
     .close = stream_close,
     .abort = stream_abort,
     .resume = stream_resume,
+    .describe = stream_describe,
 };
 
 /* Tells the user that its peer is done, once it has taken all that the peer sent. */

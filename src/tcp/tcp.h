@@ -137,11 +137,6 @@ uint64_t tcp_next_deadline_us(const struct tcp *tcp);
 
 /* One connection as an operator looks at it. Bytes, save where a name says otherwise. */
 struct tcp_info {
-	struct ip_address local;
-	struct ip_address remote;
-	uint16_t local_port;
-	uint16_t remote_port;
-	uint32_t index; /* its number, as long as it lives */
 	const char *state;
 	const char *recovery; /* none, fast, timeout */
 	uint32_t mss;

@@ -355,3 +355,19 @@ void sessions_expire(struct sessions *sessions, const struct worker_time *time)
 	       session_expired(sessions->deadlines.first, time))
 		session_expire(sessions->deadlines.first);
 }
+
+const char *session_state_name(const struct session *session)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_VALUE:
+	case SESSION_CR:
+	case SESSION_LF: return "conn_nread";
+	case SESSION_SWALLOW: return "conn_swallow";
+	case SESSION_DUMP: return "conn_mwrite";
+	case SESSION_ENDED: return "conn_closing";
+	case SESSION_HEAD: break;
+	}
+	if (session->wait == WAIT_OUTPUT)
+		return "conn_mwrite";
+	return session->held != NULL ? "conn_waiting" : "conn_read";
+}

@@ -157,6 +157,9 @@ void session_finished(struct session *session);
 void session_drained(struct session *session, const struct worker_time *time);
 void session_closed(struct session *session);
 
+/* What it is at, by memcached's names: conn_read, conn_nread … */
+const char *session_state_name(const struct session *session);
+
 /* True when the client has let request_timeout pass with a request half sent, or with replies
  * unread that it is held back for. The clock starts anew with every 64 KiB sent or read. */
 static inline bool session_expired(const struct session *session, const struct worker_time *time)

@@ -251,7 +251,7 @@ static bool add_conns(void *context, const struct stats_sink *sink)
 			continue;
 		if (worker->blocks.free_count < worker->blocks.block_count / CONNS_BLOCK_SHARE)
 			left_out++;
-		else if (!conns_add(sink, seat->session.stream, seat->last_us, worker->time.now_us))
+		else if (!conns_add(sink, &seat->session, seat->last_us, worker->time.now_us))
 			return false;
 	}
 	return left_out == 0 || conns_add_left_out(sink, left_out);

@@ -101,7 +101,7 @@ static inline void rig_resume(struct stream *stream)
 	rig_client_of(stream)->is_resumed = true;
 }
 
-static const struct stream_ops rig_ops = {rig_push, rig_close, rig_abort, rig_resume};
+static const struct stream_ops rig_ops = {rig_push, rig_close, rig_abort, rig_resume, NULL};
 
 static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
 {

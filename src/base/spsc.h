@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A bounded ring of entries of one size, from one thread, the producer, to one other, the consumer.
+ * Neither side ever waits for the other, and an entry is read and written where it lies.
+ * (DPDK's rte_ring would do, but base includes libc only.)
+ *
+ * Owner: each side of its own half; a line that one side writes is never written by the other. */
+#pragma once
+
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct spsc {
+	/* Both read these. */
+	uint8_t *entries;
+	size_t entry_bytes;
+	uint32_t mask;
+	/* The producer's. */
+	__attribute__((aligned(CACHE_LINE_BYTES))) _Atomic uint32_t head; /* entries ever pushed */
+	uint32_t tail_seen; /* what `tail` was when last looked at */
+	/* The consumer's. */
+	__attribute__((aligned(CACHE_LINE_BYTES))) _Atomic uint32_t tail; /* entries ever dropped */
+	uint32_t head_seen;
+};
+
+_Static_assert(offsetof(struct spsc, tail) - offsetof(struct spsc, head) == CACHE_LINE_BYTES &&
+                   offsetof(struct spsc, head) == CACHE_LINE_BYTES,
+               "the two sides share no cache line");
+
+/* Bytes of memory that spsc_create() takes. */
+static inline size_t spsc_bytes(size_t entry_bytes, uint32_t capacity)
+{
+	return memory_rounded(entry_bytes * capacity);
+}
+
+/* capacity: in entries, a power of two. Entries are aligned as their size lets them be. */
+static inline void spsc_create(struct spsc *spsc, size_t entry_bytes, uint32_t capacity,
+                               struct memory *memory)
+{
+	ASSERT(capacity > 0 && (capacity & (capacity - 1)) == 0);
+	*spsc = (struct spsc){.entries = memory_take(memory, entry_bytes * capacity),
+	                      .entry_bytes = entry_bytes,
+	                      .mask = capacity - 1};
+}
+
+static inline void *spsc_entry(const struct spsc *spsc, uint32_t index)
+{
+	return spsc->entries + (index & spsc->mask) * spsc->entry_bytes;
+}
+
+/* Producer: room for one entry, which nobody sees before spsc_commit(); NULL: the ring is full. */
+static inline void *spsc_reserve(struct spsc *spsc)
+{
+	/* relaxed: only this side writes it */
+	uint32_t head = atomic_load_explicit(&spsc->head, memory_order_relaxed);
+
+	if (head - spsc->tail_seen > spsc->mask) {
+		/* Acquire: pairs with the release in spsc_drop(); the consumer is done with it. */
+		spsc->tail_seen = atomic_load_explicit(&spsc->tail, memory_order_acquire);
+		if (head - spsc->tail_seen > spsc->mask)
+			return NULL;
+	}
+	return spsc_entry(spsc, head);
+}
+
+/* Producer: pushes the entry written where the last spsc_reserve() said. */
+static inline void spsc_commit(struct spsc *spsc)
+{
+	uint32_t head = atomic_load_explicit(&spsc->head, memory_order_relaxed);
+
+	ASSERT_SLOW(head - spsc->tail_seen <= spsc->mask);
+	/* Release: pairs with the acquire in spsc_peek(); the entry is written. */
+	atomic_store_explicit(&spsc->head, head + 1, memory_order_release);
+}
+
+/* Consumer: the oldest entry, which stays until spsc_drop(); NULL: the ring is empty. */
+static inline void *spsc_peek(struct spsc *spsc)
+{
+	/* relaxed: only this side writes it */
+	uint32_t tail = atomic_load_explicit(&spsc->tail, memory_order_relaxed);
+
+	if (tail == spsc->head_seen) {
+		/* Acquire: pairs with the release in spsc_commit(); the entry can be read. */
+		spsc->head_seen = atomic_load_explicit(&spsc->head, memory_order_acquire);
+		if (tail == spsc->head_seen)
+			return NULL;
+	}
+	return spsc_entry(spsc, tail);
+}
+
+/* Consumer: gives back the entry that the last spsc_peek() returned. */
+static inline void spsc_drop(struct spsc *spsc)
+{
+	uint32_t tail = atomic_load_explicit(&spsc->tail, memory_order_relaxed);
+
+	ASSERT_SLOW(tail != spsc->head_seen);
+	/* Release: pairs with the acquire in spsc_reserve(); the entry may be written again. */
+	atomic_store_explicit(&spsc->tail, tail + 1, memory_order_release);
+}
+
+/* Producer: copies an entry in. False: the ring is full. */
+static inline bool spsc_push(struct spsc *spsc, const void *entry)
+{
+	void *room = spsc_reserve(spsc);
+
+	if (room == NULL)
+		return false;
+	memcpy(room, entry, spsc->entry_bytes);
+	spsc_commit(spsc);
+	return true;
+}
+
+/* Consumer: copies the oldest entry out. False: the ring is empty, and nothing was written. */
+static inline bool spsc_pop(struct spsc *spsc, void *ret_entry)
+{
+	const void *entry = spsc_peek(spsc);
+
+	if (entry == NULL)
+		return false;
+	memcpy(ret_entry, entry, spsc->entry_bytes);
+	spsc_drop(spsc);
+	return true;
+}
