@@ -3,13 +3,11 @@
 
 #include "base/assert.h"
 #include "control/config_check.h"
+#include "control/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PARAMETER(field, name, type, minimum, maximum, default_value, help)                        \
 	{name, type, minimum, maximum, default_value, help, offsetof(struct config, field)},
@@ -371,83 +369,17 @@ int config_parse(struct config **ret_config, const char *name, const char *text,
 	return r;
 }
 
-static const char *errno_hint(int error_number)
-{
-	switch (error_number) {
-	case ENOENT: return "there is no such file: check the path";
-	case EACCES:
-	case EPERM: return "no permission to read it: check its owner and mode";
-	case EISDIR: return "a directory: give the path of a file";
-	case EFBIG: return "larger than 1 MiB: this is no config of ours";
-	case ENXIO: return "not a regular file: give the path of one";
-	default: return strerror(error_number);
-	}
-}
-
-/* Room for one byte more than is allowed shows a file that grew after fstat(). */
-static int read_whole(const char *path, char **ret_text, size_t *ret_length)
-{
-	char *text = NULL;
-	struct stat status;
-	size_t length = 0;
-	ssize_t n = 1;
-	int r = 0;
-	int fd;
-
-	/* O_NONBLOCK: a FIFO without a writer must not hang the start. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) < 0)
-		r = -errno;
-	else if (S_ISDIR(status.st_mode))
-		r = -EISDIR;
-	else if (!S_ISREG(status.st_mode))
-		r = -ENXIO;
-	else if (status.st_size > CONFIG_FILE_BYTES_MAX)
-		r = -EFBIG;
-	if (r < 0)
-		goto fail;
-	text = malloc(CONFIG_FILE_BYTES_MAX + 1);
-	if (text == NULL) {
-		r = -ENOMEM;
-		goto fail;
-	}
-	while (n > 0 && length <= CONFIG_FILE_BYTES_MAX) {
-		n = read(fd, text + length, CONFIG_FILE_BYTES_MAX + 1 - length);
-		if (n > 0)
-			length += (size_t)n;
-	}
-	if (n < 0)
-		r = -errno;
-	else if (length > CONFIG_FILE_BYTES_MAX)
-		r = -EFBIG;
-	if (r < 0)
-		goto fail;
-	close(fd);
-	*ret_text = text;
-	*ret_length = length;
-	return 0;
-fail:
-	free(text);
-	close(fd);
-	return r;
-}
-
 int config_load(struct config **ret_config, const char *path, char *error, size_t error_bytes)
 {
+	struct faults faults;
 	char *text = NULL;
 	size_t length = 0;
 	int r;
 
-	r = read_whole(path, &text, &length);
-	if (r < 0) {
-		struct faults faults;
-
-		faults_create(&faults, path, error, error_bytes);
-		faults_add(&faults, 0, "", "%s", errno_hint(-r));
+	faults_create(&faults, path, error, error_bytes);
+	r = file_read(&text, &length, path, CONFIG_FILE_BYTES_MAX, &faults);
+	if (r < 0)
 		return r;
-	}
 	r = config_parse(ret_config, path, text, length, error, error_bytes);
 	free(text);
 	return r;
