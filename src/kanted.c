@@ -19,8 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Clients go by memcached's version to tell what a server can do; some take no spaces in it. */
-#define VERSION_FOR_CLIENTS "1.6.45-kante-" KANTE_VERSION
+/* Clients go by memcached's version to tell what a server can do. Some take the first numbers, some
+ * the last, so there is nothing else in it. */
+#define VERSION_FOR_CLIENTS "1.6.45"
 
 #define TEXT_BYTES        8192
 #define HUGEPAGE_BYTES    (2ull * 1024 * 1024)

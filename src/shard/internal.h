@@ -12,6 +12,7 @@ struct shard {
 	struct store *store;
 	uint64_t unix_time_at_start_s;
 	uint32_t value_bytes_max;
+	uint64_t memory_bytes_max; /* that the store was created with */
 	struct shard_counters counters;
 };
 

@@ -41,6 +41,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .store = store,
 	    .unix_time_at_start_s = options->unix_time_at_start_s,
 	    .value_bytes_max = options->value_bytes_max,
+	    .memory_bytes_max = store_options.memory_bytes,
 	};
 	*ret_shard = shard;
 	return 0;
@@ -112,6 +113,17 @@ static void execute_flush(struct shard *shard, const struct request *request, ui
 	ret_reply->status = REPLY_OK;
 }
 
+/* In MiB, of which the last one it was started with need not be whole. */
+static void execute_memory_limit(struct shard *shard, const struct request *request,
+                                 struct reply *ret_reply)
+{
+	uint64_t bytes = request->delta << 20;
+
+	if (bytes > shard->memory_bytes_max && bytes - shard->memory_bytes_max < 1u << 20)
+		bytes = shard->memory_bytes_max;
+	ret_reply->status = store_set_limit(shard->store, bytes) ? REPLY_OK : REPLY_BAD_LIMIT;
+}
+
 void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
                    struct reply *ret_reply)
 {
@@ -124,11 +136,7 @@ void shard_execute(struct shard *shard, const struct request *request, uint32_t 
 	case REQUEST_INCR:
 	case REQUEST_DECR: shard_execute_delta(shard, request, now_s, ret_reply); return;
 	case REQUEST_DELETE: shard_execute_delete(shard, request, now_s, ret_reply); return;
-	case REQUEST_MEMORY_LIMIT:
-		ret_reply->status = store_set_limit(shard->store, request->delta << 20)
-		                        ? REPLY_OK
-		                        : REPLY_BAD_LIMIT;
-		return;
+	case REQUEST_MEMORY_LIMIT: execute_memory_limit(shard, request, ret_reply); return;
 	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
 	default: ASSERT(!"a request for shard_execute()");
 	}

@@ -267,6 +267,14 @@ static void session_note_deadline(struct session *session, const struct worker_t
 	session->unread_units = unread_units(session);
 }
 
+/* A dump that fits is sent in one piece: there are clients that look for its end where it begins.
+ */
+static void session_push(struct session *session)
+{
+	if (session->wait != WAIT_TURN)
+		session->stream->ops->push(session->stream);
+}
+
 uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_t length,
                           const struct worker_time *time)
 {
@@ -286,7 +294,7 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 		return length;
 	session_note_deadline(session, time);
 	if (stream->out.length > out_bytes)
-		stream->ops->push(stream);
+		session_push(session);
 	return taken;
 }
 
@@ -313,7 +321,7 @@ void session_go_on(struct session *session, const struct worker_time *time)
 		return;
 	counter_add(&session->sessions->counters.bytes_written, stream->out.length - out_bytes);
 	session_note_deadline(session, time);
-	stream->ops->push(stream);
+	session_push(session);
 }
 
 void session_drained(struct session *session, const struct worker_time *time)
