@@ -95,15 +95,17 @@ BUGS = [
      "return window >= offered + step || window < offered ? window : offered;"),
     ("stale read", "a set of as many bytes is taken for no change", "src/shard/write.c",
      """\
-	case REQUEST_ADD: return REPLY_NOT_STORED;
+	case REQUEST_ADD: ret_reply->status = REPLY_NOT_STORED; return;
 	case REQUEST_APPEND:
 """,
      """\
-	case REQUEST_ADD: return REPLY_NOT_STORED;
+	case REQUEST_ADD: ret_reply->status = REPLY_NOT_STORED; return;
 	case REQUEST_SET:
 		if (place->item->value_bytes == state->reservation.item->value_bytes)
-			return REPLY_STORED;
-		break;
+			reply_stored(place->item, ret_reply);
+		else
+			publish(shard, state, place, ret_reply);
+		return;
 	case REQUEST_APPEND:
 """),
     ("stale read", "an item is expired in one second only", "src/store/internal.h",
@@ -111,31 +113,27 @@ BUGS = [
      "if (expiry_s != 0 && expiry_s == store->now_s)"),
     ("stale read", "flush_all spares what is there", "src/store/store.c",
      """\
-	store->flush_cas = store->cas_newest;
+		store->flush_sequence = store->log.sequence;
+""",
+     """\
+		store->flush_sequence = 0;
+"""),
+    ("stale read", "a deleted item stays", "src/shard/delete.c",
+     """\
+	if (!(request->modifiers & REQUEST_EMPTY))
+		store_remove(shard->store, &place);
 """,
      ""),
-    ("stale read", "a deleted item stays", "src/shard/shard.c",
-     """\
-	counter_add(&shard->counters.delete_hits, 1);
-	store_remove(shard->store, &place);
-""",
-     """\
-	counter_add(&shard->counters.delete_hits, 1);
-"""),
     ("stale read", "an overwritten item keeps its cas unique", "src/store/store.c",
      """\
-	item->cas_unique = ++store->cas_newest;
 	item->state = ITEM_LIVE;
 	segment->open_count--;
-	segment->live_count++;
-	segment->cas_newest = item->cas_unique;
 """,
      """\
-	item->cas_unique = replaced != NULL ? replaced->item->cas_unique : ++store->cas_newest;
+	if (replaced != NULL)
+		store_set_cas(item, item_cas_unique(replaced->item));
 	item->state = ITEM_LIVE;
 	segment->open_count--;
-	segment->live_count++;
-	segment->cas_newest = store->cas_newest;
 """),
     ("stale read", "an evicted segment's items stay in the index", "src/store/reclaim.c",
      "store_evict(store, slot, items[i]);",
