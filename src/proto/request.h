@@ -47,15 +47,15 @@ enum request_modifier {
 	REQUEST_NO_BUMP = 1u << 3,  /* GET: it does not count as read */
 	REQUEST_DESCRIBE = 1u << 4, /* GET: the reply tells of times and marks too */
 	/* where several say what the expiry is, the order in which they came counts */
-	REQUEST_RENEW_BEFORE_VIVIFY = 1u << 11,
-	REQUEST_RENEW_BEFORE_RECACHE = 1u << 5,
-	REQUEST_COMPARE = 1u << 6,    /* DELETE, APPEND, PREPEND, INCR, DECR: only when the item's
-	                               * cas unique is `cas_unique` */
-	REQUEST_NEW_CAS = 1u << 7,    /* what is written gets the cas unique `new_cas` */
-	REQUEST_INVALIDATE = 1u << 8, /* DELETE: mark it stale instead; CAS: an older cas unique
-	                               * stores too, stale */
-	REQUEST_EMPTY = 1u << 9,      /* DELETE: of the item only the value goes */
-	REQUEST_KEY_IS_BINARY = 1u << 10, /* the key came in base64 */
+	REQUEST_RENEW_BEFORE_VIVIFY = 1u << 5,
+	REQUEST_RENEW_BEFORE_RECACHE = 1u << 6,
+	REQUEST_COMPARE = 1u << 7,        /* DELETE, APPEND, PREPEND, INCR, DECR: only when the
+	                                   * item's cas unique is `cas_unique` */
+	REQUEST_NEW_CAS = 1u << 8,        /* what is written gets the cas unique `new_cas` */
+	REQUEST_INVALIDATE = 1u << 9,     /* DELETE: mark it stale instead; CAS: an older cas
+	                                   * unique stores too, stale */
+	REQUEST_EMPTY = 1u << 10,         /* DELETE: of the item only the value goes */
+	REQUEST_KEY_IS_BINARY = 1u << 11, /* the key came in base64 */
 };
 
 /* How items are told of, one after the other. */

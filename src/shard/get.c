@@ -105,6 +105,9 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 	ret_reply->ttl_s = TTL_NEVER;
 	ret_reply->marks |= REPLY_CREATED;
 	settle_win(item, true, ret_reply);
+	/* as memcached: who made it has read it */
+	if (!(request->modifiers & REQUEST_NO_BUMP))
+		item_mark_read(item, now_s);
 }
 
 static void execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,

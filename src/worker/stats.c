@@ -169,7 +169,7 @@ static const struct stat_line settings_lines[] = {
     CONSTANT("lru_crawler_tocrawl", "0"),
     CONSTANT("tail_repair_time", "0"),
     CONSTANT("flush_enabled", "yes"),
-    CONSTANT("dump_enabled", "no"),
+    CONSTANT("dump_enabled", "yes"),
     CONSTANT("hash_algorithm", "xxh3"),
     CONSTANT("lru_maintainer_thread", "no"),
     CONSTANT("lru_segmented", "no"),
