@@ -22,6 +22,15 @@ struct slice line_next_word(struct slice *rest);
 /* True when there is a byte below 0x20, or 0x7f. */
 bool line_has_control(struct slice text);
 
+/* Writes a string, without its NUL. Returns where it ends. */
+static inline uint8_t *line_write(uint8_t *to, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(to, text, length);
+	return to + length;
+}
+
 /* What is left of a line, word after word. */
 struct line {
 	struct slice rest; /* after the command's name */

@@ -303,14 +303,6 @@ bool meta_sends_value(const struct meta_echo *echo, const struct request *reques
 	         reply->cas_unique == request->cas_unique);
 }
 
-static uint8_t *write_text(uint8_t *to, const char *text)
-{
-	size_t length = strlen(text);
-
-	memcpy(to, text, length);
-	return to + length;
-}
-
 static uint8_t *write_flag(uint8_t *to, char letter, uint64_t number)
 {
 	*to++ = ' ';
@@ -329,7 +321,7 @@ static uint8_t *write_key(uint8_t *to, struct slice key, bool is_binary)
 static uint8_t *write_ttl(uint8_t *to, int64_t ttl_s)
 {
 	if (ttl_s == TTL_NEVER)
-		return write_text(to, " t-1");
+		return line_write(to, " t-1");
 	return write_flag(to, 't', (uint64_t)ttl_s);
 }
 
@@ -341,13 +333,13 @@ static uint8_t *write_common_flag(uint8_t *to, uint8_t letter, const struct meta
 	                                            : echo->key_is_binary;
 
 	if (letter == 'O') {
-		to = write_text(to, " O");
+		to = line_write(to, " O");
 		memcpy(to, echo->opaque, echo->opaque_bytes);
 		return to + echo->opaque_bytes;
 	}
 	if (letter == 'k') {
-		to = write_key(write_text(to, " k"), key, is_binary);
-		return is_binary ? write_text(to, " b") : to;
+		to = write_key(line_write(to, " k"), key, is_binary);
+		return is_binary ? line_write(to, " b") : to;
 	}
 	return to;
 }
@@ -413,19 +405,19 @@ static bool is_usual(uint8_t command, enum reply_status status)
 static uint8_t *write_inspection(uint8_t *to, const struct reply *reply)
 {
 	if (reply->status == REPLY_MISS)
-		return write_text(to, "EN\r\n");
+		return line_write(to, "EN\r\n");
 	to =
-	    write_key(write_text(to, "ME "), reply->key, (reply->marks & REPLY_KEY_IS_BINARY) != 0);
-	to = write_text(to, " exp=");
+	    write_key(line_write(to, "ME "), reply->key, (reply->marks & REPLY_KEY_IS_BINARY) != 0);
+	to = line_write(to, " exp=");
 	if (reply->ttl_s == TTL_NEVER)
-		to = write_text(to, "-1");
+		to = line_write(to, "-1");
 	else
 		to = number_write(to, (uint64_t)reply->ttl_s);
-	to = number_write(write_text(to, " la="), reply->idle_s);
-	to = number_write(write_text(to, " cas="), reply->cas_unique);
-	to = write_text(to, reply->marks & REPLY_FETCHED ? " fetch=yes" : " fetch=no");
-	to = number_write(write_text(to, " cls=1 size="), reply->item_bytes);
-	return write_text(to, "\r\n");
+	to = number_write(line_write(to, " la="), reply->idle_s);
+	to = number_write(line_write(to, " cas="), reply->cas_unique);
+	to = line_write(to, reply->marks & REPLY_FETCHED ? " fetch=yes" : " fetch=no");
+	to = number_write(line_write(to, " cls=1 size="), reply->item_bytes);
+	return line_write(to, "\r\n");
 }
 
 uint8_t *meta_write_reply(uint8_t *to, const struct meta_echo *echo, struct slice key,
@@ -439,7 +431,7 @@ uint8_t *meta_write_reply(uint8_t *to, const struct meta_echo *echo, struct slic
 		return write_inspection(to, reply);
 	if (echo->quiet && is_usual(echo->command, reply->status))
 		return to;
-	to = write_text(to, code_of(reply->status, sends_value || with_number));
+	to = line_write(to, code_of(reply->status, sends_value || with_number));
 	if (with_number) {
 		digit_count = (uint32_t)(number_write(digits, reply->number) - digits);
 		to = number_write(to, digit_count);
@@ -449,15 +441,15 @@ uint8_t *meta_write_reply(uint8_t *to, const struct meta_echo *echo, struct slic
 	to = write_flags(to, echo, key, reply);
 	if (reply->status == REPLY_HIT) {
 		if (reply->marks & REPLY_WON_BEFORE)
-			to = write_text(to, " Z");
+			to = line_write(to, " Z");
 		if (reply->marks & REPLY_STALE)
-			to = write_text(to, " X");
+			to = line_write(to, " X");
 		if (reply->marks & REPLY_WON)
-			to = write_text(to, " W");
+			to = line_write(to, " W");
 	}
-	to = write_text(to, "\r\n");
+	to = line_write(to, "\r\n");
 	if (!with_number)
 		return to;
 	memcpy(to, digits, digit_count);
-	return write_text(to + digit_count, "\r\n");
+	return line_write(to + digit_count, "\r\n");
 }

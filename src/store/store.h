@@ -122,7 +122,8 @@ bool store_write(struct store *store, struct store_reservation *reservation, con
  * with abandoning. */
 bool store_settle(struct store *store, struct store_reservation *reservation);
 
-/* Puts a whole item into the index, in `replaced`'s place or in a new one, with a new cas unique.
+/* Puts a whole item into the index, in `replaced`'s place or in a new one, with the cas unique
+ * that was given or a new one.
  * `replaced` is what store_find() for its key says now, NULL for STORE_MISSING. */
 void store_publish(struct store *store, struct store_reservation *reservation,
                    const struct store_place *replaced);

@@ -86,20 +86,19 @@ bool session_write_begin(struct session *session, const struct request *request,
 
 void session_end_value(struct session *session, const struct reply *reply)
 {
-	struct session_write write = *session->write;
+	struct session_echo echo = session->write->echo;
 
 	session_write_end(session);
 	session->state = SESSION_HEAD;
 	session_deadline_clear(session);
-	switch (write.form) {
+	switch (echo.form) {
 	case FORM_CLASSIC: session_reply_classic(session, reply); return;
-	case FORM_META: session_reply_meta(session, &write.meta, reply->key, false, reply); return;
-	case FORM_BINARY: session_reply_binary(session, &write.binary, reply->key, reply); return;
+	case FORM_META: session_reply_meta(session, &echo.meta, reply->key, false, reply); return;
+	case FORM_BINARY: session_reply_binary(session, &echo.binary, reply->key, reply); return;
 	}
 }
 
-/* All of the value has come. */
-static void session_commit_value(struct session *session, const struct worker_time *time)
+void session_commit_value(struct session *session, const struct worker_time *time)
 {
 	struct reply reply;
 

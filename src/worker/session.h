@@ -28,7 +28,7 @@ struct stats;
 	X(total_connections, "connections", COUNTER_TOTAL, "Clients that have connected")          \
 	X(bytes_read, "bytes", COUNTER_TOTAL, "Taken from clients")                                \
 	X(bytes_written, "bytes", COUNTER_TOTAL, "Replied to clients")                             \
-	X(requests, "requests", COUNTER_TOTAL, "Command lines, refused ones too")                  \
+	X(requests, "requests", COUNTER_TOTAL, "Commands, refused ones too")                       \
 	X(refused_unknown_command, "requests", COUNTER_TOTAL,                                      \
 	  "Refused: no such command, or a wrong number of arguments")                              \
 	X(refused_bad_format, "requests", COUNTER_TOTAL,                                           \

@@ -98,7 +98,6 @@ static void session_begin_value(struct session *session, const struct binary_req
                                 const struct worker_time *time)
 {
 	const struct request *request = &binary->request;
-	struct shard *shard = session->sessions->shard;
 	struct reply reply;
 
 	if (!session_write_begin(session, request, time, &reply.status)) {
@@ -106,13 +105,10 @@ static void session_begin_value(struct session *session, const struct binary_req
 		session_swallow_next(session, request->value_bytes);
 		return;
 	}
-	session->write->form = FORM_BINARY;
-	session->write->binary = binary->echo;
-	if (request->value_bytes > 0)
-		return;
-	/* there is nothing to come that would end it */
-	shard_write_commit(shard, &session->write->shard, time->now_s, &reply);
-	session_end_value(session, &reply);
+	session->write->echo = (struct session_echo){FORM_BINARY, .binary = binary->echo};
+	/* otherwise there is nothing to come that would end it */
+	if (request->value_bytes == 0)
+		session_commit_value(session, time);
 }
 
 static void session_run_other(struct session *session, const struct binary_request *binary,

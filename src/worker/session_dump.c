@@ -11,14 +11,6 @@
 /* A key with each byte as %XX, and all that stands around it. */
 #define LINE_BYTES_MAX_DUMP (3 * KEY_BYTES_MAX + 256)
 
-static uint8_t *write_text(uint8_t *to, const char *text)
-{
-	size_t length = strlen(text);
-
-	memcpy(to, text, length);
-	return to + length;
-}
-
 static bool is_plain(uint8_t byte)
 {
 	return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
@@ -53,44 +45,44 @@ static bool is_word(struct slice key)
 
 static uint8_t *write_metadump(uint8_t *to, const struct reply *reply, uint64_t unix_time_s)
 {
-	to = write_uri(write_text(to, "key="), reply->key);
-	to = write_text(to, " exp=");
+	to = write_uri(line_write(to, "key="), reply->key);
+	to = line_write(to, " exp=");
 	if (reply->ttl_s == TTL_NEVER)
-		to = write_text(to, "-1");
+		to = line_write(to, "-1");
 	else
 		to = number_write(to, unix_time_s + (uint64_t)reply->ttl_s);
-	to = number_write(write_text(to, " la="), unix_time_s - reply->idle_s);
-	to = number_write(write_text(to, " cas="), reply->cas_unique);
-	to = write_text(to, reply->marks & REPLY_FETCHED ? " fetch=yes" : " fetch=no");
-	to = number_write(write_text(to, " cls=1 size="), reply->item_bytes);
-	to = number_write(write_text(to, " flags="), reply->client_flags);
-	return write_text(to, "\n");
+	to = number_write(line_write(to, " la="), unix_time_s - reply->idle_s);
+	to = number_write(line_write(to, " cas="), reply->cas_unique);
+	to = line_write(to, reply->marks & REPLY_FETCHED ? " fetch=yes" : " fetch=no");
+	to = number_write(line_write(to, " cls=1 size="), reply->item_bytes);
+	to = number_write(line_write(to, " flags="), reply->client_flags);
+	return line_write(to, "\n");
 }
 
 static uint8_t *write_mgdump(uint8_t *to, const struct reply *reply)
 {
-	to = write_text(to, "mg ");
+	to = line_write(to, "mg ");
 	if ((reply->marks & REPLY_KEY_IS_BINARY) || !is_word(reply->key)) {
 		to = base64_write(to, reply->key);
-		return write_text(to, " b\r\n");
+		return line_write(to, " b\r\n");
 	}
 	memcpy(to, reply->key.data, reply->key.length);
-	return write_text(to + reply->key.length, "\r\n");
+	return line_write(to + reply->key.length, "\r\n");
 }
 
 static uint8_t *write_cachedump(uint8_t *to, const struct reply *reply, uint64_t unix_time_s)
 {
-	to = write_text(to, "ITEM ");
+	to = line_write(to, "ITEM ");
 	if (is_word(reply->key)) {
 		memcpy(to, reply->key.data, reply->key.length);
 		to += reply->key.length;
 	} else {
 		to = write_uri(to, reply->key);
 	}
-	to = number_write(write_text(to, " ["), reply->value_bytes);
-	to = write_text(to, " b; ");
+	to = number_write(line_write(to, " ["), reply->value_bytes);
+	to = line_write(to, " b; ");
 	to = number_write(to, reply->ttl_s == TTL_NEVER ? 0 : unix_time_s + (uint64_t)reply->ttl_s);
-	return write_text(to, " s]\r\n");
+	return line_write(to, " s]\r\n");
 }
 
 static bool append_item(struct session *session, const struct reply *reply, uint64_t unix_time_s)

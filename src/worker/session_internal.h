@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between session.c and session_wait.c. */
+/* Between the files of sessions. */
 #pragma once
 
 #include "proto/binary.h"
@@ -13,14 +13,19 @@ enum reply_form {
 	FORM_BINARY,
 };
 
-/* A value on its way in, and what its reply will need. */
-struct session_write {
-	struct shard_write shard;
+/* What the reply to a value will need. */
+struct session_echo {
 	enum reply_form form;
 	union {
 		struct meta_echo meta;
 		struct binary_echo binary;
 	};
+};
+
+/* A value on its way in. */
+struct session_write {
+	struct shard_write shard;
+	struct session_echo echo;
 };
 
 enum session_state {
@@ -50,12 +55,14 @@ void session_count_refusal(struct session *session, enum refusal_reason reason);
 void session_go_on(struct session *session, const struct worker_time *time);
 /* So many bytes will be dropped; the next head comes after them. */
 void session_swallow_next(struct session *session, uint64_t bytes);
-/* Begins the request's value; `form` and the union of the write are the caller's to fill in. False:
- * it was refused, *ret_status says how, and there is no write. */
+/* Begins the request's value; the write's `echo` is the caller's to fill in. False: it was refused,
+ * *ret_status says how, and there is no write. */
 bool session_write_begin(struct session *session, const struct request *request,
                          const struct worker_time *time, enum reply_status *ret_status);
 /* Gives session->write back. */
 void session_write_end(struct session *session);
+/* All of the value has come. */
+void session_commit_value(struct session *session, const struct worker_time *time);
 /* The value is over, for better or worse: gives session->write back, tells the client. */
 void session_end_value(struct session *session, const struct reply *reply);
 

@@ -100,9 +100,9 @@ static void session_begin_value(struct session *session, const struct text_reque
 	struct reply reply;
 
 	if (session_write_begin(session, request, time, &reply.status)) {
-		session->write->form = text->is_meta ? FORM_META : FORM_CLASSIC;
+		session->write->echo.form = text->is_meta ? FORM_META : FORM_CLASSIC;
 		if (text->is_meta)
-			session->write->meta = text->echo;
+			session->write->echo.meta = text->echo;
 		return;
 	}
 	/* both are errors: they have no other form than the classic one, and always come in meta */
