@@ -201,6 +201,7 @@ void watch_sent(struct loss_watch *watch, const uint8_t *data, uint16_t length)
 		return;
 	}
 	watch->expected = it.ack;
+	watch->taken = false;
 	if (it.length == 0)
 		return;
 	if (after(watch->sent_end, it.seq))
@@ -217,8 +218,9 @@ void watch_received(struct loss_watch *watch, const uint8_t *data, uint16_t leng
 
 	/* what the server may find out of its window is left out */
 	if (!glance_at(&it, data, length) || it.source_port != watch->client_port ||
-	    it.seq != watch->expected || (it.flags & (TCP_SYN | TCP_RST)))
+	    it.seq != watch->expected || watch->taken || (it.flags & (TCP_SYN | TCP_RST)))
 		return;
+	watch->taken = it.length > 0;
 	if (after(it.ack, watch->acked)) {
 		watch->acked = it.ack;
 		watch->duplicates = 0;

@@ -53,6 +53,7 @@ struct loss_watch {
 	uint16_t client_port;
 	bool sack;         /* agreed on: a duplicate ACK without one tells of no loss */
 	uint32_t expected; /* by the server, as it has last said */
+	bool taken;        /* since then, perhaps: what begins there again may be old to it */
 	uint32_t acked;    /* by the client */
 	uint32_t window;
 	uint32_t sent_end; /* behind all that the server has sent */
