@@ -4,7 +4,9 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "control/config.h"
+#include "control/login.h"
+#include "control/users.h"
+#include "kanted_facts.h"
 #include "net/dpdk.h"
 #include "worker/worker.h"
 
@@ -19,10 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Clients go by memcached's version to tell what a server can do. Some take the first numbers, some
- * the last, so there is nothing else in it. */
-#define VERSION_FOR_CLIENTS "1.6.45"
-
 #define TEXT_BYTES        8192
 #define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
 #define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
@@ -36,18 +34,6 @@
 #define WORKER_NICE       -20
 #define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
 
-/* What the process publishes for `stats`. Owner: the main thread writes, workers read. */
-struct facts {
-	_Atomic uint64_t uptime_s;
-	_Atomic uint64_t unix_time_s;
-	_Atomic uint64_t rusage_user_us;
-	_Atomic uint64_t rusage_system_us;
-	uint64_t pid;
-	const struct config *config;
-	const struct worker *worker;
-	char interface[IP_ADDRESS_TEXT_MAX];
-};
-
 struct kanted {
 	struct config *config;
 	struct dpdk *dpdk; /* NULL: no port needs it */
@@ -57,6 +43,8 @@ struct kanted {
 	struct facts facts;
 	struct memory memory;
 	bool memory_is_huge;
+	struct login *login; /* NULL: nobody has to log in */
+	struct login_worker login_worker;
 	uint32_t core;
 	pthread_t thread;
 	bool thread_runs;
@@ -85,50 +73,12 @@ static uint64_t random_seed(void)
 	return seed;
 }
 
-static uint64_t timeval_us(const struct timeval *time)
+/* Once a second. */
+static void figures_publish(struct kanted *kanted)
 {
-	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
-}
-
-static void facts_publish(struct kanted *kanted)
-{
-	struct facts *facts = &kanted->facts;
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
 	for (uint32_t i = 0; kanted->dpdk != NULL && i < kanted->config->port_count; i++)
 		dpdk_counters_read(kanted->dpdk, i, &kanted->ports[i]);
-	/* relaxed: figures for people, no other memory hangs on them */
-	atomic_store_explicit(&facts->uptime_s, (now_us() - kanted->start_us) / 1000000,
-	                      memory_order_relaxed);
-	atomic_store_explicit(&facts->unix_time_s, (uint64_t)time(NULL), memory_order_relaxed);
-	atomic_store_explicit(&facts->rusage_user_us, timeval_us(&usage.ru_utime),
-	                      memory_order_relaxed);
-	atomic_store_explicit(&facts->rusage_system_us, timeval_us(&usage.ru_stime),
-	                      memory_order_relaxed);
-}
-
-static void facts_read(void *context, struct stats_facts *ret_facts)
-{
-	const struct facts *facts = context;
-	const struct port_options *port = &facts->config->ports[0];
-
-	*ret_facts = (struct stats_facts){
-	    .pid = facts->pid,
-	    .uptime_s = counter_read(&facts->uptime_s),
-	    .unix_time_s = counter_read(&facts->unix_time_s),
-	    .rusage_user_us = counter_read(&facts->rusage_user_us),
-	    .rusage_system_us = counter_read(&facts->rusage_system_us),
-	    .connection_count_max = facts->config->connection_count_max,
-	    .rejected_connections =
-	        counter_read(&worker_counters(facts->worker)->rejected_connections),
-	    .value_bytes_max = facts->config->item_bytes_max,
-	    .idle_timeout_s = (facts->config->idle_timeout_us + 999999) / 1000000, /* 0: off */
-	    .tcp_port = port->tcp_port,
-	    .udp_port = port->udp_port,
-	    .version = VERSION_FOR_CLIENTS,
-	    .interface = facts->interface,
-	};
+	facts_publish(&kanted->facts, now_us());
 }
 
 /* Zeroed memory, in hugepages when there are enough free ones. */
@@ -200,6 +150,8 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 
 	if (config->shutdown_command)
 		options.sessions.shut_down = shut_down;
+	if (kanted->login != NULL)
+		options.sessions.login = &kanted->login_worker;
 	options.tcp.congestion = (enum tcp_congestion)config->congestion;
 	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
 	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;
@@ -293,6 +245,43 @@ static void ports_add_netifs(struct kanted *kanted)
 	}
 }
 
+/* Reads who may log in, and starts the thread that checks passwords. */
+static int login_start(struct kanted *kanted)
+{
+	struct login_options options = {
+	    .path = kanted->config->auth_file, .worker_count = 1, .look_ms = LOGIN_LOOK_MS};
+	char error[TEXT_BYTES];
+	int r;
+
+	if (kanted->config->auth_file[0] == '\0')
+		return 0;
+	r = login_create(&kanted->login, &options, error, sizeof(error));
+	if (r < 0) {
+		log_lines(LOG_LEVEL_ERROR, error);
+		return r;
+	}
+	kanted->login_worker = login_worker(kanted->login, 0);
+	return 0;
+}
+
+static void login_add_counters(struct kanted *kanted)
+{
+	static const struct counter_description thread[] = {LOGIN_COUNTERS(COUNTER_DESCRIBE)};
+	static const struct counter_description worker[] = {
+	    LOGIN_WORKER_COUNTERS(COUNTER_DESCRIBE)};
+
+	worker_add_counters(
+	    kanted->worker,
+	    &(struct counter_group){"login", COUNTER_NO_INDEX, thread,
+	                            sizeof(thread) / sizeof(thread[0]),
+	                            (const _Atomic uint64_t *)login_counters(kanted->login)});
+	worker_add_counters(kanted->worker,
+	                    &(struct counter_group){
+	                        "login", COUNTER_NO_INDEX, worker,
+	                        sizeof(worker) / sizeof(worker[0]),
+	                        (const _Atomic uint64_t *)login_worker_counters(kanted->login, 0)});
+}
+
 static int worker_start_up(struct kanted *kanted)
 {
 	struct worker_options options = worker_options_from(kanted);
@@ -323,6 +312,8 @@ static int worker_start_up(struct kanted *kanted)
 	kanted->published = worker_published(kanted->worker);
 	kanted->facts.worker = kanted->worker;
 	ports_add_netifs(kanted);
+	if (kanted->login != NULL)
+		login_add_counters(kanted);
 	return ports_listen(kanted);
 }
 
@@ -443,6 +434,9 @@ static void describe(struct kanted *kanted)
 	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
 	for (uint32_t i = 0; i < config->port_count; i++)
 		describe_port(kanted, i);
+	if (kanted->login != NULL)
+		log_info("clients have to log in as one of %s (%llu)", config->auth_file,
+		         (unsigned long long)counter_read(&login_counters(kanted->login)->users));
 }
 
 /* Until SIGINT or SIGTERM. */
@@ -453,7 +447,7 @@ static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
 	for (;;) {
 		int signal_number = sigtimedwait(signals, NULL, &second);
 
-		facts_publish(kanted);
+		figures_publish(kanted);
 		if (signal_number == SIGINT || signal_number == SIGTERM) {
 			log_info("stopping on signal %d", signal_number);
 			return;
@@ -481,6 +475,7 @@ static void stop_all(struct kanted *kanted)
 	/* the devices may still refer to the worker's memory */
 	dpdk_stop(kanted->dpdk);
 	worker_destroy(kanted->worker);
+	login_destroy(kanted->login);
 	if (kanted->memory.base != NULL)
 		munmap(kanted->memory.base, kanted->memory.bytes);
 	config_destroy(kanted->config);
@@ -515,12 +510,11 @@ static int run(struct kanted *kanted)
 	r = ports_start(kanted);
 	if (r < 0)
 		return r;
-	kanted->facts.config = kanted->config;
-	kanted->facts.pid = (uint64_t)getpid();
-	if (kanted->config->ports[0].address_count > 0)
-		ip_address_format(&kanted->config->ports[0].addresses[0].address,
-		                  kanted->facts.interface);
-	facts_publish(kanted);
+	facts_create(&kanted->facts, kanted->config, kanted->start_us);
+	figures_publish(kanted);
+	r = login_start(kanted);
+	if (r < 0)
+		return r;
 	r = worker_start_up(kanted);
 	if (r < 0)
 		return r;
@@ -531,6 +525,23 @@ static int run(struct kanted *kanted)
 	log_info("ready");
 	wait_for_end(kanted, &signals);
 	return 0;
+}
+
+/* What --check says of the users. */
+static int check_users(const struct config *config)
+{
+	const struct siphash_key any_key = {0};
+	char error[USERS_ERROR_BYTES];
+	struct users *users = NULL;
+	int r;
+
+	if (config->auth_file[0] == '\0')
+		return 0;
+	r = users_read(&users, config->auth_file, &any_key, error, sizeof(error));
+	if (r < 0)
+		fprintf(stderr, "%s\n", error);
+	users_destroy(users);
+	return r;
 }
 
 static void usage(FILE *to)
@@ -576,9 +587,11 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (check) {
-		printf("%s: good\n", path);
+		r = check_users(kanted.config);
+		if (r == 0)
+			printf("%s: good\n", path);
 		config_destroy(kanted.config);
-		return EXIT_SUCCESS;
+		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	r = run(&kanted);
 	stop_all(&kanted);

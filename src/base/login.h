@@ -6,6 +6,8 @@
 
 #include "base/bytes.h"
 
+/* Of one worker: asked, and the answer not taken yet; a power of two. */
+#define LOGIN_WAITING_MAX        64
 #define LOGIN_NAME_BYTES_MAX     255
 #define LOGIN_PASSWORD_BYTES_MAX 255
 

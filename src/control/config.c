@@ -278,7 +278,7 @@ static void check_connections(const struct config *config, const struct node *ro
 
 static void check_unknown(const struct node *node, struct faults *faults)
 {
-	char quoted[FAULTS_QUOTE_BYTES], known[256];
+	char quoted[FAULTS_QUOTE_BYTES], known[512];
 	size_t used = 0;
 
 	for (uint32_t i = 0; i < config_parameter_count; i++)
@@ -286,7 +286,24 @@ static void check_unknown(const struct node *node, struct faults *faults)
 		                         config_parameters[i].name);
 	ASSERT(used < sizeof(known));
 	faults_quote(quoted, node->key);
-	faults_add(faults, node->key_line, quoted, "no such parameter: there are %sports", known);
+	faults_add(faults, node->key_line, quoted,
+	           "no such parameter: there are %sauth_file, ports", known);
+}
+
+/* Whether it can be read, and what is in it, is for whoever reads it to find out. */
+static void check_auth_file(struct config *config, const struct node *node, struct faults *faults)
+{
+	char quoted[FAULTS_QUOTE_BYTES];
+
+	if (!config_check_scalar(faults, node, node->key))
+		return;
+	if (node->text[0] == '/' && strlen(node->text) < sizeof(config->auth_file)) {
+		snprintf(config->auth_file, sizeof(config->auth_file), "%s", node->text);
+		return;
+	}
+	faults_quote(quoted, node->text);
+	faults_add(faults, node->line, node->key,
+	           "\"%s\" is not an absolute path: write one such as /etc/kante/users", quoted);
 }
 
 static void check_root(struct config *config, const struct node *root, struct faults *faults)
@@ -300,9 +317,14 @@ static void check_root(struct config *config, const struct node *root, struct fa
 		           "not a list of parameters: write lines such as `memory: 64MiB`");
 		return;
 	}
+	/* first, as ports go by it */
+	if (node_child(root, "auth_file") != NULL)
+		check_auth_file(config, node_child(root, "auth_file"), faults);
 	for (const struct node *node = root->first; node != NULL; node = node->next) {
 		uint32_t i = 0;
 
+		if (strcmp(node->key, "auth_file") == 0)
+			continue;
 		if (strcmp(node->key, "ports") == 0) {
 			config_check_ports(config, node, faults);
 			continue;

@@ -11,6 +11,7 @@
 #define CONFIG_WORKER_COUNT_MAX 128
 #define CONFIG_CORE_MAX         1023
 #define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
+#define CONFIG_FILE_PATH_BYTES  1024
 #define CONFIG_ERROR_BYTES      4096 /* holds the faults of all but the worst files */
 
 #define CONFIG_KIB 1024ull
@@ -67,6 +68,9 @@ struct config {
 	uint16_t cores[CONFIG_WORKER_COUNT_MAX];
 	struct port_options ports[PORT_COUNT_MAX];
 	uint32_t port_count; /* at least 1 */
+	/* "auth_file": of the users that may log in (control/users.h); empty: everybody is let in
+	 */
+	char auth_file[CONFIG_FILE_PATH_BYTES];
 };
 
 struct config_parameter {

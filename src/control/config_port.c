@@ -22,7 +22,7 @@ const struct config_port_field config_port_fields[] = {
     {"tcp", KINDS_DEVICE, 0, "Port number for TCP; without it there is no TCP"},
     {"udp", KINDS_ALL, 0, "Port number for UDP; without it there is no UDP"},
     {"allow", KINDS_ALL, KINDS_DEVICE,
-     "Networks that clients may come from, or `any`; only a loopback listener can be without"},
+     "Networks that clients may come from, or `any`; needed unless on loopback, or with auth_file"},
 };
 
 #define PORT_FIELD_COUNT (sizeof(config_port_fields) / sizeof(config_port_fields[0]))
@@ -438,13 +438,17 @@ static void check_required(const struct entry *entry)
 }
 
 /* HARDENING.md: without authentication only the node itself may come in unasked. */
-static void check_exposure(const struct entry *entry)
+static void check_exposure(const struct entry *entry, bool is_authenticated)
 {
 	struct port_options *port = entry->port;
 	char path[CONFIG_PATH_BYTES];
 
 	if (entry_field(entry, "allow") != NULL)
 		return;
+	if (is_authenticated) {
+		port->allow_any = true;
+		return;
+	}
 	if (port->kind == PORT_SOCKET) {
 		if (port->address_count == 0)
 			return; /* `listen` has its fault already */
@@ -457,6 +461,17 @@ static void check_exposure(const struct entry *entry)
 	faults_add(entry->faults, entry->node->line, path,
 	           "missing: without it everybody could come in: list networks such as "
 	           "[198.18.0.0/24], or write `any` on purpose");
+}
+
+static void check_udp(const struct entry *entry, bool is_authenticated)
+{
+	char path[CONFIG_PATH_BYTES];
+
+	if (!is_authenticated || entry->port->udp_port == 0)
+		return;
+	entry_path(entry, "udp", path);
+	faults_add(entry->faults, entry_field(entry, "udp")->line, path,
+	           "clients cannot log in by UDP: remove it, or auth_file");
 }
 
 static bool same_place(const struct port_options *a, const struct port_options *b)
@@ -488,7 +503,8 @@ static void check_entry(struct config *config, const struct entry *entry)
 	for (const struct node *node = entry->node->first; node != NULL; node = node->next)
 		check_known(entry, node);
 	check_required(entry);
-	check_exposure(entry);
+	check_exposure(entry, config->auth_file[0] != '\0');
+	check_udp(entry, config->auth_file[0] != '\0');
 	for (uint32_t i = 0; i < entry->index; i++) {
 		if (same_place(&config->ports[i], entry->port))
 			faults_add(entry->faults, entry->node->line, path,

@@ -15,8 +15,7 @@
 #include "base/counter.h"
 #include "base/login.h"
 
-#define LOGIN_WAITING_MAX 64 /* a worker: asked, and the answer not taken yet; a power of two */
-#define LOGIN_LOOK_MS     1000
+#define LOGIN_LOOK_MS 1000
 
 /* Written by the thread. name, unit, kind, help */
 #define LOGIN_COUNTERS(X)                                                                          \

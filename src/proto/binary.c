@@ -218,6 +218,14 @@ static void read_cas_unique(uint64_t cas_unique, uint32_t flags, struct request 
 		request->modifiers |= REQUEST_COMPARE;
 }
 
+struct binary_echo binary_echo_of(const uint8_t header[BINARY_HEADER_BYTES])
+{
+	struct binary_echo echo = {.opcode = header[FIELD_OPCODE]};
+
+	memcpy(&echo.opaque, header + FIELD_OPAQUE, sizeof(echo.opaque));
+	return echo;
+}
+
 enum parse_verdict binary_parse_head(struct slice head, struct binary_request *request,
                                      struct refusal *refusal)
 {
@@ -228,8 +236,7 @@ enum parse_verdict binary_parse_head(struct slice head, struct binary_request *r
 	uint32_t flags;
 
 	ASSERT(head.length >= BINARY_HEADER_BYTES);
-	request->echo.opcode = head.data[FIELD_OPCODE];
-	memcpy(&request->echo.opaque, head.data + FIELD_OPAQUE, sizeof(request->echo.opaque));
+	request->echo = binary_echo_of(head.data);
 	verdict = read_header(head.data, &header, refusal);
 	if (verdict != PARSE_DONE)
 		return verdict;
@@ -293,7 +300,8 @@ struct error {
 		}                                                                                  \
 	}
 
-#define STATUS_NOT_FOUND 0x01
+#define STATUS_NOT_FOUND     0x01
+#define STATUS_AUTH_CONTINUE 0x21
 
 static const struct error reply_errors[] = {
     [REPLY_MISS] = ERROR(STATUS_NOT_FOUND, "Not found"),
@@ -306,6 +314,7 @@ static const struct error reply_errors[] = {
 };
 
 static const struct error bad_format = ERROR(0x04, "Invalid arguments");
+static const struct error auth_failed = ERROR(0x20, "Auth failure.");
 static const struct error unknown_command = ERROR(0x81, "Unknown command");
 
 static uint8_t *write_error(uint8_t *to, const struct binary_echo *echo, const struct error *error)
@@ -410,8 +419,15 @@ uint8_t *binary_write_refusal(uint8_t *to, const struct binary_echo *echo,
 	switch (reason) {
 	case REFUSAL_UNKNOWN_COMMAND: return write_error(to, echo, &unknown_command);
 	case REFUSAL_BAD_FORMAT: return write_error(to, echo, &bad_format);
+	case REFUSAL_UNAUTHENTICATED:
+	case REFUSAL_LOGIN_FAILED: return write_error(to, echo, &auth_failed);
 	default: return to;
 	}
+}
+
+uint8_t *binary_write_continue(uint8_t *to, const struct binary_echo *echo)
+{
+	return write_response(to, echo, &(struct response){.status = STATUS_AUTH_CONTINUE});
 }
 
 uint8_t *binary_write_header(uint8_t *to, const struct binary_echo *echo, uint16_t key_bytes,

@@ -56,9 +56,15 @@ enum parse_verdict binary_parse_head(struct slice head, struct binary_request *r
 uint8_t *binary_write_reply(uint8_t *to, const struct binary_echo *echo, struct slice key,
                             const struct reply *reply);
 
+/* The echo of a head, or of its header alone. */
+struct binary_echo binary_echo_of(const uint8_t header[BINARY_HEADER_BYTES]);
+
 /* Writes what the client is told of a refusal (at most BINARY_REPLY_BYTES_MAX bytes). */
 uint8_t *binary_write_refusal(uint8_t *to, const struct binary_echo *echo,
                               enum refusal_reason reason);
+
+/* Writes that SASL wants a step more. Returns where it ends. */
+uint8_t *binary_write_continue(uint8_t *to, const struct binary_echo *echo);
 
 /* Writes a reply of status 0 with key and value bytes to follow: of version, noop, quit, SASL, and
  * of each statistic. Returns where the header ends. */

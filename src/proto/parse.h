@@ -37,6 +37,13 @@ enum parse_verdict {
 	  "CLIENT_ERROR invalid numeric delta value\r\n")                                          \
 	X(REFUSAL_LONG_OPAQUE, refused_bad_flag, "CLIENT_ERROR opaque token too long\r\n")         \
 	X(REFUSAL_BAD_BASE64, refused_bad_flag, "CLIENT_ERROR error decoding key\r\n")             \
+	X(REFUSAL_UNAUTHENTICATED, refused_unauthenticated, "CLIENT_ERROR unauthenticated\r\n")    \
+	X(REFUSAL_LONG_LOGIN, refused_bad_login, "CLIENT_ERROR auth token too long\r\n")           \
+	X(REFUSAL_BAD_LOGIN_END, refused_bad_login,                                                \
+	  "CLIENT_ERROR bad command line termination\r\n")                                         \
+	X(REFUSAL_BAD_LOGIN, refused_bad_login,                                                    \
+	  "CLIENT_ERROR bad authentication token format\r\n")                                      \
+	X(REFUSAL_LOGIN_FAILED, auth_errors, "CLIENT_ERROR authentication failure\r\n")            \
 	X(REFUSAL_LINE_TOO_LONG, closed_line_too_long, "")                                         \
 	X(REFUSAL_HTTP, closed_http, "")                                                           \
 	X(REFUSAL_BAD_MAGIC, closed_bad_magic, "")

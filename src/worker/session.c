@@ -151,7 +151,8 @@ static uint32_t session_take_head(struct session *session, const uint8_t *bytes,
 		 * the session goes on. */
 		return session->held != NULL ? taken - feed_bytes : 0;
 	counter_add(&session->sessions->counters.requests, 1);
-	session_held_drop(session);
+	if (session->state != SESSION_LOGIN) /* which goes on with it */
+		session_held_drop(session);
 	session_deadline_clear(session);
 	return taken;
 }
@@ -243,6 +244,7 @@ static uint32_t session_take(struct session *session, const uint8_t *bytes, uint
 		return 1;
 	case SESSION_LF: return session_take_lf(session, bytes, time);
 	case SESSION_SWALLOW: return session_swallow(session, length);
+	case SESSION_LOGIN: return session_take_login(session, bytes, length);
 	case SESSION_DUMP:
 	case SESSION_ENDED: break;
 	}
@@ -254,10 +256,10 @@ static uint16_t unread_units(const struct session *session)
 	return (uint16_t)min_u64(session->stream->out.length / PROGRESS_BYTES, UINT16_MAX);
 }
 
-static void session_note_deadline(struct session *session, const struct worker_time *time)
+void session_note_deadline(struct session *session, const struct worker_time *time)
 {
 	bool half_received = (session->state != SESSION_HEAD || session->held != NULL) &&
-	                     session->state != SESSION_DUMP;
+	                     session->state != SESSION_DUMP && session->wait < WAIT_LOGIN;
 	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
 	if (session->wait == WAIT_OUTPUT ||
@@ -268,7 +270,7 @@ static void session_note_deadline(struct session *session, const struct worker_t
 
 /* A dump that fits is sent in one piece: there are clients that look for its end where it begins.
  */
-static void session_push(struct session *session)
+void session_push(struct session *session)
 {
 	if (session->wait != WAIT_TURN)
 		session->stream->ops->push(session->stream);
@@ -299,8 +301,8 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 
 void session_finished(struct session *session)
 {
-	if (session->state == SESSION_DUMP)
-		session->dump->has_finished = true;
+	if (session->state == SESSION_DUMP || session->wait >= WAIT_LOGIN)
+		session->is_finished = true;
 	else if (session->state != SESSION_ENDED)
 		session_close(session);
 }
@@ -370,6 +372,7 @@ const char *session_state_name(const struct session *session)
 	case SESSION_CR:
 	case SESSION_LF: return "conn_nread";
 	case SESSION_SWALLOW: return "conn_swallow";
+	case SESSION_LOGIN: return "conn_nread";
 	case SESSION_DUMP: return "conn_mwrite";
 	case SESSION_ENDED: return "conn_closing";
 	case SESSION_HEAD: break;

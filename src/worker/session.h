@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/counter.h"
+#include "base/login.h"
 #include "base/slab.h"
 #include "net/stream.h"
 #include "shard/shard.h"
@@ -42,6 +43,12 @@ struct stats;
 	  "Refused: a flag of a meta command, or its token")                                       \
 	X(refused_bad_chunk, "requests", COUNTER_TOTAL,                                            \
 	  "Refused: a value longer or shorter than announced")                                     \
+	X(auth_cmds, "logins", COUNTER_TOTAL, "Passwords that clients have sent")                  \
+	X(auth_errors, "logins", COUNTER_TOTAL, "Of those, the ones that were refused")            \
+	X(refused_unauthenticated, "requests", COUNTER_TOTAL,                                      \
+	  "Refused: the client has not logged in")                                                 \
+	X(refused_bad_login, "requests", COUNTER_TOTAL,                                            \
+	  "Refused: a login without name and password, or too long")                               \
 	X(swallowed_bytes, "bytes", COUNTER_TOTAL, "Dropped: values of refused requests")          \
 	X(closed_line_too_long, "connections", COUNTER_TOTAL, "Closed: a line over its cap")       \
 	X(closed_http, "connections", COUNTER_TOTAL, "Closed: the client speaks HTTP")             \
@@ -55,7 +62,9 @@ struct stats;
 	  "Stopped reading a client that does not read its replies")                               \
 	X(waits_blocks, "events", COUNTER_TOTAL, "Stopped reading a client for want of blocks")    \
 	X(waits_line_buffers, "events", COUNTER_TOTAL,                                             \
-	  "Stopped reading a client for want of a buffer for a long get line")
+	  "Stopped reading a client for want of a buffer for a long get line")                     \
+	X(waits_login, "events", COUNTER_TOTAL,                                                    \
+	  "Stopped reading a client until its password is checked")
 
 struct session_counters {
 	SESSION_COUNTERS(COUNTER_FIELD)
@@ -68,6 +77,7 @@ struct sessions_options {
 	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
 	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
 	const char *version;         /* "0.1.0" */
+	struct login_worker *login;  /* who checks passwords; NULL: nobody has to log in */
 	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
 	void (*shut_down)(void *context);
 	void *shut_down_context;
@@ -90,7 +100,6 @@ struct session_dump {
 	uint64_t cursor;         /* of shard_walk() */
 	uint64_t left_count;     /* items that may still be told of */
 	enum dump_form form;
-	bool has_finished; /* the client has sent its last byte: then comes the end */
 };
 
 /* What all sessions of one worker share. */
@@ -107,7 +116,10 @@ struct sessions {
 	    waiting;              /* for blocks, line buffers or the next turn, the oldest first */
 	uint32_t turn_wait_count; /* those that wait for the next turn */
 	struct session_dump dumps[SESSION_DUMP_COUNT];
-	struct session_list deadlines; /* half received or unread, the oldest first */
+	struct session_list logging_in;            /* those whose password is not asked about yet */
+	struct session *logins[LOGIN_WAITING_MAX]; /* by ticket; NULL: free, or gone meanwhile */
+	uint64_t free_tickets;                     /* a bit each */
+	struct session_list deadlines;             /* half received or unread, the oldest first */
 	struct session_counters counters;
 };
 
@@ -139,11 +151,15 @@ struct session {
 	bool cr_is_bad : 1;
 	bool has_begun : 1;    /* the first byte was there, and has said that … */
 	bool is_binary : 1;    /* … it is the binary protocol */
+	bool is_logged_in : 1; /* where that is wanted */
+	bool has_asked : 1;    /* for a step of SASL */
+	bool is_finished : 1;  /* it has sent its last byte, and is closed after the reply */
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
 		struct session_write *write; /* while a value comes in */
 		struct session_dump *dump;
-		uint64_t left_bytes; /* to be swallowed */
+		uint64_t left_bytes; /* to be swallowed, or of a login */
+		uint64_t ticket;     /* of a login that was asked about */
 	};
 };
 

@@ -44,15 +44,15 @@ static bool append_carrier(struct chain *out, const struct binary_echo *echo, st
 	       chain_append(out, value.data, value.length);
 }
 
-static void session_reply_carrier(struct session *session, const struct binary_echo *echo,
-                                  struct slice value)
+void session_reply_carrier(struct session *session, const struct binary_echo *echo,
+                           struct slice value)
 {
 	if (!append_carrier(&session->stream->out, echo, (struct slice){0}, value))
 		session_abort(session);
 }
 
-static void session_refuse_head(struct session *session, const struct binary_echo *echo,
-                                const struct refusal *refusal)
+void session_refuse_head(struct session *session, const struct binary_echo *echo,
+                         const struct refusal *refusal)
 {
 	uint8_t *to = session_reserve(session);
 
@@ -114,8 +114,6 @@ static void session_begin_value(struct session *session, const struct binary_req
 static void session_run_other(struct session *session, const struct binary_request *binary,
                               const struct worker_time *time)
 {
-	const struct refusal unknown = {.reason = REFUSAL_UNKNOWN_COMMAND,
-	                                .swallow_bytes = binary->request.value_bytes};
 	const char *version = session->sessions->options.version;
 	const struct request *request = &binary->request;
 	struct reply reply;
@@ -127,9 +125,6 @@ static void session_run_other(struct session *session, const struct binary_reque
 		                      (struct slice){(const uint8_t *)version, strlen(version)});
 		return;
 	case REQUEST_STATS: session_run_stats(session, binary); return;
-	case REQUEST_SASL_LIST: /* without users there is nobody to be */
-	case REQUEST_SASL_AUTH:
-	case REQUEST_SASL_STEP: session_refuse_head(session, &binary->echo, &unknown); return;
 	case REQUEST_QUIT:
 		if (!request->noreply)
 			session_reply_carrier(session, &binary->echo, (struct slice){0});
@@ -142,12 +137,31 @@ static void session_run_other(struct session *session, const struct binary_reque
 	session_reply_binary(session, &binary->echo, request->key, &reply);
 }
 
+static bool is_sasl(enum request_op op)
+{
+	return op == REQUEST_SASL_LIST || op == REQUEST_SASL_AUTH || op == REQUEST_SASL_STEP;
+}
+
+/* As with memcached, who must log in and does something else is closed. */
+static enum parse_verdict parse_head(const struct session *session, struct slice head,
+                                     struct binary_request *binary, struct refusal *refusal)
+{
+	enum parse_verdict verdict = binary_parse_head(head, binary, refusal);
+	enum request_op op = binary->request.op;
+
+	if (!session_is_stranger(session) || verdict == PARSE_CLOSE ||
+	    (verdict == PARSE_DONE && (is_sasl(op) || op == REQUEST_VERSION)))
+		return verdict;
+	refusal->reason = REFUSAL_UNAUTHENTICATED;
+	return PARSE_CLOSE;
+}
+
 void session_run_head(struct session *session, struct slice head, const struct worker_time *time)
 {
 	struct binary_request binary;
 	struct refusal refusal;
 
-	switch (binary_parse_head(head, &binary, &refusal)) {
+	switch (parse_head(session, head, &binary, &refusal)) {
 	case PARSE_DONE: break;
 	case PARSE_BAD: session_refuse_head(session, &binary.echo, &refusal); return;
 	default:
@@ -159,6 +173,8 @@ void session_run_head(struct session *session, struct slice head, const struct w
 	}
 	if (request_has_value(binary.request.op))
 		session_begin_value(session, &binary, time);
+	else if (is_sasl(binary.request.op))
+		session_run_sasl(session, &binary, head);
 	else
 		session_run_other(session, &binary, time);
 }

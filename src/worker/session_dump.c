@@ -111,7 +111,6 @@ void session_dump_end(struct session *session)
 
 static void session_finish_dump(struct session *session)
 {
-	bool has_finished = session->dump->has_finished;
 	struct slice end =
 	    session->dump->form == DUMP_MGDUMP ? SLICE_LITERAL("EN\r\n") : SLICE_LITERAL("END\r\n");
 
@@ -119,7 +118,7 @@ static void session_finish_dump(struct session *session)
 	session_append(session, end);
 	if (session->state == SESSION_ENDED)
 		return;
-	if (has_finished)
+	if (session->is_finished)
 		session_close(session);
 	else
 		session->stream->ops->resume(session->stream);

@@ -4,6 +4,7 @@
 
 #include "proto/binary.h"
 #include "proto/meta.h"
+#include "proto/text.h"
 #include "worker/session.h"
 
 /* How a reply is to be written. */
@@ -34,6 +35,7 @@ enum session_state {
 	SESSION_CR,    /* the two bytes after them, of text */
 	SESSION_LF,
 	SESSION_SWALLOW, /* what belongs to a refused request */
+	SESSION_LOGIN,   /* what belongs to a login, into what is held */
 	SESSION_DUMP,    /* nothing is taken, until the reply is made */
 	SESSION_ENDED,   /* closed or aborted: all is dropped */
 };
@@ -44,12 +46,16 @@ enum session_wait {
 	WAIT_BLOCKS, /* these three: in the list of sessions_advance() */
 	WAIT_LINE_BUFFER,
 	WAIT_TURN,
+	WAIT_LOGIN,  /* to be asked about: in the list of sessions_advance_logins() */
+	WAIT_ANSWER, /* asked about: it has a ticket */
 };
 
 /* session.c: in good order, and in the middle of a reply. */
 void session_close(struct session *session);
 void session_abort(struct session *session);
 void session_append(struct session *session, struct slice text);
+void session_push(struct session *session);
+void session_note_deadline(struct session *session, const struct worker_time *time);
 void session_count_refusal(struct session *session, enum refusal_reason reason);
 /* What it waited for is there. */
 void session_go_on(struct session *session, const struct worker_time *time);
@@ -75,8 +81,21 @@ void session_reply_meta(struct session *session, const struct meta_echo *echo, s
 
 /* session_binary.c: runs one head. */
 void session_run_head(struct session *session, struct slice head, const struct worker_time *time);
+void session_refuse_head(struct session *session, const struct binary_echo *echo,
+                         const struct refusal *refusal);
 void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,
                           const struct reply *reply);
+/* A reply of status 0 that carries so much. */
+void session_reply_carrier(struct session *session, const struct binary_echo *echo,
+                           struct slice value);
+
+/* session_login.c: what a client may do that has not logged in, and the login itself. */
+bool session_is_stranger(const struct session *session);
+void session_run_stranger(struct session *session, const struct text_request *text);
+void session_run_sasl(struct session *session, const struct binary_request *binary,
+                      struct slice head);
+uint32_t session_take_login(struct session *session, const uint8_t *bytes, uint32_t length);
+void sessions_advance_logins(struct sessions *sessions, const struct worker_time *time);
 
 /* session_dump.c: begins a reply that tells of all items, goes on with it, gives it up. */
 void session_begin_dump(struct session *session, const struct request *request,
@@ -100,3 +119,6 @@ struct slice session_held(const struct session *session);
 /* Adds to it. False: there is no memory, the session waits and nothing was added. */
 bool session_hold(struct session *session, const uint8_t *bytes, uint32_t length);
 void session_held_drop(struct session *session);
+/* These bytes, which may be held themselves, are held instead of all others: less than a block.
+ * False: there is no memory. */
+bool session_held_replace(struct session *session, struct slice bytes);

@@ -196,10 +196,18 @@ bool session_run_line(struct session *session, struct slice line, const struct w
 
 	switch (text_parse_line(line, &text, &refusal)) {
 	case PARSE_DONE: break;
-	case PARSE_BAD: session_refuse(session, &refusal); return true;
+	case PARSE_BAD:
+		if (session_is_stranger(session))
+			refusal.reason = REFUSAL_UNAUTHENTICATED;
+		session_refuse(session, &refusal);
+		return true;
 	default:
 		session_count_refusal(session, refusal.reason);
 		session_close(session);
+		return true;
+	}
+	if (session_is_stranger(session)) {
+		session_run_stranger(session, &text);
 		return true;
 	}
 	session->noreply = text.request.noreply;

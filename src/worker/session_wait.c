@@ -48,6 +48,7 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 		line_buffer_drop(sessions, memory_take(memory, sizeof(struct session_line_buffer)));
 	slab_create(&sessions->writes, sizeof(struct session_write), options->session_count_max,
 	            memory);
+	sessions->free_tickets = UINT64_MAX;
 }
 
 static void list_append(struct session_list *list, struct session *session)
@@ -107,22 +108,29 @@ void session_wait(struct session *session, enum session_wait wait)
 		counter_add(&sessions->counters.waits_output, 1);
 		return;
 	}
-	if (wait == WAIT_TURN)
-		sessions->turn_wait_count++;
-	else
-		counter_add(wait == WAIT_BLOCKS ? &sessions->counters.waits_blocks
-		                                : &sessions->counters.waits_line_buffers,
-		            1);
 	session_deadline_clear(session); /* that it waits is our doing */
-	list_append(&sessions->waiting, session);
+	switch (wait) {
+	case WAIT_BLOCKS: counter_add(&sessions->counters.waits_blocks, 1); break;
+	case WAIT_LINE_BUFFER: counter_add(&sessions->counters.waits_line_buffers, 1); break;
+	case WAIT_LOGIN: counter_add(&sessions->counters.waits_login, 1); break;
+	default: sessions->turn_wait_count++; break;
+	}
+	list_append(wait == WAIT_LOGIN ? &sessions->logging_in : &sessions->waiting, session);
 }
 
 void session_wait_end(struct session *session)
 {
-	if (session->wait > WAIT_OUTPUT)
-		list_remove(&session->sessions->waiting, session);
-	if (session->wait == WAIT_TURN)
-		session->sessions->turn_wait_count--;
+	struct sessions *sessions = session->sessions;
+
+	switch ((enum session_wait)session->wait) {
+	case WAIT_NONE:
+	case WAIT_OUTPUT: break;
+	case WAIT_TURN: sessions->turn_wait_count--; __attribute__((fallthrough));
+	case WAIT_BLOCKS:
+	case WAIT_LINE_BUFFER: list_remove(&sessions->waiting, session); break;
+	case WAIT_LOGIN: list_remove(&sessions->logging_in, session); break;
+	case WAIT_ANSWER: sessions->logins[session->ticket] = NULL; break;
+	}
 	session->wait = WAIT_NONE;
 }
 
@@ -133,7 +141,7 @@ static uint32_t hold_block_count(const struct sessions *sessions)
 	return 2 * sessions->reply_block_count;
 }
 
-void sessions_advance(struct sessions *sessions, const struct worker_time *time)
+static void sessions_advance_waiting(struct sessions *sessions, const struct worker_time *time)
 {
 	struct session *session = sessions->waiting.first;
 	const struct session *last = sessions->waiting.last;
@@ -153,6 +161,13 @@ void sessions_advance(struct sessions *sessions, const struct worker_time *time)
 		}
 		session = next;
 	}
+}
+
+void sessions_advance(struct sessions *sessions, const struct worker_time *time)
+{
+	if (sessions->options.login != NULL)
+		sessions_advance_logins(sessions, time);
+	sessions_advance_waiting(sessions, time);
 }
 
 bool session_may_reply(struct session *session)
@@ -188,6 +203,8 @@ void session_held_drop(struct session *session)
 
 	if (session->held == NULL)
 		return;
+	if (session->state == SESSION_LOGIN)
+		explicit_bzero(held_data(session), session->held_bytes); /* a password */
 	if (session->held_is_large)
 		line_buffer_drop(sessions, session->held);
 	else
@@ -195,6 +212,19 @@ void session_held_drop(struct session *session)
 	session->held = NULL;
 	session->held_bytes = 0;
 	session->held_is_large = false;
+}
+
+bool session_held_replace(struct session *session, struct slice bytes)
+{
+	ASSERT(!session->held_is_large && bytes.length < BLOCK_CAPACITY);
+	if (session->held == NULL)
+		session->held = block_take(session->sessions->blocks);
+	if (session->held == NULL)
+		return false;
+	if (bytes.length > 0)
+		memmove(held_data(session), bytes.data, bytes.length);
+	session->held_bytes = (uint32_t)bytes.length;
+	return true;
 }
 
 /* Makes the held line a large one. False: there is no buffer, the session waits. */

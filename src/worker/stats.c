@@ -23,7 +23,7 @@ struct view {
 enum stat_kind {
 	STAT_NUMBER,   /* a uint64_t at offset */
 	STAT_SECONDS,  /* a uint64_t of µs at offset, as seconds.µs */
-	STAT_STRING,   /* a const char * at offset */
+	STAT_STRING,   /* a const char * at offset; NULL is "no" */
 	STAT_CONSTANT, /* text */
 };
 
@@ -90,8 +90,8 @@ static const struct stat_line general_lines[] = {
     SHARD(touch_misses),
     SHARD(store_too_large),
     SHARD(store_no_memory),
-    CONSTANT("auth_cmds", "0"),
-    CONSTANT("auth_errors", "0"),
+    SESSIONS(auth_cmds),
+    SESSIONS(auth_errors),
     SESSIONS(bytes_read),
     SESSIONS(bytes_written),
     STORE(limit_maxbytes),
@@ -143,7 +143,7 @@ static const struct stat_line settings_lines[] = {
     CONSTANT("evictions", "on"),
     CONSTANT("domain_socket", "NULL"),
     CONSTANT("umask", "700"),
-    CONSTANT("shutdown_command", "no"),
+    STRING("shutdown_command", facts.shutdown_command),
     CONSTANT("growth_factor", "1.25"),
     CONSTANT("chunk_size", "48"),
     NUMBER("num_threads", worker_count),
@@ -154,8 +154,8 @@ static const struct stat_line settings_lines[] = {
     CONSTANT("cas_enabled", "yes"),
     CONSTANT("tcp_backlog", "1024"),
     CONSTANT("binding_protocol", "auto-negotiate"),
-    CONSTANT("auth_enabled_sasl", "no"),
-    CONSTANT("auth_enabled_ascii", "no"),
+    STRING("auth_enabled_sasl", facts.auth_sasl),
+    STRING("auth_enabled_ascii", facts.auth_file),
     NUMBER("item_size_max", facts.value_bytes_max),
     CONSTANT("maxconns_fast", "yes"),
     CONSTANT("hashpower_init", "0"),
@@ -329,6 +329,8 @@ static bool add_line(const struct stats_sink *sink, const struct view *view,
 	default:
 		value.data = line->kind == STAT_STRING ? *(const uint8_t *const *)field
 		                                       : (const uint8_t *)line->text;
+		if (value.data == NULL)
+			value.data = (const uint8_t *)"no";
 		value.length = strlen((const char *)value.data);
 	}
 	return add(sink, line->name, value);

@@ -22,6 +22,10 @@ struct stats_facts {
 	uint64_t udp_port;
 	const char *version;
 	const char *interface; /* the address listened on */
+	/* Of these, NULL is shown as "no". */
+	const char *auth_file; /* of the users */
+	const char *auth_sasl;
+	const char *shutdown_command;
 };
 
 /* The counters that one worker publishes. */

@@ -9,7 +9,7 @@
 #define SWEEP_INTERVAL_US 10000
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
 
-#define GROUP_COUNT_MAX (7 + PORT_COUNT_MAX)
+#define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX)
 
 /* A client's place; free without a stream. */
 struct seat {

@@ -54,7 +54,8 @@ void worker_destroy(struct worker *worker);
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
                       uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us);
 
-/* Lists counters that somebody else writes in `stats kante`, too: at most PORT_COUNT_MAX groups. */
+/* Lists counters that somebody else writes in `stats kante`, too: at most PORT_COUNT_MAX + 2
+ * groups. */
 void worker_add_counters(struct worker *worker, const struct counter_group *group);
 
 /* Its kernel sockets, to listen on more ports; NULL without with_sockets. */

@@ -45,6 +45,7 @@ struct rig_options {
 	uint32_t value_bytes_max;          /* 0: 1 MiB */
 	uint32_t datagram_reply_bytes_max; /* 0: 1,400 */
 	uint32_t memory_bytes;             /* of the shard; 0: 16 MiB; at least what it needs */
+	const char *password;              /* of the user "user"; NULL: nobody has to log in */
 };
 
 struct rig {
@@ -55,6 +56,10 @@ struct rig {
 	struct stats stats;
 	struct sessions sessions;
 	struct datagram_server datagrams;
+	struct login_worker login;
+	const char *password; /* of the user "user" */
+	uint64_t ticket;      /* of a login that has no answer yet */
+	bool has_asked, is_right;
 	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
 	void *region;
 	size_t region_bytes;
@@ -121,6 +126,33 @@ static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
 	};
 }
 
+static inline bool rig_login_ask(void *context, uint64_t ticket, struct slice name,
+                                 struct slice password)
+{
+	struct rig *rig = context;
+
+	if (rig->has_asked)
+		return false;
+	rig->has_asked = true;
+	rig->ticket = ticket;
+	rig->is_right = name.length == 4 && memcmp(name.data, "user", 4) == 0 &&
+	                password.length == strlen(rig->password) &&
+	                memcmp(password.data, rig->password, password.length) == 0;
+	return true;
+}
+
+static inline bool rig_login_answer(void *context, uint64_t *ret_ticket, bool *ret_ok)
+{
+	struct rig *rig = context;
+
+	if (!rig->has_asked)
+		return false;
+	rig->has_asked = false;
+	*ret_ticket = rig->ticket;
+	*ret_ok = rig->is_right;
+	return true;
+}
+
 static inline uint32_t rig_default(uint32_t value, uint32_t otherwise)
 {
 	return value == 0 ? otherwise : value;
@@ -166,6 +198,10 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	memory.base = rig->region;
 	rig->region_bytes = memory.bytes;
 	rig->time = (struct worker_time){.now_us = 1000000, .now_s = 1};
+	rig->login = (struct login_worker){rig_login_ask, rig_login_answer, rig};
+	rig->password = options->password;
+	if (rig->password != NULL)
+		sessions_options.login = &rig->login;
 	ASSERT(shard_create(&rig->shard, &shard_options, &memory) == 0);
 	references = shard_references(rig->shard);
 	block_pool_create(&rig->blocks, block_count, &memory, &references);
@@ -263,7 +299,8 @@ static inline void rig_run(struct rig_client *client)
 		if (!client->reads_not)
 			rig_read(client, UINT64_MAX);
 		sessions_advance(&client->rig->sessions, &client->rig->time);
-	} while ((moved || client->is_resumed || client->rig->sessions.turn_wait_count > 0) &&
+	} while ((moved || client->is_resumed || client->rig->has_asked ||
+	          client->rig->sessions.turn_wait_count > 0) &&
 	         !client->is_closed);
 }
 

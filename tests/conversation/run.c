@@ -7,6 +7,7 @@
  *   >>|          the client half-closes
  *   ++> seconds  time passes
  *   +++ counter delta   the counter has grown so much since the script asked last
+ *   login> password   first of all: who does not log in as "user" may do nothing
  *   udp> bytes   one datagram comes in, no CR LF added; udpt> from a trusted source
  *   udp< bytes   the next datagram sent
  *   # words      are for people
@@ -286,9 +287,27 @@ static void run_line(struct script *script, const char *line, const char *end)
 		run_udp(script, line[3] == 't');
 	} else if (strncmp(line, "udp< ", 5) == 0) {
 		expect_datagram(script);
-	} else if (line[0] != '#' && line[0] != 0) {
+	} else if (line[0] != '#' && line[0] != 0 && strncmp(line, "login> ", 7) != 0) {
 		fail(script, "a line that says nothing", (const uint8_t *)line, strlen(line));
 	}
+}
+
+/* The password that a script begins with; NULL: it begins with something else. */
+static char *read_password(FILE *file)
+{
+	char *line = NULL, *password = NULL;
+	size_t capacity = 0;
+	ssize_t length;
+
+	while ((length = getline(&line, &capacity, file)) > 0 && line[0] == '#')
+		;
+	if (length > 0 && strncmp(line, "login> ", 7) == 0) {
+		line[length - 1] = 0;
+		password = strdup(line + 7);
+	}
+	free(line);
+	rewind(file);
+	return password;
 }
 
 static bool run_script(const char *path, enum cut cut, uint64_t seed)
@@ -296,14 +315,16 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed)
 	struct rig_options options = {0};
 	struct script script = {.path = path, .cut = cut, .random = random_seeded(seed)};
 	FILE *file = fopen(path, "r");
+	char *line = NULL, *password;
 	size_t capacity = 0;
-	char *line = NULL;
 	ssize_t length;
 
 	if (file == NULL) {
 		fprintf(stderr, "%s: %m\n", path);
 		return false;
 	}
+	password = read_password(file);
+	options.password = password;
 	script.rig = rig_create(&options);
 	script.client = rig_connect(script.rig);
 	while (!script.failed && (length = getline(&line, &capacity, file)) >= 0) {
@@ -321,6 +342,7 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed)
 	free(script.pattern.codes);
 	rig_disconnect(script.client);
 	rig_destroy(script.rig);
+	free(password);
 	return !script.failed;
 }
 

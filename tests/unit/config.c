@@ -267,6 +267,11 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "congestion: reno\n", 3, "\"reno\" is not known: write cubic or newreno"},
 	    {PORTS "shutdown_command: yes\n", 3, "\"yes\" is not known: write false or true"},
 	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
+	    {PORTS "auth_file: users\n", 3, "\"users\" is not an absolute path"},
+	    {PORTS "auth_file:\n", 3, "auth_file: no value given"},
+	    {PORTS "auth_file: [/etc/kante/users]\n", 3, "write a single value"},
+	    {SOCKET_PORT("  udp: 1\n") "auth_file: /etc/kante/users\n", 4,
+	     "ports[0].udp: clients cannot log in by UDP"},
 	    {PORTS "idle_timeout: off\n", 3, "\"off\" is not a duration"},
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},
@@ -274,6 +279,17 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	};
 
 	RUN_FAULTS(values);
+}
+
+/* HARDENING.md: the allow list is what stands in for a password. */
+static void test_where_clients_log_in_no_port_needs_an_allow_list(void)
+{
+	struct config *config = parsed("ports:\n- {kind: socket, listen: \"10.0.0.1:11211\"}\n"
+	                               "auth_file: /etc/kante/users\n");
+
+	CU_ASSERT_STRING_EQUAL(config->auth_file, "/etc/kante/users");
+	CU_ASSERT_TRUE(config->ports[0].allow_any);
+	config_destroy(config);
 }
 
 static void test_bad_ports_are_refused_with_line_and_reason(void)
@@ -487,6 +503,8 @@ static const struct unit_case cases[] = {
      test_bad_documents_are_refused_with_line_and_reason},
     {"bad values are refused with line and reason",
      test_bad_values_are_refused_with_line_and_reason},
+    {"bad ports are refused with line and reason",
+     test_where_clients_log_in_no_port_needs_an_allow_list},
     {"bad ports are refused with line and reason", test_bad_ports_are_refused_with_line_and_reason},
     {"bad places are refused with line and reason",
      test_bad_places_are_refused_with_line_and_reason},

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kanted_facts.h"
+
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t timeval_us(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
+void facts_create(struct facts *facts, const struct config *config, uint64_t now_us)
+{
+	*facts = (struct facts){.start_us = now_us, .pid = (uint64_t)getpid(), .config = config};
+	if (config->ports[0].address_count > 0)
+		ip_address_format(&config->ports[0].addresses[0].address, facts->interface);
+}
+
+void facts_publish(struct facts *facts, uint64_t now_us)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	/* relaxed: figures for people, no other memory hangs on them */
+	atomic_store_explicit(&facts->uptime_s, (now_us - facts->start_us) / 1000000,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&facts->unix_time_s, (uint64_t)time(NULL), memory_order_relaxed);
+	atomic_store_explicit(&facts->rusage_user_us, timeval_us(&usage.ru_utime),
+	                      memory_order_relaxed);
+	atomic_store_explicit(&facts->rusage_system_us, timeval_us(&usage.ru_stime),
+	                      memory_order_relaxed);
+}
+
+void facts_read(void *context, struct stats_facts *ret_facts)
+{
+	const struct facts *facts = context;
+	const struct port_options *port = &facts->config->ports[0];
+
+	*ret_facts = (struct stats_facts){
+	    .pid = facts->pid,
+	    .uptime_s = counter_read(&facts->uptime_s),
+	    .unix_time_s = counter_read(&facts->unix_time_s),
+	    .rusage_user_us = counter_read(&facts->rusage_user_us),
+	    .rusage_system_us = counter_read(&facts->rusage_system_us),
+	    .connection_count_max = facts->config->connection_count_max,
+	    .rejected_connections =
+	        counter_read(&worker_counters(facts->worker)->rejected_connections),
+	    .value_bytes_max = facts->config->item_bytes_max,
+	    .idle_timeout_s = (facts->config->idle_timeout_us + 999999) / 1000000, /* 0: off */
+	    .tcp_port = port->tcp_port,
+	    .udp_port = port->udp_port,
+	    .version = VERSION_FOR_CLIENTS,
+	    .interface = facts->interface,
+	    .shutdown_command = facts->config->shutdown_command ? "yes" : NULL,
+	};
+	if (facts->config->auth_file[0] != '\0') {
+		ret_facts->auth_file = facts->config->auth_file;
+		ret_facts->auth_sasl = "yes";
+	}
+}
