@@ -140,7 +140,8 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	    .stats = {.workers = &kanted->published,
 	              .worker_count = 1,
 	              .read_facts = facts_read,
-	              .context = &kanted->facts},
+	              .context = &kanted->facts,
+	              .key = {random_seed(), random_seed()}},
 	    .connection_count_max = clients,
 	    .block_count =
 	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),

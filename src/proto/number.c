@@ -32,9 +32,9 @@ bool number_parse_i64(struct slice text, int64_t *ret_number)
 	uint64_t magnitude;
 
 	if (text.length > 0 && text.data[0] == '-') {
-		if (!parse_digits(text.data + 1, text.length - 1, INT64_MAX, &magnitude))
+		if (!parse_digits(text.data + 1, text.length - 1, 1ull << 63, &magnitude))
 			return false;
-		*ret_number = -(int64_t)magnitude;
+		*ret_number = (int64_t)(0 - magnitude);
 		return true;
 	}
 	if (!number_parse_u64(text, INT64_MAX, &magnitude))

@@ -30,6 +30,7 @@ enum request_op {
 	REQUEST_ANSWERED,     /* what has no effect here: `argument` is the reply */
 	REQUEST_MEMORY_LIMIT, /* `delta` MiB */
 	REQUEST_SHUTDOWN,     /* `argument`: how */
+	REQUEST_WATCH,        /* what happens from now on: `delta` is of enum watch_kind */
 	REQUEST_DUMP,         /* all items, in the `dump` form, at most `delta` of them */
 	REQUEST_QUIT,
 	REQUEST_SASL_LIST, /* binary only; these are the session's, as the shard knows no users */
@@ -58,6 +59,15 @@ enum request_modifier {
 	REQUEST_KEY_IS_BINARY = 1u << 11, /* the key came in base64 */
 };
 
+/* What can be watched. */
+enum watch_kind {
+	WATCH_FETCHERS = 1u << 0,
+	WATCH_MUTATIONS = 1u << 1,
+	WATCH_EVICTIONS = 1u << 2,
+	WATCH_CONNECTIONS = 1u << 3,
+	WATCH_DELETIONS = 1u << 4,
+};
+
 /* How items are told of, one after the other. */
 enum dump_form {
 	DUMP_METADUMP,  /* key=… exp=… la=… … */
@@ -82,7 +92,7 @@ struct request {
 	uint64_t value_bytes; /* SET … CAS: how many bytes follow the line, without CR LF */
 	uint64_t cas_unique;  /* CAS; of no item is it 0 */
 	uint64_t new_cas;
-	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT, DUMP */
+	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT, WATCH, DUMP */
 	uint64_t initial; /* INCR, DECR */
 	enum dump_form dump;
 };

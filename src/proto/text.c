@@ -222,6 +222,7 @@ static const struct command commands[] = {
     COMMAND("slabs", REQUEST_ANSWERED, false, text_parse_slabs),
     COMMAND("lru", REQUEST_ANSWERED, false, text_parse_lru),
     COMMAND("lru_crawler", REQUEST_ANSWERED, false, text_parse_lru_crawler),
+    COMMAND("watch", REQUEST_WATCH, false, text_parse_watch),
 };
 
 static const struct command *find_command(struct slice name)

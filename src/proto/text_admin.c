@@ -254,3 +254,38 @@ enum parse_verdict text_parse_lru_crawler(const struct line *line, struct reques
 		return ANSWER(request, "OK");
 	return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
 }
+
+/* [<kind>…], fetchers when none is named. What memcached has of itself and not of its clients is
+ * taken, and never happens here. */
+enum parse_verdict text_parse_watch(const struct line *line, struct request *request,
+                                    struct refusal *refusal)
+{
+	static const struct {
+		struct slice name;
+		uint32_t kind;
+	} kinds[] = {
+	    {SLICE_LITERAL("fetchers"), WATCH_FETCHERS},
+	    {SLICE_LITERAL("mutations"), WATCH_MUTATIONS},
+	    {SLICE_LITERAL("evictions"), WATCH_EVICTIONS},
+	    {SLICE_LITERAL("connevents"), WATCH_CONNECTIONS},
+	    {SLICE_LITERAL("deletions"), WATCH_DELETIONS},
+	    {SLICE_LITERAL("sysevents"), 0},
+	    {SLICE_LITERAL("rawcmds"), 0},
+	};
+	const size_t kind_count = sizeof(kinds) / sizeof(kinds[0]);
+	struct slice rest = line->rest;
+	struct slice word = line_next_word(&rest);
+
+	if (word.length == 0)
+		request->delta = WATCH_FETCHERS;
+	for (; word.length > 0; word = line_next_word(&rest)) {
+		size_t i = 0;
+
+		while (i < kind_count && !slice_equal(kinds[i].name, word))
+			i++;
+		if (i == kind_count)
+			return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+		request->delta |= kinds[i].kind;
+	}
+	return PARSE_DONE;
+}

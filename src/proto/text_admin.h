@@ -15,6 +15,8 @@ enum parse_verdict text_parse_slabs(const struct line *line, struct request *req
 enum parse_verdict text_parse_lru(const struct line *line, struct request *request,
                                   struct refusal *refusal);
 /* `words` begin with "cachedump". */
+enum parse_verdict text_parse_watch(const struct line *line, struct request *request,
+                                    struct refusal *refusal);
 enum parse_verdict text_parse_cachedump(const struct words *words, struct request *request,
                                         struct refusal *refusal);
 enum parse_verdict text_parse_lru_crawler(const struct line *line, struct request *request,

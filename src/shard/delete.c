@@ -47,6 +47,7 @@ void shard_execute_delete(struct shard *shard, const struct request *request, ui
 		return;
 	}
 	item = place.item;
+	ret_reply->value_bytes = item->value_bytes;
 	if ((request->modifiers & REQUEST_COMPARE) &&
 	    item_cas_unique(item) != request->cas_unique) {
 		counter_add(&counters->delete_misses, 1);

@@ -12,9 +12,16 @@ struct shard {
 	struct store *store;
 	uint64_t unix_time_at_start_s;
 	uint32_t value_bytes_max;
-	uint64_t memory_bytes_max; /* that the store was created with */
+	uint64_t memory_bytes_max;             /* that the store was created with */
+	const struct shard_observer *observer; /* NULL: nobody watches */
 	struct shard_counters counters;
 };
+
+/* Tells the observer, whom there must be. */
+static inline void shard_tell(const struct shard *shard, const struct shard_event *event)
+{
+	shard->observer->observe(shard->observer->context, event);
+}
 
 /* memcached's exptime as the second in which the item is gone; 0: never. */
 uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s);

@@ -124,10 +124,9 @@ static void execute_memory_limit(struct shard *shard, const struct request *requ
 	ret_reply->status = store_set_limit(shard->store, bytes) ? REPLY_OK : REPLY_BAD_LIMIT;
 }
 
-void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
-                   struct reply *ret_reply)
+static void execute(struct shard *shard, const struct request *request, uint32_t now_s,
+                    struct reply *ret_reply)
 {
-	store_tick(shard->store, now_s);
 	switch (request->op) {
 	case REQUEST_GET: shard_execute_get(shard, request, now_s, ret_reply); return;
 	case REQUEST_GAT:
@@ -140,6 +139,53 @@ void shard_execute(struct shard *shard, const struct request *request, uint32_t 
 	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
 	default: ASSERT(!"a request for shard_execute()");
 	}
+}
+
+static void tell_executed(const struct shard *shard, const struct request *request,
+                          const struct reply *reply)
+{
+	bool is_there = reply->status == REPLY_HIT || reply->status == REPLY_DELETED;
+	struct shard_event event = {
+	    .kind = request->op == REQUEST_DELETE ? SHARD_DELETED : SHARD_FETCHED,
+	    .op = request->op,
+	    .status = reply->status,
+	    .key = request->key,
+	    .value_bytes = is_there ? reply->value_bytes : 0,
+	};
+
+	if (request->op == REQUEST_GET || request->op == REQUEST_GAT ||
+	    request->op == REQUEST_DELETE)
+		shard_tell(shard, &event);
+}
+
+void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
+                   struct reply *ret_reply)
+{
+	store_tick(shard->store, now_s);
+	execute(shard, request, now_s, ret_reply);
+	if (shard->observer != NULL)
+		tell_executed(shard, request, ret_reply);
+}
+
+static void tell_evicted(void *context, const struct item *item, uint32_t now_s)
+{
+	const struct shard *shard = context;
+	struct shard_event event = {
+	    .kind = SHARD_EVICTED,
+	    .key = item_key(item),
+	    .value_bytes = item->value_bytes,
+	    .ttl_s = shard_ttl_s(item, now_s),
+	    .idle_s = now_s - item_accessed_s(item),
+	    .was_fetched = item_fetched(item),
+	};
+
+	shard_tell(shard, &event);
+}
+
+void shard_observe(struct shard *shard, const struct shard_observer *observer)
+{
+	shard->observer = observer;
+	store_observe_evictions(shard->store, observer == NULL ? NULL : tell_evicted, shard);
 }
 
 bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out)

@@ -6,7 +6,7 @@
 
 #include "base/chain.h"
 #include "base/counter.h"
-#include "proto/request.h"
+#include "shard/event.h"
 #include "store/counters.h"
 
 struct shard;
@@ -105,6 +105,10 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 
 /* The bytes were bad or the client went away: nothing happened. */
 void shard_write_abandon(struct shard *shard, struct shard_write *write);
+
+/* From now on the observer, which outlives the shard, is told of all that happens; NULL: nobody
+ * any more. */
+void shard_observe(struct shard *shard, const struct shard_observer *observer);
 
 const struct shard_counters *shard_counters(const struct shard *shard);
 

@@ -28,6 +28,32 @@ static void remove_stale(struct shard *shard, enum request_op op, uint64_t hash,
 		store_remove(shard->store, &place);
 }
 
+static void tell_stored(const struct shard *shard, enum request_op op, struct slice key,
+                        uint64_t value_bytes, int64_t ttl_s, enum reply_status status)
+{
+	if (shard->observer == NULL)
+		return;
+	shard_tell(shard, &(struct shard_event){
+	                      .kind = SHARD_STORED,
+	                      .op = op,
+	                      .status = status,
+	                      .key = key,
+	                      .value_bytes = value_bytes,
+	                      .ttl_s = ttl_s,
+	                  });
+}
+
+/* A value that there is no room for. */
+static void refuse(struct shard *shard, enum request_op op, uint64_t hash, struct slice key,
+                   enum reply_status status)
+{
+	counter_add(status == REPLY_TOO_LARGE ? &shard->counters.store_too_large
+	                                      : &shard->counters.store_no_memory,
+	            1);
+	remove_stale(shard, op, hash, key);
+	tell_stored(shard, op, key, 0, TTL_NEVER, status);
+}
+
 /* An append or prepend that may make the item. */
 static bool is_vivified(const struct request *request)
 {
@@ -58,13 +84,11 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	state->reservation.item = NULL;
 	write->left_bytes = 0;
 	if (request->value_bytes > shard->value_bytes_max) {
-		counter_add(&shard->counters.store_too_large, 1);
-		remove_stale(shard, request->op, options.hash, request->key);
+		refuse(shard, request->op, options.hash, request->key, REPLY_TOO_LARGE);
 		return REPLY_TOO_LARGE;
 	}
 	if (!store_reserve(shard->store, &options, &state->reservation)) {
-		counter_add(&shard->counters.store_no_memory, 1);
-		remove_stale(shard, request->op, options.hash, request->key);
+		refuse(shard, request->op, options.hash, request->key, REPLY_NO_MEMORY);
 		return REPLY_NO_MEMORY;
 	}
 	shard_choose_cas(&state->reservation, request);
@@ -82,8 +106,7 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 		write->left_bytes = reservation->left_bytes;
 		return true;
 	}
-	counter_add(&shard->counters.store_no_memory, 1);
-	remove_stale(shard, state->op, reservation->hash, item_key(reservation->item));
+	refuse(shard, state->op, reservation->hash, item_key(reservation->item), REPLY_NO_MEMORY);
 	store_abandon(shard->store, reservation);
 	write->left_bytes = 0;
 	return false;
@@ -234,13 +257,14 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	struct store_reservation *reservation = &state->reservation;
 	struct store_place place;
 	enum store_verdict verdict;
+	int64_t ttl_s;
 
 	store_tick(shard->store, now_s);
 	counter_add(&shard->counters.cmd_set, 1);
 	ret_reply->cas_unique = 0;
+	ret_reply->key = item_key(reservation->item);
 	if (!store_settle(shard->store, reservation)) {
-		counter_add(&shard->counters.store_no_memory, 1);
-		remove_stale(shard, state->op, reservation->hash, item_key(reservation->item));
+		refuse(shard, state->op, reservation->hash, ret_reply->key, REPLY_NO_MEMORY);
 		store_abandon(shard->store, reservation);
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
@@ -248,6 +272,7 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	/* it stays where it is until the next call, whatever becomes of the item */
 	ret_reply->key = item_key(reservation->item);
 	ret_reply->value_bytes = reservation->item->value_bytes;
+	ttl_s = shard_ttl_s(reservation->item, now_s);
 	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
 		commit_over(shard, state, &place, ret_reply);
@@ -258,6 +283,8 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	}
 	if (reservation->item != NULL)
 		store_abandon(shard->store, reservation);
+	tell_stored(shard, state->op, ret_reply->key, ret_reply->value_bytes, ttl_s,
+	            ret_reply->status);
 }
 
 void shard_write_abandon(struct shard *shard, struct shard_write *write)

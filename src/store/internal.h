@@ -22,6 +22,8 @@ struct store {
 	uint32_t flush_due_s; /* when the next flush is to come; 0: none */
 	uint32_t now_s;
 	uint32_t expiry_soonest_s; /* no segment in the log expires whole before */
+	void (*evicted)(void *context, const struct item *item, uint32_t now_s); /* or NULL */
+	void *evicted_context;
 	struct store_counters counters;
 };
 

@@ -217,12 +217,23 @@ void store_reclaim(struct store *store, const struct store_place *place)
 	store_evict(store, place->slot, place->item);
 }
 
+void store_observe_evictions(struct store *store,
+                             void (*evicted)(void *context, const struct item *item,
+                                             uint32_t now_s),
+                             void *context)
+{
+	store->evicted = evicted;
+	store->evicted_context = context;
+}
+
 void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 {
 	struct store_counters *counters = &store->counters;
 	bool live = store_judge(store, item) == STORE_LIVE;
 
 	counter_add(live ? &counters->evictions : &counters->reclaimed, 1);
+	if (live && store->evicted != NULL)
+		store->evicted(store->evicted_context, item, store->now_s);
 	if (!item_fetched(item))
 		counter_add(live ? &counters->evicted_unfetched : &counters->expired_unfetched, 1);
 	slot_store(slot, 0);

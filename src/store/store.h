@@ -84,6 +84,13 @@ void store_reclaim(struct store *store, const struct store_place *place);
  * The newest flush replaces one that is still to come. */
 void store_flush(struct store *store, uint32_t due_s);
 
+/* From now on `evicted` is told of each item that has to go for want of memory, before it goes; it
+ * calls nothing of the store. NULL: nobody any more. */
+void store_observe_evictions(struct store *store,
+                             void (*evicted)(void *context, const struct item *item,
+                                             uint32_t now_s),
+                             void *context);
+
 /* An item being written. Owner: the caller, who ends it by store_publish() or store_abandon(). */
 struct store_reservation {
 	struct item *item;

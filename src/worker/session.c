@@ -23,6 +23,8 @@ static void session_drop_request(struct session *session)
 	}
 	if (session->state == SESSION_DUMP)
 		session_dump_end(session);
+	if (session->state == SESSION_WATCH)
+		session_watch_end(session);
 	session_held_drop(session);
 	session_wait_end(session);
 	session->state = SESSION_ENDED;
@@ -39,6 +41,7 @@ void session_close(struct session *session)
 void session_abort(struct session *session)
 {
 	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
+	session->end = END_ERROR;
 	session_drop_request(session);
 	session->stream->ops->abort(session->stream);
 }
@@ -230,6 +233,8 @@ void session_create(struct session *session, struct sessions *sessions, struct s
 	stream->user = session;
 	counter_add(&sessions->counters.curr_connections, 1);
 	counter_add(&sessions->counters.total_connections, 1);
+	if (sessions->watched_kinds & WATCH_CONNECTIONS)
+		watch_connection(session, true);
 }
 
 static uint32_t session_take(struct session *session, const uint8_t *bytes, uint32_t length,
@@ -245,6 +250,7 @@ static uint32_t session_take(struct session *session, const uint8_t *bytes, uint
 	case SESSION_LF: return session_take_lf(session, bytes, time);
 	case SESSION_SWALLOW: return session_swallow(session, length);
 	case SESSION_LOGIN: return session_take_login(session, bytes, length);
+	case SESSION_WATCH:
 	case SESSION_DUMP:
 	case SESSION_ENDED: break;
 	}
@@ -259,7 +265,7 @@ static uint16_t unread_units(const struct session *session)
 void session_note_deadline(struct session *session, const struct worker_time *time)
 {
 	bool half_received = (session->state != SESSION_HEAD || session->held != NULL) &&
-	                     session->state != SESSION_DUMP && session->wait < WAIT_LOGIN;
+	                     !session_is_served(session);
 	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
 	if (session->wait == WAIT_OUTPUT ||
@@ -287,8 +293,10 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 	/* What it waits for is said by resume(), not by more bytes coming. */
 	if (session->wait != WAIT_NONE)
 		return 0;
+	session->sessions->at_work = session;
 	while (taken < length && session->wait == WAIT_NONE && session->state != SESSION_DUMP)
 		taken += session_take(session, bytes + taken, length - taken, time);
+	session->sessions->at_work = NULL;
 	counter_add(&counters->bytes_read, taken);
 	counter_add(&counters->bytes_written, stream->out.length - out_bytes);
 	if (session->state == SESSION_ENDED)
@@ -339,9 +347,23 @@ void session_drained(struct session *session, const struct worker_time *time)
 	session_go_on(session, time);
 }
 
+bool session_is_served(const struct session *session)
+{
+	return session->state == SESSION_DUMP || session->state == SESSION_WATCH ||
+	       session->wait >= WAIT_LOGIN;
+}
+
+void session_close_idle(struct session *session)
+{
+	session->end = END_IDLE_TIMEOUT;
+	session->stream->ops->close(session->stream);
+}
+
 void session_closed(struct session *session)
 {
 	session_drop_request(session);
+	if (session->sessions->watched_kinds & WATCH_CONNECTIONS)
+		watch_connection(session, false);
 	counter_subtract(&session->sessions->counters.curr_connections, 1);
 }
 
@@ -351,6 +373,7 @@ static void session_expire(struct session *session)
 	bool unread = session->wait == WAIT_OUTPUT;
 
 	counter_add(&session->sessions->counters.closed_request_timeout, 1);
+	session->end = END_ERROR;
 	session_drop_request(session);
 	if (unread)
 		stream->ops->abort(stream);
@@ -374,6 +397,7 @@ const char *session_state_name(const struct session *session)
 	case SESSION_SWALLOW: return "conn_swallow";
 	case SESSION_LOGIN: return "conn_nread";
 	case SESSION_DUMP: return "conn_mwrite";
+	case SESSION_WATCH: return "conn_watch";
 	case SESSION_ENDED: return "conn_closing";
 	case SESSION_HEAD: break;
 	}

@@ -64,7 +64,12 @@ struct stats;
 	X(waits_line_buffers, "events", COUNTER_TOTAL,                                             \
 	  "Stopped reading a client for want of a buffer for a long get line")                     \
 	X(waits_login, "events", COUNTER_TOTAL,                                                    \
-	  "Stopped reading a client until its password is checked")
+	  "Stopped reading a client until its password is checked")                                \
+	X(log_watcher_sent, "lines", COUNTER_TOTAL, "Sent to clients that watch")                  \
+	X(log_watcher_skipped, "lines", COUNTER_TOTAL,                                             \
+	  "Not sent to clients that watch: they do not read, or memory is short")                  \
+	X(detail_left_out, "requests", COUNTER_TOTAL,                                              \
+	  "Not in `stats detail`: there is no room for their prefix")
 
 struct session_counters {
 	SESSION_COUNTERS(COUNTER_FIELD)
@@ -92,6 +97,15 @@ struct session_list {
 	struct session *last;
 };
 
+#define SESSION_WATCHER_COUNT_MAX 20 /* as with memcached */
+
+/* Who is told of what happens. */
+struct session_watcher {
+	struct session *session; /* NULL: it is free */
+	uint32_t kinds;          /* enum watch_kind */
+	uint64_t skipped_count;  /* not told, as it has not read what it was told before */
+};
+
 #define SESSION_DUMP_COUNT 4 /* that one worker makes at once */
 
 /* A reply that tells of all items. */
@@ -116,6 +130,12 @@ struct sessions {
 	    waiting;              /* for blocks, line buffers or the next turn, the oldest first */
 	uint32_t turn_wait_count; /* those that wait for the next turn */
 	struct session_dump dumps[SESSION_DUMP_COUNT];
+	struct session_watcher watchers[SESSION_WATCHER_COUNT_MAX];
+	uint32_t watched_kinds;  /* by any of them */
+	uint64_t watch_sequence; /* of what was told last */
+	const struct worker_time *watch_time;
+	struct shard_observer observer;
+	const struct session *at_work; /* whose requests are run; NULL: a datagram's, or nobody's */
 	struct session_list logging_in;            /* those whose password is not asked about yet */
 	struct session *logins[LOGIN_WAITING_MAX]; /* by ticket; NULL: free, or gone meanwhile */
 	uint64_t free_tickets;                     /* a bit each */
@@ -154,10 +174,12 @@ struct session {
 	bool is_logged_in : 1; /* where that is wanted */
 	bool has_asked : 1;    /* for a step of SASL */
 	bool is_finished : 1;  /* it has sent its last byte, and is closed after the reply */
+	uint8_t end : 2;       /* enum session_end */
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
 	union {
 		struct session_write *write; /* while a value comes in */
 		struct session_dump *dump;
+		struct session_watcher *watcher;
 		uint64_t left_bytes; /* to be swallowed, or of a login */
 		uint64_t ticket;     /* of a login that was asked about */
 	};
@@ -172,6 +194,12 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 void session_finished(struct session *session);
 void session_drained(struct session *session, const struct worker_time *time);
 void session_closed(struct session *session);
+
+/* True when it is not idle though it sends nothing: it watches, or waits for something long. */
+bool session_is_served(const struct session *session);
+
+/* Ends it because it was idle. */
+void session_close_idle(struct session *session);
 
 /* What it is at, by memcached's names: conn_read, conn_nread … */
 const char *session_state_name(const struct session *session);

@@ -77,6 +77,26 @@ static bool add_stat(void *context, struct slice name, struct slice value)
 	return append_carrier(target->out, target->echo, name, value);
 }
 
+/* `stats detail dump`: the text of the other protocol, as one figure's value. */
+static bool session_append_detail(struct session *session, const struct binary_echo *echo)
+{
+	const struct slice name = SLICE_LITERAL("detailed");
+	const struct prefixes *prefixes = &session->sessions->stats->prefixes;
+	struct chain *out = &session->stream->out;
+	uint32_t value_bytes = sizeof("END\r\n") - 1;
+	uint8_t line[PREFIX_LINE_BYTES];
+	uint8_t *to = chain_reserve(out, BINARY_REPLY_BYTES_MAX);
+
+	if (to == NULL)
+		return false;
+	for (uint32_t i = 0; i < prefixes->count; i++)
+		value_bytes += prefixes_write_line(prefixes, i, line);
+	chain_extend(
+	    out,
+	    (uint32_t)(binary_write_header(to, echo, (uint16_t)name.length, value_bytes) - to));
+	return text_append(out, name) && session_append_prefixes(session);
+}
+
 /* A reply for each figure, and an empty one at the end. */
 static void session_run_stats(struct session *session, const struct binary_request *binary)
 {
@@ -85,8 +105,16 @@ static void session_run_stats(struct session *session, const struct binary_reque
 	const struct reply unknown = {.status = REPLY_NOT_FOUND};
 
 	switch (stats_list(session->sessions->stats, binary->request.argument, &sink)) {
+	case STATS_DETAIL:
+		if (!session_append_detail(session, &binary->echo))
+			session_abort(session);
+		else
+			session_reply_carrier(session, &binary->echo, (struct slice){0});
+		return;
+	case STATS_SET: sessions_observe(session->sessions); __attribute__((fallthrough));
 	case STATS_LISTED:
 	case STATS_RESET: session_reply_carrier(session, &binary->echo, (struct slice){0}); return;
+	case STATS_NO_DETAIL:
 	case STATS_UNKNOWN:
 		session_reply_binary(session, &binary->echo, (struct slice){0}, &unknown);
 		return;

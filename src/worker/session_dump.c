@@ -4,38 +4,13 @@
 #include "proto/base64.h"
 #include "proto/line.h"
 #include "proto/number.h"
+#include "proto/uri.h"
 #include "worker/session_internal.h"
 
 #define STEPS_A_TURN 16 /* of at most 256 places of the index, or one item, each */
 
 /* A key with each byte as %XX, and all that stands around it. */
-#define LINE_BYTES_MAX_DUMP (3 * KEY_BYTES_MAX + 256)
-
-static bool is_plain(uint8_t byte)
-{
-	return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-	       (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '.' || byte == '_' ||
-	       byte == '~';
-}
-
-/* RFC 3986 2.1 */
-static uint8_t *write_uri(uint8_t *to, struct slice key)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < key.length; i++) {
-		uint8_t byte = key.data[i];
-
-		if (is_plain(byte)) {
-			*to++ = byte;
-			continue;
-		}
-		*to++ = '%';
-		*to++ = (uint8_t)digits[byte >> 4];
-		*to++ = (uint8_t)digits[byte & 15];
-	}
-	return to;
-}
+#define LINE_BYTES_MAX_DUMP (URI_BYTES_MAX(KEY_BYTES_MAX) + 256)
 
 /* A key that came by the binary protocol can have bytes that a line of text cannot. */
 static bool is_word(struct slice key)
@@ -45,7 +20,7 @@ static bool is_word(struct slice key)
 
 static uint8_t *write_metadump(uint8_t *to, const struct reply *reply, uint64_t unix_time_s)
 {
-	to = write_uri(line_write(to, "key="), reply->key);
+	to = uri_write(line_write(to, "key="), reply->key);
 	to = line_write(to, " exp=");
 	if (reply->ttl_s == TTL_NEVER)
 		to = line_write(to, "-1");
@@ -77,7 +52,7 @@ static uint8_t *write_cachedump(uint8_t *to, const struct reply *reply, uint64_t
 		memcpy(to, reply->key.data, reply->key.length);
 		to += reply->key.length;
 	} else {
-		to = write_uri(to, reply->key);
+		to = uri_write(to, reply->key);
 	}
 	to = number_write(line_write(to, " ["), reply->value_bytes);
 	to = line_write(to, " b; ");

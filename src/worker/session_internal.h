@@ -36,8 +36,16 @@ enum session_state {
 	SESSION_LF,
 	SESSION_SWALLOW, /* what belongs to a refused request */
 	SESSION_LOGIN,   /* what belongs to a login, into what is held */
+	SESSION_WATCH,   /* it is told what happens; what it sends is dropped */
 	SESSION_DUMP,    /* nothing is taken, until the reply is made */
 	SESSION_ENDED,   /* closed or aborted: all is dropped */
+};
+
+/* Why it is over, as memcached tells it. */
+enum session_end {
+	END_NORMAL,
+	END_ERROR,
+	END_IDLE_TIMEOUT,
 };
 
 enum session_wait {
@@ -75,6 +83,8 @@ void session_end_value(struct session *session, const struct reply *reply);
 /* session_text.c: runs one line. False: the session waits, and the same line is to be run again. */
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time);
 void session_refuse(struct session *session, const struct refusal *refusal);
+/* The lines of `stats detail dump`, and END. False: no memory. */
+bool session_append_prefixes(struct session *session);
 void session_reply_classic(struct session *session, const struct reply *reply);
 void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
                         bool sends_value, const struct reply *reply);
@@ -102,6 +112,16 @@ void session_begin_dump(struct session *session, const struct request *request,
                         const struct worker_time *time);
 void session_go_on_dumping(struct session *session, const struct worker_time *time);
 void session_dump_end(struct session *session);
+
+/* watch.c: the session is told what happens from now on; no more. */
+void session_begin_watch(struct session *session, uint32_t kinds, const struct worker_time *time);
+void session_watch_end(struct session *session);
+/* A client has come or gone: to be called when `watched_kinds` has WATCH_CONNECTIONS. */
+void watch_connection(const struct session *session, bool is_new);
+/* The shard is to be observed, or not any more: after the kinds or `stats detail` have changed. */
+void sessions_observe(struct sessions *sessions);
+/* For shard_observer; context: the sessions. */
+void watch_observe(void *context, const struct shard_event *event);
 
 /* session_wait.c: the session takes nothing more until session_wait_end(). */
 void session_wait(struct session *session, enum session_wait wait);

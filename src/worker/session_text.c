@@ -131,6 +131,21 @@ static bool add_stat(void *context, struct slice name, struct slice value)
 	       text_append(out, SLICE_LITERAL("\r\n"));
 }
 
+bool session_append_prefixes(struct session *session)
+{
+	const struct prefixes *prefixes = &session->sessions->stats->prefixes;
+	struct chain *out = &session->stream->out;
+
+	for (uint32_t i = 0; i < prefixes->count; i++) {
+		uint8_t *to = chain_reserve(out, PREFIX_LINE_BYTES);
+
+		if (to == NULL)
+			return false;
+		chain_extend(out, prefixes_write_line(prefixes, i, to));
+	}
+	return text_append(out, SLICE_LITERAL("END\r\n"));
+}
+
 static void session_run_stats(struct session *session, struct slice argument)
 {
 	const struct stats_sink sink = {add_stat, &session->stream->out};
@@ -138,6 +153,18 @@ static void session_run_stats(struct session *session, struct slice argument)
 	switch (stats_list(session->sessions->stats, argument, &sink)) {
 	case STATS_LISTED: session_append(session, SLICE_LITERAL("END\r\n")); return;
 	case STATS_RESET: session_append(session, SLICE_LITERAL("RESET\r\n")); return;
+	case STATS_SET:
+		sessions_observe(session->sessions);
+		session_append(session, SLICE_LITERAL("OK\r\n"));
+		return;
+	case STATS_DETAIL:
+		if (!session_append_prefixes(session))
+			session_abort(session);
+		return;
+	case STATS_NO_DETAIL:
+		session_append(session, SLICE_LITERAL("CLIENT_ERROR usage: stats detail "
+		                                      "on|off|dump\r\n"));
+		return;
 	case STATS_UNKNOWN: session_append(session, text_refusal(REFUSAL_UNKNOWN_COMMAND)); return;
 	case STATS_NO_MEMORY: session_abort(session); return;
 	}
@@ -176,6 +203,7 @@ static void session_run_other(struct session *session, const struct text_request
 			session_append(session, request->argument);
 		return;
 	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
+	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); return;
 	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;

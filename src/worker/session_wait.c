@@ -49,6 +49,7 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	slab_create(&sessions->writes, sizeof(struct session_write), options->session_count_max,
 	            memory);
 	sessions->free_tickets = UINT64_MAX;
+	sessions->observer = (struct shard_observer){watch_observe, sessions};
 }
 
 static void list_append(struct session_list *list, struct session *session)

@@ -18,6 +18,7 @@ struct view {
 	struct stats_facts facts;
 	uint64_t worker_count;
 	uint64_t segment_bytes;
+	const char *detail_enabled;
 };
 
 enum stat_kind {
@@ -111,8 +112,8 @@ static const struct stat_line general_lines[] = {
     CONSTANT("malloc_fails", "0"),
     CONSTANT("log_worker_dropped", "0"),
     CONSTANT("log_worker_written", "0"),
-    CONSTANT("log_watcher_skipped", "0"),
-    CONSTANT("log_watcher_sent", "0"),
+    SESSIONS(log_watcher_skipped),
+    SESSIONS(log_watcher_sent),
     STORE(bytes),
     STORE(curr_items),
     STORE(total_items),
@@ -149,7 +150,7 @@ static const struct stat_line settings_lines[] = {
     NUMBER("num_threads", worker_count),
     NUMBER("num_threads_per_udp", worker_count),
     CONSTANT("stat_key_prefix", ":"),
-    CONSTANT("detail_enabled", "no"),
+    STRING("detail_enabled", detail_enabled),
     CONSTANT("reqs_per_event", "20"),
     CONSTANT("cas_enabled", "yes"),
     CONSTANT("tcp_backlog", "1024"),
@@ -245,9 +246,15 @@ static const struct stat_line sizes_lines[] = {
     CONSTANT("sizes_status", "disabled"),
 };
 
-void stats_create(struct stats *stats, const struct stats_options *options)
+size_t stats_bytes(void)
+{
+	return prefixes_bytes();
+}
+
+void stats_create(struct stats *stats, const struct stats_options *options, struct memory *memory)
 {
 	*stats = (struct stats){.options = *options};
+	prefixes_create(&stats->prefixes, &options->key, memory);
 }
 
 static void add_counters(_Atomic uint64_t *to, const void *from, size_t bytes)
@@ -277,6 +284,7 @@ static void sum_workers(const struct stats_options *options, struct stats_totals
 static void reset(struct stats *stats)
 {
 	sum_workers(&stats->options, &stats->baseline);
+	prefixes_reset(&stats->prefixes);
 }
 
 static void subtract_baseline(const struct stats *stats, struct stats_totals *totals)
@@ -343,6 +351,7 @@ static bool add_lines(const struct stats *stats, const struct stats_sink *sink,
 
 	sum_workers(&stats->options, &view.totals);
 	subtract_baseline(stats, &view.totals);
+	view.detail_enabled = stats->prefixes.is_on ? "yes" : NULL;
 	view.segment_bytes = counter_read(&stats->options.workers[0].store->segment_bytes);
 	stats->options.read_facts(stats->options.context, &view.facts);
 	for (size_t i = 0; i < count; i++)
@@ -385,6 +394,18 @@ static enum stats_verdict listed(bool all)
 	return all ? STATS_LISTED : STATS_NO_MEMORY;
 }
 
+static enum stats_verdict detail(struct stats *stats, struct slice what)
+{
+	struct slice word = line_next_word(&what);
+
+	if (slice_equal(word, SLICE_LITERAL("dump")))
+		return STATS_DETAIL;
+	if (!slice_equal(word, SLICE_LITERAL("on")) && !slice_equal(word, SLICE_LITERAL("off")))
+		return STATS_NO_DETAIL;
+	stats->prefixes.is_on = slice_equal(word, SLICE_LITERAL("on"));
+	return STATS_SET;
+}
+
 enum stats_verdict stats_list(struct stats *stats, struct slice argument,
                               const struct stats_sink *sink)
 {
@@ -405,6 +426,8 @@ enum stats_verdict stats_list(struct stats *stats, struct slice argument,
 		              stats->add_conns(stats->conns_context, sink));
 	if (slice_equal(name, SLICE_LITERAL("kante")))
 		return listed(add_groups(stats, sink));
+	if (slice_equal(name, SLICE_LITERAL("detail")))
+		return detail(stats, argument);
 	if (slice_equal(name, SLICE_LITERAL("reset"))) {
 		reset(stats);
 		return STATS_RESET;

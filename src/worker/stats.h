@@ -5,6 +5,7 @@
 #pragma once
 
 #include "store/counters.h"
+#include "worker/prefixes.h"
 #include "worker/session.h"
 
 /* What a session cannot know without asking the system: the worker's owner keeps it. */
@@ -41,6 +42,7 @@ struct stats_options {
 	/* Fills in the facts; makes no system call. */
 	void (*read_facts)(void *context, struct stats_facts *ret_facts);
 	void *context;
+	struct siphash_key key; /* secret and random */
 };
 
 /* Sums over the workers. */
@@ -64,14 +66,20 @@ struct stats {
 	/* `stats conns`: the figures of all connections. False: no memory. NULL: there are none. */
 	bool (*add_conns)(void *context, const struct stats_sink *sink);
 	void *conns_context;
+	struct prefixes prefixes;     /* `stats detail` */
 	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
 };
 
-void stats_create(struct stats *stats, const struct stats_options *options);
+/* Bytes of memory that stats_create() takes. */
+size_t stats_bytes(void);
+void stats_create(struct stats *stats, const struct stats_options *options, struct memory *memory);
 
 enum stats_verdict {
 	STATS_LISTED,
 	STATS_RESET,
+	STATS_SET,       /* `detail on`, `detail off`: done */
+	STATS_DETAIL,    /* `detail dump`: the caller lists stats->prefixes */
+	STATS_NO_DETAIL, /* `detail`: neither on, off nor dump */
 	STATS_UNKNOWN,   /* no such figures */
 	STATS_NO_MEMORY, /* the sink has taken only some */
 };

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct worker_time {
-	uint64_t now_us; /* monotonic */
-	uint32_t now_s;  /* monotonic, as the shard wants it: 1 at start */
+	uint64_t now_us;      /* monotonic */
+	uint32_t now_s;       /* monotonic, as the shard wants it: 1 at start */
+	uint32_t fraction_us; /* of a second, since that one began */
 };

@@ -232,8 +232,8 @@ size_t worker_memory_bytes(const struct worker_options *options)
 
 	return memory_rounded(sizeof(struct worker)) + slab_bytes(sizeof(struct seat), seats) +
 	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
-	       sessions_bytes(&sessions_options) + datagram_bytes(&options->datagrams) +
-	       memory_rounded(options->shard.memory_bytes) +
+	       stats_bytes() + sessions_bytes(&sessions_options) +
+	       datagram_bytes(&options->datagrams) + memory_rounded(options->shard.memory_bytes) +
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
@@ -288,7 +288,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	references = shard_references(worker->shard);
 	block_pool_create(&worker->blocks, options->block_count, memory, &references);
 	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
-	stats_create(&worker->stats, &options->stats);
+	stats_create(&worker->stats, &options->stats, memory);
 	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
@@ -361,12 +361,12 @@ static void sweep_idle(struct worker *worker)
 		struct seat *seat = &worker->seats[worker->swept_index % used_count];
 
 		worker->swept_index = (worker->swept_index + 1) % used_count;
-		if (seat->session.stream == NULL ||
+		if (seat->session.stream == NULL || session_is_served(&seat->session) ||
 		    worker->time.now_us - seat->last_us <= worker->idle_timeout_us)
 			continue;
 		counter_add(&worker->counters.idle_kicks, 1);
 		seat->last_us = worker->time.now_us;
-		seat->session.stream->ops->close(seat->session.stream);
+		session_close_idle(&seat->session);
 	}
 }
 
@@ -376,6 +376,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 
 	worker->time.now_us = now_us;
 	worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
+	worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0)

