@@ -417,6 +417,8 @@ static void describe_port(struct kanted *kanted, uint32_t index)
 	}
 	transport_format(tcp, sizeof(tcp), "tcp", port->tcp_port);
 	transport_format(udp, sizeof(udp), "udp", port->udp_port);
+	if (port_is_unix(port))
+		log_info("    %s: mode %04o", port->name, port->mode);
 	for (uint32_t i = 0; i < port->address_count; i++) {
 		ip_address_format(&port->addresses[i].address, address);
 		log_info("    %s: %s, %s, %s", address, tcp, udp,
@@ -528,23 +530,6 @@ static int run(struct kanted *kanted)
 	return 0;
 }
 
-/* What --check says of the users. */
-static int check_users(const struct config *config)
-{
-	const struct siphash_key any_key = {0};
-	char error[USERS_ERROR_BYTES];
-	struct users *users = NULL;
-	int r;
-
-	if (config->auth_file[0] == '\0')
-		return 0;
-	r = users_read(&users, config->auth_file, &any_key, error, sizeof(error));
-	if (r < 0)
-		fprintf(stderr, "%s\n", error);
-	users_destroy(users);
-	return r;
-}
-
 static void usage(FILE *to)
 {
 	fputs("kanted -c FILE            serve as FILE says, until SIGINT or SIGTERM\n"
@@ -588,8 +573,11 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (check) {
-		r = check_users(kanted.config);
-		if (r == 0)
+		if (kanted.config->auth_file[0] != '\0')
+			r = users_read_check(kanted.config->auth_file, error, sizeof(error));
+		if (r < 0)
+			fprintf(stderr, "%s\n", error);
+		else
 			printf("%s: good\n", path);
 		config_destroy(kanted.config);
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kanted_facts.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#define MODE_OF_NONE 0700 /* what memcached tells without a Unix socket */
 
 static uint64_t timeval_us(const struct timeval *time)
 {
@@ -15,6 +18,11 @@ void facts_create(struct facts *facts, const struct config *config, uint64_t now
 	*facts = (struct facts){.start_us = now_us, .pid = (uint64_t)getpid(), .config = config};
 	if (config->ports[0].address_count > 0)
 		ip_address_format(&config->ports[0].addresses[0].address, facts->interface);
+	for (uint32_t i = config->port_count; i-- > 0;)
+		if (port_is_unix(&config->ports[i]))
+			facts->unix_port = &config->ports[i];
+	snprintf(facts->unix_mode, sizeof(facts->unix_mode), "%o",
+	         facts->unix_port == NULL ? MODE_OF_NONE : facts->unix_port->mode);
 }
 
 void facts_publish(struct facts *facts, uint64_t now_us)
@@ -51,7 +59,10 @@ void facts_read(void *context, struct stats_facts *ret_facts)
 	    .tcp_port = port->tcp_port,
 	    .udp_port = port->udp_port,
 	    .version = VERSION_FOR_CLIENTS,
+	    .backlog = port->backlog,
 	    .interface = facts->interface,
+	    .unix_path = facts->unix_port == NULL ? "NULL" : facts->unix_port->name,
+	    .unix_mode = facts->unix_mode,
 	    .shutdown_command = facts->config->shutdown_command ? "yes" : NULL,
 	};
 	if (facts->config->auth_file[0] != '\0') {

@@ -18,8 +18,10 @@ struct facts {
 	uint64_t start_us;
 	uint64_t pid;
 	const struct config *config;
-	const struct worker *worker; /* NULL until there is one */
+	const struct worker *worker;          /* NULL until there is one */
+	const struct port_options *unix_port; /* the first one; NULL: none */
 	char interface[IP_ADDRESS_TEXT_MAX];
+	char unix_mode[8];
 };
 
 void facts_create(struct facts *facts, const struct config *config, uint64_t now_us);

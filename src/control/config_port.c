@@ -5,6 +5,10 @@
 
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#define MODE_DEFAULT    0700 /* as memcached's */
+#define BACKLOG_DEFAULT 4096 /* the kernel lowers it to net.core.somaxconn */
 
 #define KIND(kind)   (1u << (kind))
 #define KINDS_ALL    (KIND(PORT_SOCKET + 1) - 1)
@@ -17,7 +21,12 @@ const struct config_port_field config_port_fields[] = {
     {"interface", KIND(PORT_XDP), KIND(PORT_XDP), "The kernel's interface to take packets from"},
     {"name", KIND(PORT_TAP), KIND(PORT_TAP), "Name of the interface to make"},
     {"socket", KIND(PORT_MEMIF), KIND(PORT_MEMIF), "Path of the memif socket"},
-    {"listen", KIND(PORT_SOCKET), KIND(PORT_SOCKET), "ADDRESS:PORT to listen on by TCP"},
+    {"listen", KIND(PORT_SOCKET), KIND(PORT_SOCKET),
+     "ADDRESS:PORT to listen on by TCP, or the path of a Unix socket"},
+    {"mode", KIND(PORT_SOCKET), 0,
+     "Who may use the Unix socket, as chmod has it; 0700 if not given"},
+    {"backlog", KIND(PORT_SOCKET), 0,
+     "Connections that may wait to be accepted; 4096 if not given"},
     {"addresses", KINDS_OWN, KINDS_OWN, "Our addresses, each with its network's length"},
     {"tcp", KINDS_DEVICE, 0, "Port number for TCP; without it there is no TCP"},
     {"udp", KINDS_ALL, 0, "Port number for UDP; without it there is no UDP"},
@@ -126,10 +135,11 @@ static void check_name(const struct entry *entry, const struct node *node, const
 			reason = "not a PCI address: write it as lspci -D shows it, such as "
 			         "\"0000:03:00.0\"";
 		break;
+	case PORT_SOCKET:
 	case PORT_MEMIF:
 		if (!is_socket_path(node->text))
 			reason = "not a path for a socket: write an absolute one of at most 107 "
-			         "plain characters, such as /run/kante/memif.sock";
+			         "plain characters, such as /run/kante/kante.sock";
 		break;
 	default:
 		if (!is_interface_name(node->text))
@@ -321,10 +331,14 @@ static void check_listen(const struct entry *entry, const struct node *node, con
 
 	if (!config_check_scalar(entry->faults, node, path))
 		return;
+	if (node->text[0] == '/') {
+		check_name(entry, node, path);
+		return;
+	}
 	if (!parse_listen(node->text, &port->addresses[0].address, &port->tcp_port)) {
 		refuse_text(entry, node, path,
 		            "not an address with a port: write \"127.0.0.1:11211\" or "
-		            "\"[::1]:11211\"");
+		            "\"[::1]:11211\", or the path of a Unix socket");
 		return;
 	}
 	if (is_multicast(&port->addresses[0].address)) {
@@ -335,13 +349,28 @@ static void check_listen(const struct entry *entry, const struct node *node, con
 	port->address_count = 1;
 }
 
-static void check_port_number(const struct entry *entry, const struct node *node, const char *path,
-                              uint16_t *ret_port)
+static void check_u16(const struct entry *entry, const struct node *node, const char *path,
+                      uint16_t *ret_number)
 {
 	uint64_t number;
 
 	if (config_check_count(entry->faults, node, path, 1, 65535, &number))
-		*ret_port = (uint16_t)number;
+		*ret_number = (uint16_t)number;
+}
+
+/* Three octal digits, with or without a zero in front. */
+static void check_mode(const struct entry *entry, const struct node *node, const char *path)
+{
+	const char *digits;
+
+	if (!config_check_scalar(entry->faults, node, path))
+		return;
+	digits = node->text[0] == '0' ? node->text + 1 : node->text;
+	if (strlen(digits) != 3 || strspn(digits, "01234567") != 3) {
+		refuse_text(entry, node, path, "not the mode of a file: write one such as 0700");
+		return;
+	}
+	entry->port->mode = (uint32_t)strtoul(digits, NULL, 8);
 }
 
 static void check_field(const struct entry *entry, const struct node *node, const char *path)
@@ -350,14 +379,18 @@ static void check_field(const struct entry *entry, const struct node *node, cons
 		return; /* checked first */
 	if (strcmp(node->key, "listen") == 0)
 		check_listen(entry, node, path);
+	else if (strcmp(node->key, "mode") == 0)
+		check_mode(entry, node, path);
+	else if (strcmp(node->key, "backlog") == 0)
+		check_u16(entry, node, path, &entry->port->backlog);
 	else if (strcmp(node->key, "addresses") == 0)
 		check_addresses(entry, node, path);
 	else if (strcmp(node->key, "allow") == 0)
 		check_allow(entry, node, path);
 	else if (strcmp(node->key, "tcp") == 0)
-		check_port_number(entry, node, path, &entry->port->tcp_port);
+		check_u16(entry, node, path, &entry->port->tcp_port);
 	else if (strcmp(node->key, "udp") == 0)
-		check_port_number(entry, node, path, &entry->port->udp_port);
+		check_u16(entry, node, path, &entry->port->udp_port);
 	else
 		check_name(entry, node, path);
 }
@@ -443,7 +476,7 @@ static void check_exposure(const struct entry *entry, bool is_authenticated)
 	struct port_options *port = entry->port;
 	char path[CONFIG_PATH_BYTES];
 
-	if (entry_field(entry, "allow") != NULL)
+	if (entry_field(entry, "allow") != NULL || port_is_unix(port))
 		return;
 	if (is_authenticated) {
 		port->allow_any = true;
@@ -463,6 +496,32 @@ static void check_exposure(const struct entry *entry, bool is_authenticated)
 	           "[198.18.0.0/24], or write `any` on purpose");
 }
 
+/* A Unix socket has no source addresses; files' modes are for who may come in. */
+static void check_unix(const struct entry *entry)
+{
+	static const char *const fields[] = {"allow", "udp"};
+	const struct node *mode = entry_field(entry, "mode");
+	char path[CONFIG_PATH_BYTES];
+
+	if (!port_is_unix(entry->port)) {
+		entry_path(entry, "mode", path);
+		if (mode != NULL)
+			faults_add(entry->faults, mode->line, path,
+			           "only for a Unix socket: remove it, or listen on a path");
+		return;
+	}
+	entry->port->allow_any = true;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const struct node *node = entry_field(entry, fields[i]);
+
+		entry_path(entry, fields[i], path);
+		if (node != NULL)
+			faults_add(entry->faults, node->line, path,
+			           "not for a Unix socket, where `mode` says who may come in: "
+			           "remove it");
+	}
+}
+
 static void check_udp(const struct entry *entry, bool is_authenticated)
 {
 	char path[CONFIG_PATH_BYTES];
@@ -479,7 +538,7 @@ static bool same_place(const struct port_options *a, const struct port_options *
 	bool a_is_interface = a->kind == PORT_TAP || a->kind == PORT_XDP;
 	bool b_is_interface = b->kind == PORT_TAP || b->kind == PORT_XDP;
 
-	if (a->kind == PORT_SOCKET && b->kind == PORT_SOCKET)
+	if (a->kind == PORT_SOCKET && b->kind == PORT_SOCKET && !port_is_unix(a))
 		return a->address_count > 0 && b->address_count > 0 &&
 		       ip_address_equal(&a->addresses[0].address, &b->addresses[0].address) &&
 		       (a->tcp_port == b->tcp_port ||
@@ -504,6 +563,7 @@ static void check_entry(struct config *config, const struct entry *entry)
 		check_known(entry, node);
 	check_required(entry);
 	check_exposure(entry, config->auth_file[0] != '\0');
+	check_unix(entry);
 	check_udp(entry, config->auth_file[0] != '\0');
 	for (uint32_t i = 0; i < entry->index; i++) {
 		if (same_place(&config->ports[i], entry->port))
@@ -529,6 +589,8 @@ void config_check_ports(struct config *config, const struct node *ports, struct 
 			return;
 		}
 		entry.port = &config->ports[config->port_count++];
+		entry.port->mode = MODE_DEFAULT;
+		entry.port->backlog = BACKLOG_DEFAULT;
 		check_entry(config, &entry);
 	}
 }

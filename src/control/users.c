@@ -289,6 +289,17 @@ void users_destroy(struct users *users)
 	free(users);
 }
 
+int users_read_check(const char *path, char *error, size_t error_bytes)
+{
+	const struct siphash_key any_key = {0};
+	struct users *users;
+	int r = users_read(&users, path, &any_key, error, error_bytes);
+
+	if (r == 0)
+		users_destroy(users);
+	return r;
+}
+
 uint32_t users_count(const struct users *users)
 {
 	return users->count;

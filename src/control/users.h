@@ -31,6 +31,9 @@ int users_read(struct users **ret_users, const char *path, const struct siphash_
                char *error, size_t error_bytes);
 void users_destroy(struct users *users); /* takes NULL */
 
+/* The same to find out only whether it is good. */
+int users_read_check(const char *path, char *error, size_t error_bytes);
+
 uint32_t users_count(const struct users *users);
 
 /* Whether the password is this user's. 0: it is; -EACCES: it is not, or there is no such user;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/dpdk_port.h"
+#include "net/socket_path.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -236,54 +237,12 @@ static int check_xdp(struct dpdk_port *port, char *error)
 }
 
 /* A socket file without a listener is what a killed kanted leaves. */
-static int check_memif_socket(struct dpdk_port *port, char *error)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct stat status;
-	int fd, r;
-
-	if (lstat(port->options->name, &status) < 0) {
-		if (errno == ENOENT)
-			return 0;
-		return dpdk_port_error(port, error, -errno, "%s", strerror(errno));
-	}
-	if (!S_ISSOCK(status.st_mode))
-		return dpdk_port_error(port, error, -EEXIST,
-		                       "there is a file of that name that is no socket: choose "
-		                       "another name");
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return dpdk_port_error(port, error, -errno, "%s", strerror(errno));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", port->options->name);
-	r = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	close(fd);
-	if (r != -ECONNREFUSED)
-		return dpdk_port_error(port, error, -EADDRINUSE,
-		                       "another process listens on that socket: stop it, or choose "
-		                       "another name");
-	if (unlink(port->options->name) < 0)
-		return dpdk_port_error(port, error, -errno,
-		                       "cannot remove the stale socket: %s: remove it by hand",
-		                       strerror(errno));
-	return 0;
-}
-
 static int check_memif(struct dpdk_port *port, char *error)
 {
-	char directory[PORT_NAME_BYTES];
-	const char *slash = strrchr(port->options->name, '/');
+	char reason[DPDK_ERROR_BYTES / 2];
+	int r = socket_path_free(port->options->name, SOCK_SEQPACKET, reason, sizeof(reason));
 
-	if (slash == NULL || port->options->name[0] != '/')
-		return dpdk_port_error(port, error, -EINVAL,
-		                       "the socket has to be given by its whole path, from / on");
-	snprintf(directory, sizeof(directory), "%.*s", (int)(slash - port->options->name + 1),
-	         port->options->name);
-	if (faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-		return dpdk_port_error(port, error, -errno,
-		                       "the socket cannot be made in %s (%s): create the "
-		                       "directory, or give kanted the right to write there",
-		                       directory, strerror(errno));
-	return check_memif_socket(port, error);
+	return r < 0 ? dpdk_port_error(port, error, r, "%s", reason) : 0;
 }
 
 /* The last part of where a symbolic link points to, or "". */

@@ -21,10 +21,10 @@ enum port_kind {
 struct port_options {
 	enum port_kind kind;
 	/* pci: device ("0000:03:00.0"); xdp: interface; tap: name of the interface to make;
-	 * memif: path of its Unix socket; socket: unused, see listen_… */
+	 * memif: path of its Unix socket; socket: path of one to listen on, or empty */
 	char name[PORT_NAME_BYTES];
 	/* pci, tap, memif: ours, each with its network's length. xdp: filled from the interface.
-	 * socket: the one address to listen on (length 128). */
+	 * socket: the one address to listen on (length 128); none with a path. */
 	struct ip_prefix addresses[PORT_ADDRESS_COUNT_MAX];
 	uint32_t address_count;
 	uint16_t tcp_port; /* 0: none */
@@ -32,4 +32,11 @@ struct port_options {
 	bool allow_any;    /* `allow: any` */
 	struct ip_prefix allow[PORT_ALLOW_COUNT_MAX];
 	uint32_t allow_count;
+	uint32_t mode;    /* socket, with a path: of the file, such as 0700 */
+	uint16_t backlog; /* socket: connections that wait to be accepted, at most */
 };
+
+static inline bool port_is_unix(const struct port_options *port)
+{
+	return port->kind == PORT_SOCKET && port->name[0] != '\0';
+}

@@ -209,6 +209,8 @@ void sockets_destroy(struct sockets *sockets)
 		return;
 	connections_destroy(&sockets->connections);
 	for (uint32_t i = 0; i < sockets->port_count; i++) {
+		if (port_is_unix(&sockets->listeners[i].port))
+			(void)unlink(sockets->listeners[i].port.name);
 		if (sockets->listeners[i].tcp_fd >= 0)
 			close(sockets->listeners[i].tcp_fd);
 		if (sockets->listeners[i].udp_fd >= 0)
@@ -247,7 +249,7 @@ int socket_listen(struct sockets *sockets, const struct port_options *port, char
 	ASSERT(port->kind == PORT_SOCKET);
 	ASSERT(index < PORT_COUNT_MAX);
 	*listener = (struct listener){.port = *port, .tcp_fd = -1, .udp_fd = -1};
-	if (port->tcp_port != 0)
+	if (port->tcp_port != 0 || port_is_unix(port))
 		r = listener_add(sockets, port, SOCK_STREAM, index, &listener->tcp_fd, error,
 		                 error_bytes);
 	if (r == 0 && port->udp_port != 0)
@@ -267,6 +269,8 @@ int socket_check_free(const struct port_options *port, char *error, size_t error
 	int r = 0;
 	int fd;
 
+	if (port_is_unix(port))
+		return socket_check_path(port, error, error_bytes);
 	if (port->tcp_port != 0) {
 		r = socket_open(&fd, port, SOCK_STREAM, false, error, error_bytes);
 		if (r < 0)

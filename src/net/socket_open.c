@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/socket_open.h"
 
+#include "net/socket_path.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 4096 /* connections; the kernel lowers it to net.core.somaxconn */
+#define SOCKET_REASON_BYTES 256
 
 static const char *open_hint(int error_number)
 {
@@ -27,6 +31,12 @@ static const char *open_hint(int error_number)
 	}
 }
 
+static void open_error_unix(const struct port_options *port, const char *reason, char *error,
+                            size_t error_bytes)
+{
+	snprintf(error, error_bytes, "port socket %s: %s", port->name, reason);
+}
+
 static void open_error(const struct port_options *port, int type, int error_number, char *error,
                        size_t error_bytes)
 {
@@ -34,6 +44,10 @@ static void open_error(const struct port_options *port, int type, int error_numb
 	bool ip6 = !ip_address_is_ip4(address);
 	char text[IP_ADDRESS_TEXT_MAX];
 
+	if (port_is_unix(port)) {
+		open_error_unix(port, strerror(error_number), error, error_bytes);
+		return;
+	}
 	ip_address_format(address, text);
 	snprintf(error, error_bytes, "port socket %s%s%s:%u%s: %s", ip6 ? "[" : "", text,
 	         ip6 ? "]" : "", type == SOCK_STREAM ? port->tcp_port : port->udp_port,
@@ -47,6 +61,13 @@ static socklen_t socket_address(const struct port_options *port, int type,
 	uint16_t number = htons(type == SOCK_STREAM ? port->tcp_port : port->udp_port);
 
 	memset(ret_address, 0, sizeof(*ret_address));
+	if (port_is_unix(port)) {
+		struct sockaddr_un *path = (struct sockaddr_un *)ret_address;
+
+		path->sun_family = AF_UNIX;
+		snprintf(path->sun_path, sizeof(path->sun_path), "%s", port->name);
+		return sizeof(*path);
+	}
 	if (ip_address_is_ip4(address)) {
 		struct sockaddr_in *ip4 = (struct sockaddr_in *)ret_address;
 
@@ -76,6 +97,8 @@ static int set_options(int fd, int family, int type, bool shared)
 {
 	int r = 0;
 
+	if (family == AF_UNIX)
+		return 0;
 	if (type == SOCK_STREAM)
 		r = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 	if (r == 0 && shared)
@@ -86,6 +109,28 @@ static int set_options(int fd, int family, int type, bool shared)
 		r = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 	if (r == 0 && type == SOCK_STREAM)
 		r = set_option(fd, SOL_SOCKET, SO_KEEPALIVE);
+	return r;
+}
+
+/* The file of a Unix socket has its mode from the start. */
+static int bind_to(int fd, const struct port_options *port, const struct sockaddr_storage *address,
+                   socklen_t length)
+{
+	mode_t mask = port_is_unix(port) ? umask(~port->mode & 0777) : 0;
+	int r = bind(fd, (const struct sockaddr *)address, length) < 0 ? -errno : 0;
+
+	if (port_is_unix(port))
+		umask(mask);
+	return r;
+}
+
+int socket_check_path(const struct port_options *port, char *error, size_t error_bytes)
+{
+	char reason[SOCKET_REASON_BYTES];
+	int r = socket_path_free(port->name, SOCK_STREAM, reason, sizeof(reason));
+
+	if (r < 0)
+		open_error_unix(port, reason, error, error_bytes);
 	return r;
 }
 
@@ -105,11 +150,11 @@ int socket_open(int *ret_fd, const struct port_options *port, int type, bool sha
 	r = set_options(fd, address.ss_family, type, shared);
 	if (r < 0)
 		goto fail;
-	if (bind(fd, (const struct sockaddr *)&address, length) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) < 0)) {
+	r = bind_to(fd, port, &address, length);
+	if (r == 0 && type == SOCK_STREAM && listen(fd, (int)port->backlog) < 0)
 		r = -errno;
+	if (r < 0)
 		goto fail;
-	}
 	*ret_fd = fd;
 	return 0;
 fail:

@@ -12,6 +12,9 @@
 int socket_open(int *ret_fd, const struct port_options *port, int type, bool shared, char *error,
                 size_t error_bytes);
 
+/* Whether the path of a Unix socket is free; see socket_path_free(). */
+int socket_check_path(const struct port_options *port, char *error, size_t error_bytes);
+
 struct ip_address socket_source(const struct sockaddr_storage *address, uint16_t *ret_port);
 
 /* `allow: any`, or in the allow list. */

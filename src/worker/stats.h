@@ -22,7 +22,10 @@ struct stats_facts {
 	uint64_t tcp_port;
 	uint64_t udp_port;
 	const char *version;
+	uint64_t backlog;
 	const char *interface; /* the address listened on */
+	const char *unix_path; /* the Unix socket listened on, "NULL" when there is none */
+	const char *unix_mode; /* its mode, as "700" */
 	/* Of these, NULL is shown as "no". */
 	const char *auth_file; /* of the users */
 	const char *auth_sasl;

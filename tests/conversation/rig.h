@@ -130,6 +130,9 @@ static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
 	    .tcp_port = 11211,
 	    .version = "0.1.0",
 	    .interface = "127.0.0.1",
+	    .backlog = 1024,
+	    .unix_path = "NULL",
+	    .unix_mode = "700",
 	};
 }
 

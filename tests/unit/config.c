@@ -192,6 +192,7 @@ struct fault_case {
 };
 
 #define PORTS               "ports:\n" LISTEN
+#define UNIX_PORT(fields)   "ports:\n- kind: socket\n  listen: /run/k.sock\n" fields
 #define SOCKET_PORT(fields) "ports:\n- kind: socket\n  listen: \"127.0.0.1:1\"\n" fields
 #define TAP(fields)         "ports:\n- kind: tap\n  name: kante0\n  tcp: 11211\n" fields
 #define TAP_ADDRESS         "  addresses: [198.18.0.2/24]\n"
@@ -281,6 +282,24 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	RUN_FAULTS(values);
 }
 
+static void test_a_socket_port_may_be_a_unix_socket(void)
+{
+	struct config *config =
+	    parsed("ports:\n- {kind: socket, listen: /run/k.sock}\n"
+	           "- {kind: socket, listen: /run/l.sock, mode: 770, backlog: 7}\n" LISTEN);
+
+	CU_ASSERT_TRUE(port_is_unix(&config->ports[0]));
+	CU_ASSERT_STRING_EQUAL(config->ports[0].name, "/run/k.sock");
+	CU_ASSERT_EQUAL(config->ports[0].mode, 0700);
+	CU_ASSERT_EQUAL(config->ports[0].backlog, 4096);
+	CU_ASSERT_EQUAL(config->ports[0].address_count, 0);
+	CU_ASSERT_TRUE(config->ports[0].allow_any);
+	CU_ASSERT_EQUAL(config->ports[1].mode, 0770);
+	CU_ASSERT_EQUAL(config->ports[1].backlog, 7);
+	CU_ASSERT_FALSE(port_is_unix(&config->ports[2]));
+	config_destroy(config);
+}
+
 /* HARDENING.md: the allow list is what stands in for a password. */
 static void test_where_clients_log_in_no_port_needs_an_allow_list(void)
 {
@@ -304,6 +323,16 @@ static void test_bad_ports_are_refused_with_line_and_reason(void)
 	    {"ports:\n- kind: [tap]\n", 2, "ports[0].kind: a list or mapping"},
 	    {"ports:\n- kind: tap\n  kind: tap\n", 3, "kind: given twice, first in line 2"},
 	    {"ports:\n- kind: socket\n", 2, "ports[0].listen: missing, a socket port needs it"},
+	    {SOCKET_PORT("  mode: 0700\n"), 4, "ports[0].mode: only for a Unix socket"},
+	    {SOCKET_PORT("  backlog: 0\n"), 4, "from 1 to 65535"},
+	    {UNIX_PORT("  mode: 700x\n"), 4, "\"700x\" is not the mode of a file"},
+	    {UNIX_PORT("  mode: 0778\n"), 4, "not the mode of a file"},
+	    {UNIX_PORT("  mode: 77\n"), 4, "not the mode of a file"},
+	    {UNIX_PORT("  mode: [0700]\n"), 4, "write a single value"},
+	    {UNIX_PORT("  allow: any\n"), 4, "ports[0].allow: not for a Unix socket"},
+	    {UNIX_PORT("  udp: 1\n"), 4, "ports[0].udp: not for a Unix socket"},
+	    {UNIX_PORT("- kind: socket\n  listen: /run/k.sock\n"), 4, "the same place as ports[0]"},
+	    {"ports:\n- kind: socket\n  listen: /run/a b\n", 3, "not a path for a socket"},
 	    {SOCKET_PORT("  nmae: x\n"), 4, "ports[0].nmae: no such field: a socket port has kind"},
 	    {SOCKET_PORT("  tcp: 1\n"), 4, "ports[0].tcp: not for a socket port"},
 	    {SOCKET_PORT("  addresses: [10.0.0.1/8]\n"), 4, "addresses: not for a socket port"},
@@ -503,6 +532,7 @@ static const struct unit_case cases[] = {
      test_bad_documents_are_refused_with_line_and_reason},
     {"bad values are refused with line and reason",
      test_bad_values_are_refused_with_line_and_reason},
+    {"a socket port may be a Unix socket", test_a_socket_port_may_be_a_unix_socket},
     {"where clients log in no port needs an allow list",
      test_where_clients_log_in_no_port_needs_an_allow_list},
     {"bad ports are refused with line and reason", test_bad_ports_are_refused_with_line_and_reason},
