@@ -135,7 +135,7 @@ class MetaGenerator:
         letters = self.flags(name, must)
         if b"N"[0] in letters and b"T"[0] in letters and b"t"[0] in letters:
             letters.remove(b"t"[0])
-        if b"N"[0] in letters:  # who has won is a mark like being stale
+        if not {b"N"[0], b"R"[0]}.isdisjoint(letters):  # who has won is a mark like being stale
             key = self.dice.pick(NUMBER_KEYS if name == b"ma" else STALE_KEYS)
         words = [self.flag(name, bytes((letter,))) for letter in letters]
         told_key = key
