@@ -58,7 +58,10 @@ enum config_type {
 	  "Bytes of a reply by UDP, at most")                                                      \
 	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \
 	  "A reply by UDP is at most this many times its request, save to sources that `allow` "   \
-	  "lists")
+	  "lists")                                                                                 \
+	X(udp_rate_max, "udp_rate_max", CONFIG_COUNT, 0, 1000000000, 1000,                         \
+	  "Requests by UDP a second from one source that are answered, save from those that "      \
+	  "`allow` lists; 0: all")
 
 #define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, help) uint64_t field;
 

@@ -38,6 +38,17 @@ static inline bool ip_address_is_ip4(const struct ip_address *address)
 	return memcmp(address->bytes, ip4_mapped_prefix, 12) == 0;
 }
 
+/* What is one source when sources are counted: an IPv4 address, or an IPv6 network of 64 bits, as
+ * one host may have any number of addresses in its own. */
+static inline struct ip_address ip_address_source(const struct ip_address *address)
+{
+	struct ip_address source = *address;
+
+	if (!ip_address_is_ip4(address))
+		memset(source.bytes + 8, 0, 8);
+	return source;
+}
+
 static inline bool ip_address_equal(const struct ip_address *a, const struct ip_address *b)
 {
 	return memcmp(a->bytes, b->bytes, 16) == 0;

@@ -33,15 +33,6 @@ void sources_create(struct tcp *tcp, struct memory *memory)
 	};
 }
 
-static struct ip_address source_of(const struct ip_address *address)
-{
-	struct ip_address source = *address;
-
-	if (!ip_address_is_ip4(address))
-		memset(source.bytes + 8, 0, 8);
-	return source;
-}
-
 static uint32_t *bucket_of(struct tcp *tcp, const struct ip_address *source)
 {
 	uint64_t hash = siphash(&tcp->secrets.table, source, sizeof(*source));
@@ -62,7 +53,7 @@ static uint32_t source_find(struct tcp *tcp, const struct ip_address *source)
 
 bool source_has_room(struct tcp *tcp, const struct ip_address *address)
 {
-	struct ip_address source = source_of(address);
+	struct ip_address source = ip_address_source(address);
 	uint32_t at;
 
 	if (tcp->sources.sources == NULL)
@@ -75,7 +66,7 @@ bool source_has_room(struct tcp *tcp, const struct ip_address *address)
 uint32_t source_take(struct tcp *tcp, const struct ip_address *address)
 {
 	struct sources *sources = &tcp->sources;
-	struct ip_address source = source_of(address);
+	struct ip_address source = ip_address_source(address);
 	uint32_t *bucket, at;
 
 	if (sources->sources == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many connections each source has: an IPv4 address, or an IPv6 network of 64 bits, as one host
- * may have any number of addresses in its own. References are index + 1; 0: not counted. */
+/* How many connections each source (ip_address_source()) has. References are index + 1; 0: not
+ * counted. */
 #pragma once
 
 #include "base/memory.h"

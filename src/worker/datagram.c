@@ -5,6 +5,8 @@
 #include "proto/text.h"
 #include "proto/udp_frame.h"
 
+#define RATE_BYTES (sizeof(struct datagram_rate) * DATAGRAM_RATE_ROWS * DATAGRAM_RATE_COUNT)
+
 /* The payload of a reply as it grows. */
 struct payload {
 	uint8_t *bytes;
@@ -14,7 +16,7 @@ struct payload {
 
 size_t datagram_bytes(const struct datagram_options *options)
 {
-	return memory_rounded(options->reply_bytes_max);
+	return memory_rounded(options->reply_bytes_max) + memory_rounded(RATE_BYTES);
 }
 
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
@@ -24,6 +26,7 @@ void datagram_create(struct datagram_server *server, const struct datagram_optio
 	    .options = *options,
 	    .shard = shard,
 	    .reply = memory_take(memory, options->reply_bytes_max),
+	    .rates = memory_take(memory, RATE_BYTES),
 	};
 }
 
@@ -241,8 +244,30 @@ static bool datagram_read(struct datagram_server *server, struct slice datagram,
 	}
 }
 
-void datagram_serve(struct datagram_server *server, struct slice datagram, bool trusted,
-                    uint32_t now_s, const struct datagram_sink *sink)
+/* Counts one request more; false: it is one too many. */
+static bool rate_admit(struct datagram_server *server, const struct ip_address *address,
+                       uint32_t now_s)
+{
+	struct ip_address source = ip_address_source(address);
+	uint64_t hash = siphash(&server->options.key, &source, sizeof(source));
+	uint32_t least = UINT32_MAX;
+
+	for (uint32_t row = 0; row < DATAGRAM_RATE_ROWS; row++, hash >>= 32) {
+		struct datagram_rate *rate =
+		    &server->rates[row * DATAGRAM_RATE_COUNT + hash % DATAGRAM_RATE_COUNT];
+
+		if (rate->second != now_s)
+			*rate = (struct datagram_rate){.second = now_s};
+		if (rate->count < UINT32_MAX)
+			rate->count++;
+		least = min_u32(least, rate->count);
+	}
+	return least <= server->options.rate_max;
+}
+
+void datagram_serve(struct datagram_server *server, struct slice datagram,
+                    const struct ip_address *source, uint32_t now_s,
+                    const struct datagram_sink *sink)
 {
 	struct datagram_counters *counters = &server->counters;
 	uint64_t amplified = (uint64_t)server->options.amplification_max * datagram.length;
@@ -252,10 +277,15 @@ void datagram_serve(struct datagram_server *server, struct slice datagram, bool 
 	struct slice body;
 	uint16_t id;
 
-	if (!trusted)
-		bytes_max = min_u64(bytes_max, amplified);
 	counter_add(&counters->udp_requests, 1);
 	counter_add(&counters->udp_request_bytes, datagram.length);
+	if (source != NULL) {
+		bytes_max = min_u64(bytes_max, amplified);
+		if (server->options.rate_max > 0 && !rate_admit(server, source, now_s)) {
+			counter_add(&counters->udp_dropped_rate, 1);
+			return;
+		}
+	}
 	if (!datagram_read(server, datagram, &id, &body))
 		return;
 	answer.payload =

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memcached over UDP: one request a datagram, and nothing but the get family.
  *
- * A datagram's source can be forged, so a reply is small, both as such and against its request,
- * and what is no sound request gets no answer at all. Owner: one worker. */
+ * A datagram's source can be forged, so a reply is small, both as such and against its request, a
+ * source is answered only so often, and what is no sound request gets no answer at all.
+ * Owner: one worker. */
 #pragma once
 
 #include "base/counter.h"
+#include "base/siphash.h"
+#include "net/address.h"
 #include "shard/shard.h"
 
 /* name, unit, kind, help */
@@ -26,6 +29,8 @@
 	  "Dropped: neither one line with CR LF nor one head of the binary protocol")              \
 	X(udp_dropped_command, "datagrams", COUNTER_TOTAL,                                         \
 	  "Dropped: anything but a get that only reads")                                           \
+	X(udp_dropped_rate, "datagrams", COUNTER_TOTAL,                                            \
+	  "Dropped: their source has sent udp_rate_max in this second")                            \
 	X(udp_dropped_reply, "datagrams", COUNTER_TOTAL,                                           \
 	  "Dropped: even the error would be over the limits")
 
@@ -36,12 +41,25 @@ struct datagram_counters {
 struct datagram_options {
 	uint32_t reply_bytes_max;   /* of all datagrams of a reply, headers included; up to 1 MiB */
 	uint32_t amplification_max; /* reply bytes for a request byte, headers included */
+	uint32_t rate_max;          /* requests a source and second that are looked at; 0: all */
+	struct siphash_key key;     /* secret and random */
+};
+
+/* Requests are counted by a hash of their source, in two places; the lower count is at least as
+ * high as the source's own. So the memory is the same however many sources are forged. */
+#define DATAGRAM_RATE_ROWS  2
+#define DATAGRAM_RATE_COUNT 4096 /* a row; a power of two */
+
+struct datagram_rate {
+	uint32_t second;
+	uint32_t count; /* of requests in it */
 };
 
 struct datagram_server {
 	struct datagram_options options;
 	struct shard *shard;
-	uint8_t *reply; /* reply_bytes_max bytes: the payload of the reply at hand */
+	uint8_t *reply;              /* reply_bytes_max bytes: the payload of the reply at hand */
+	struct datagram_rate *rates; /* DATAGRAM_RATE_ROWS × DATAGRAM_RATE_COUNT */
 	struct datagram_counters counters;
 };
 
@@ -56,7 +74,8 @@ size_t datagram_bytes(const struct datagram_options *options);
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
                      struct shard *shard, struct memory *memory);
 
-/* Answers one datagram. trusted: the source is in the allow list by its address, so that
- * amplification_max does not hold. */
-void datagram_serve(struct datagram_server *server, struct slice datagram, bool trusted,
-                    uint32_t now_s, const struct datagram_sink *sink);
+/* Answers one datagram. source: who has sent it, as far as one can know; NULL: somebody whom the
+ * allow list has by his address, so that neither amplification_max nor rate_max holds. */
+void datagram_serve(struct datagram_server *server, struct slice datagram,
+                    const struct ip_address *source, uint32_t now_s,
+                    const struct datagram_sink *sink);

@@ -187,7 +187,8 @@ static void net_datagram(void *context, const struct net_input *input, uint16_t 
 	struct datagram_sink sink = {datagram_send, &to};
 
 	/* who came in by a list is on it */
-	datagram_serve(&worker->datagrams, payload, !port->allow_any, worker->time.now_s, &sink);
+	datagram_serve(&worker->datagrams, payload, port->allow_any ? &input->path.remote : NULL,
+	               worker->time.now_s, &sink);
 }
 
 static void socket_send(void *context, struct slice head, struct slice body)
@@ -207,7 +208,8 @@ static void socket_datagram(void *context, struct sockets *sockets,
 	struct datagram_sink sink = {socket_send, sockets};
 
 	datagram_serve(&worker->datagrams, (struct slice){datagram->payload, datagram->length},
-	               datagram->source_listed, worker->time.now_s, &sink);
+	               datagram->source_listed ? NULL : &datagram->source, worker->time.now_s,
+	               &sink);
 }
 
 static struct socket_options socket_options_of(const struct worker_options *options)

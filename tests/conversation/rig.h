@@ -60,6 +60,7 @@ struct rig {
 	const char *password; /* of the user "user" */
 	uint64_t ticket;      /* of a login that has no answer yet */
 	bool has_asked, is_right;
+	struct ip_address datagram_source;
 	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
 	void *region;
 	size_t region_bytes;
@@ -353,5 +354,6 @@ static inline void rig_send_datagram(struct rig *rig, struct slice datagram, boo
 {
 	struct datagram_sink sink = {rig_datagram_sent, rig};
 
-	datagram_serve(&rig->datagrams, datagram, trusted, rig->time.now_s, &sink);
+	datagram_serve(&rig->datagrams, datagram, trusted ? NULL : &rig->datagram_source,
+	               rig->time.now_s, &sink);
 }

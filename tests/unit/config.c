@@ -277,6 +277,7 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},
 	    {PORTS "udp_amplification_max: 0\n", 3, "from 1 to 1000"},
+	    {PORTS "udp_rate_max: -1\n", 3, "not a whole number"},
 	};
 
 	RUN_FAULTS(values);
@@ -459,7 +460,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 540);
+	config_parse(&config, "f", text, strlen(text), error, 640);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }

@@ -112,10 +112,66 @@ static void test_an_error_over_the_limits_is_not_sent(void)
 	rig_destroy(rig);
 }
 
+static void serve_from(struct rig *rig, const char *source, uint32_t count)
+{
+	ip_address_parse(&rig->datagram_source, source);
+	while (count-- > 0)
+		rig_send_datagram(rig, get_k, false);
+}
+
+static uint64_t dropped(const struct rig *rig)
+{
+	return counter_read(&rig->datagrams.counters.udp_dropped_rate);
+}
+
+static void test_a_source_is_answered_so_often_a_second(void)
+{
+	struct rig_options options = {0};
+	struct rig *rig = rig_with_value(&options, 10);
+
+	rig->datagrams.options.rate_max = 3;
+	serve_from(rig, "192.0.2.1", 5);
+	CU_ASSERT_EQUAL(dropped(rig), 2);
+	serve_from(rig, "192.0.2.2", 3);
+	CU_ASSERT_EQUAL(dropped(rig), 2);
+	rig_advance_s(rig, 1);
+	serve_from(rig, "192.0.2.1", 3);
+	CU_ASSERT_EQUAL(dropped(rig), 2);
+	/* a host has a /64 of its own */
+	serve_from(rig, "2001:db8::1", 2);
+	serve_from(rig, "2001:db8::2", 2);
+	CU_ASSERT_EQUAL(dropped(rig), 3);
+	for (uint32_t i = 0; i < 5; i++)
+		rig_send_datagram(rig, get_k, true);
+	rig->datagrams.options.rate_max = 0;
+	serve_from(rig, "2001:db8::1", 5);
+	CU_ASSERT_EQUAL(dropped(rig), 3);
+	rig_destroy(rig);
+}
+
+/* As many as there are places cannot fill all of them up to the limit. */
+static void test_a_flood_of_forged_sources_leaves_room_for_others(void)
+{
+	struct rig_options options = {0};
+	struct rig *rig = rig_with_value(&options, 10);
+	char source[32];
+
+	rig->datagrams.options.rate_max = 3;
+	for (uint32_t i = 0; i < DATAGRAM_RATE_COUNT; i++) {
+		snprintf(source, sizeof(source), "10.0.%u.%u", i / 256, i % 256);
+		serve_from(rig, source, 1);
+	}
+	CU_ASSERT_TRUE(dropped(rig) < DATAGRAM_RATE_COUNT / 50);
+	rig_destroy(rig);
+}
+
 static const struct unit_case cases[] = {
     {"a long reply is numbered datagrams", test_a_long_reply_is_numbered_datagrams},
     {"the limit counts every byte", test_the_limit_counts_every_byte},
     {"the amplification counts every byte", test_the_amplification_counts_every_byte},
+    {"a source is answered so often a second", test_a_source_is_answered_so_often_a_second},
+    {"a flood of forged sources leaves room for others",
+     test_a_flood_of_forged_sources_leaves_room_for_others},
     {"an error over the limits is not sent", test_an_error_over_the_limits_is_not_sent},
 };
 
