@@ -30,6 +30,7 @@ enum request_op {
 	REQUEST_ANSWERED,     /* what has no effect here: `argument` is the reply */
 	REQUEST_MEMORY_LIMIT, /* `delta` MiB */
 	REQUEST_SHUTDOWN,     /* `argument`: how */
+	REQUEST_DEBUG_TIME,   /* debug builds only: `debug_time`, `delta` seconds */
 	REQUEST_WATCH,        /* what happens from now on: `delta` is of enum watch_kind */
 	REQUEST_DUMP,         /* all items, in the `dump` form, at most `delta` of them */
 	REQUEST_QUIT,
@@ -68,6 +69,13 @@ enum watch_kind {
 	WATCH_DELETIONS = 1u << 4,
 };
 
+/* What is done to the clock that items expire by. */
+enum debug_time {
+	DEBUG_TIME_ADVANCE,
+	DEBUG_TIME_PAUSE,
+	DEBUG_TIME_RESUME,
+};
+
 /* How items are told of, one after the other. */
 enum dump_form {
 	DUMP_METADUMP,  /* key=… exp=… la=… … */
@@ -92,9 +100,10 @@ struct request {
 	uint64_t value_bytes; /* SET … CAS: how many bytes follow the line, without CR LF */
 	uint64_t cas_unique;  /* CAS; of no item is it 0 */
 	uint64_t new_cas;
-	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT, WATCH, DUMP */
+	uint64_t delta;   /* INCR, DECR, MEMORY_LIMIT, WATCH, DUMP, DEBUG_TIME */
 	uint64_t initial; /* INCR, DECR */
 	enum dump_form dump;
+	enum debug_time debug_time;
 };
 
 /* True for the commands that a value follows. */

@@ -289,3 +289,23 @@ enum parse_verdict text_parse_watch(const struct line *line, struct request *req
 	}
 	return PARSE_DONE;
 }
+
+#ifdef KANTE_SLOW_ASSERTS
+/* p, r, or seconds: pauses the clock, lets it go on, advances it. It never goes back. */
+enum parse_verdict text_parse_debugtime(const struct line *line, struct request *request,
+                                        struct refusal *refusal)
+{
+	struct words words;
+
+	line_split(line->rest, &words);
+	if (words.count != 1)
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	if (IS(words.word[0], "p"))
+		request->debug_time = DEBUG_TIME_PAUSE;
+	else if (IS(words.word[0], "r"))
+		request->debug_time = DEBUG_TIME_RESUME;
+	else if (!number_parse_u64(words.word[0], INT32_MAX, &request->delta))
+		return refusal_of(refusal, REFUSAL_UNKNOWN_COMMAND, false);
+	return PARSE_DONE;
+}
+#endif

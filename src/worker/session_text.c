@@ -205,6 +205,11 @@ static void session_run_other(struct session *session, const struct text_request
 	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
 	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); return;
 	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
+	case REQUEST_DEBUG_TIME:
+		sessions->options.debug_time(sessions->options.debug_time_context,
+		                             request->debug_time, (uint32_t)request->delta);
+		session_append(session, SLICE_LITERAL("OK\r\n"));
+		return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;
 	}

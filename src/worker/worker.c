@@ -25,7 +25,8 @@ struct worker {
 	uint32_t magic;
 	uint32_t net_count;
 	struct worker_time time;
-	uint64_t start_us;
+	uint64_t start_us; /* when `time` would have begun */
+	uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
 	struct tcp *tcp;
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
@@ -218,6 +219,26 @@ static struct socket_options socket_options_of(const struct worker_options *opti
 	return (struct socket_options){.connection_count_max = options->connection_count_max + 64};
 }
 
+static void debug_time(void *context, enum debug_time change, uint32_t seconds)
+{
+	struct worker *worker = context;
+
+	switch (change) {
+	case DEBUG_TIME_PAUSE: worker->paused_s = worker->time.now_s; return;
+	case DEBUG_TIME_RESUME:
+		if (worker->paused_s != 0)
+			worker->start_us =
+			    worker->time.now_us - (worker->paused_s - 1) * 1000000ull;
+		worker->paused_s = 0;
+		return;
+	case DEBUG_TIME_ADVANCE:
+		worker->start_us -= seconds * 1000000ull;
+		if (worker->paused_s != 0)
+			worker->paused_s += seconds;
+		return;
+	}
+}
+
 static struct sessions_options sessions_options_of(const struct worker_options *options)
 {
 	struct sessions_options sessions = options->sessions;
@@ -291,6 +312,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	block_pool_create(&worker->blocks, options->block_count, memory, &references);
 	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
 	stats_create(&worker->stats, &options->stats, memory);
+	sessions_options.debug_time = debug_time;
+	sessions_options.debug_time_context = worker;
 	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
@@ -377,8 +400,11 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	uint32_t busy = 0;
 
 	worker->time.now_us = now_us;
-	worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
-	worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
+	worker->time.now_s = worker->paused_s;
+	if (worker->paused_s == 0) {
+		worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
+		worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
+	}
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0)

@@ -92,6 +92,25 @@ def with_flush(_):
     server.end()
 
 
+class DebugTime(rig.ServedTest):
+    """A debug build's clock can be moved: what expires need not be waited for."""
+
+    def test_items_expire_when_the_clock_is_advanced_and_not_while_it_stands(self):
+        if rig.SERVER != "kanted" or "ERROR" in self.server.talk("debugtime r\r\nquit\r\n"):
+            self.skipTest("not a debug build of kanted")
+        self.assertEqual(self.server.talk(
+            "debugtime\r\ndebugtime -1\r\ndebugtime x\r\nset a 0 1000 1\r\nx\r\n"
+            "debugtime 990\r\nquit\r\n"), "ERROR\r\nERROR\r\nERROR\r\nSTORED\r\nOK\r\n")
+        left = int(self.server.talk("mg a t\r\nquit\r\n").split("t")[1])
+        self.assertIn(left, (9, 10))
+        self.assertEqual(self.server.talk("set b 0 1 1\r\nx\r\ndebugtime p\r\nquit\r\n"),
+                         "STORED\r\nOK\r\n")
+        time.sleep(1.5)
+        self.assertEqual(self.server.talk("mg b\r\nquit\r\n"), "HD\r\n")
+        self.assertEqual(self.server.talk("debugtime 100\r\nmg a\r\nquit\r\n"), "OK\r\nHD\r\n")
+        self.assertEqual(self.server.talk("mg a\r\ndebugtime r\r\nquit\r\n"), "EN\r\nOK\r\n")
+
+
 class Expiry(rig.ServedTest):
     WAITS = {
         "pymemcache": with_pymemcache,
