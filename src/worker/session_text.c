@@ -187,6 +187,21 @@ static void session_run_shutdown(struct session *session, struct slice argument)
 	}
 }
 
+static void session_run_debug_time(struct session *session, const struct request *request,
+                                   const struct worker_time *time)
+{
+	const struct sessions_options *options = &session->sessions->options;
+
+	/* seconds have 32 bits, and must not come to their end */
+	if (request->delta > INT32_MAX || time->now_s + (uint32_t)request->delta > INT32_MAX) {
+		session_append(session, text_refusal(REFUSAL_UNKNOWN_COMMAND));
+		return;
+	}
+	options->debug_time(options->debug_time_context, request->debug_time,
+	                    (uint32_t)request->delta);
+	session_append(session, SLICE_LITERAL("OK\r\n"));
+}
+
 static void session_run_other(struct session *session, const struct text_request *text,
                               const struct worker_time *time)
 {
@@ -205,11 +220,7 @@ static void session_run_other(struct session *session, const struct text_request
 	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
 	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); return;
 	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
-	case REQUEST_DEBUG_TIME:
-		sessions->options.debug_time(sessions->options.debug_time_context,
-		                             request->debug_time, (uint32_t)request->delta);
-		session_append(session, SLICE_LITERAL("OK\r\n"));
-		return;
+	case REQUEST_DEBUG_TIME: session_run_debug_time(session, request, time); return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;
 	}

@@ -164,6 +164,14 @@ static inline bool rig_login_answer(void *context, uint64_t *ret_ticket, bool *r
 	return true;
 }
 
+static inline void rig_debug_time(void *context, enum debug_time change, uint32_t seconds)
+{
+	struct rig *rig = context;
+
+	if (change == DEBUG_TIME_ADVANCE)
+		rig->time.now_s += seconds;
+}
+
 static inline uint32_t rig_default(uint32_t value, uint32_t otherwise)
 {
 	return value == 0 ? otherwise : value;
@@ -184,6 +192,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .session_count_max = 1,
 	    .request_timeout_us = 10000000,
 	    .version = "0.1.0",
+	    .debug_time = rig_debug_time,
+	    .debug_time_context = rig,
 	};
 	struct datagram_options datagram_options = {
 	    .reply_bytes_max = rig_default(options->datagram_reply_bytes_max, 1400),
