@@ -36,7 +36,7 @@ static bool parse_decimal(struct slice text, bool *ret_positive)
 			digit_count++;
 		else
 			return false;
-		*ret_positive = *ret_positive || (byte >= '1' && byte <= '9');
+		*ret_positive = *ret_positive || byte >= '1';
 	}
 	return digit_count > 0 && point_count <= 1;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/text.h"
 
+#include "proto/meta.h"
+
 #include "proto/number.h"
 
 #include "unit.h"
@@ -227,6 +229,34 @@ static void test_heads_are_written_as_memcached_does(void)
 	CU_ASSERT_TRUE(says((struct slice){head, (size_t)(end - head)}, "VALUE a 0 10\r\n"));
 }
 
+/* An mg with N that found no memory for the item is a miss, and has no flags to tell of. */
+static void test_a_miss_tells_nothing_of_what_could_not_be_made(void)
+{
+	static const char line[] = "mg a N10 t";
+	struct reply reply = {.status = REPLY_MISS};
+	uint8_t to[META_REPLY_BYTES_MAX];
+	struct text_request request;
+	struct refusal refusal;
+	uint8_t *end;
+
+	CU_ASSERT_EQUAL(text_parse_line(text(line), &request, &refusal), PARSE_DONE);
+	end = meta_write_reply(to, &request.echo, request.request.key, false, &reply);
+	CU_ASSERT_TRUE(says((struct slice){to, (size_t)(end - to)}, "EN\r\n"));
+}
+
+/* Nothing is half written when there is no block left. */
+static void test_without_memory_nothing_is_appended(void)
+{
+	struct reply reply = {.value_bytes = 3};
+	struct block_pool pool = {0};
+	struct chain chain;
+
+	chain_create(&chain, &pool);
+	CU_ASSERT_FALSE(text_append_value_head(&chain, text("a"), &reply, false));
+	CU_ASSERT_FALSE(text_append_number(&chain, 42));
+	CU_ASSERT_EQUAL(chain.length, 0);
+}
+
 static const struct unit_case cases[] = {
     {"numbers are parsed whole", test_numbers_are_parsed_whole},
     {"numbers over their range are refused", test_numbers_over_their_range_are_refused},
@@ -240,6 +270,9 @@ static const struct unit_case cases[] = {
     {"a bad line with a good length is swallowed", test_a_bad_line_with_a_good_length_is_swallowed},
     {"control bytes are seen wherever they are", test_control_bytes_are_seen_wherever_they_are},
     {"value heads are written as memcached does", test_heads_are_written_as_memcached_does},
+    {"a miss tells nothing of what could not be made",
+     test_a_miss_tells_nothing_of_what_could_not_be_made},
+    {"without memory nothing is appended", test_without_memory_nothing_is_appended},
 };
 
 int main(void)
