@@ -129,7 +129,7 @@ static inline void rig_read_facts(void *context, struct stats_facts *ret_facts)
 	    .connection_count_max = 1024,
 	    .value_bytes_max = rig->sessions.options.value_bytes_max,
 	    .tcp_port = 11211,
-	    .version = "0.1.0",
+	    .version = "1.6.45",
 	    .interface = "127.0.0.1",
 	    .backlog = 1024,
 	    .unix_path = "NULL",
@@ -191,7 +191,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .line_buffer_count = rig_default(options->line_buffer_count, 4),
 	    .session_count_max = 1,
 	    .request_timeout_us = 10000000,
-	    .version = "0.1.0",
+	    .version = "1.6.45",
 	    .debug_time = rig_debug_time,
 	    .debug_time_context = rig,
 	};

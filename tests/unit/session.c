@@ -153,7 +153,7 @@ static void test_a_client_that_does_not_read_is_not_read(void)
 	client->reads_not = false;
 	rig_run(client);
 	CU_ASSERT_EQUAL(client->unsent.length, 0);
-	CU_ASSERT_EQUAL(client->replies.length, 1000 * strlen("VERSION 0.1.0\r\n"));
+	CU_ASSERT_EQUAL(client->replies.length, 1000 * strlen("VERSION 1.6.45\r\n"));
 	rig_disconnect(client);
 	rig_destroy(rig);
 }
@@ -240,7 +240,7 @@ static void test_sessions_wait_for_blocks_and_go_on(void)
 	sessions_advance(&rig->sessions, &rig->time);
 	CU_ASSERT_TRUE(client->is_resumed);
 	rig_run(client);
-	CU_ASSERT_TRUE(replied(client, "VERSION 0.1.0\r\n"));
+	CU_ASSERT_TRUE(replied(client, "VERSION 1.6.45\r\n"));
 	rig_run(glutton);
 	CU_ASSERT_EQUAL(glutton->replies.length, 500 * (2000 + 18) + 5);
 	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.aborted_no_blocks), 0);
@@ -281,8 +281,8 @@ static void test_a_dump_goes_as_fast_as_it_is_read(void)
 		rig_run(client);
 	}
 	CU_ASSERT_EQUAL(line_count(&client->replies), DUMPED_COUNT + 2);
-	CU_ASSERT_EQUAL(memcmp(client->replies.data + client->replies.length - 20,
-	                       "END\r\nVERSION 0.1.0\r\n", 20),
+	CU_ASSERT_EQUAL(memcmp(client->replies.data + client->replies.length - 21,
+	                       "END\r\nVERSION 1.6.45\r\n", 21),
 	                0);
 	rig_disconnect(client);
 	rig_destroy(rig);
@@ -409,7 +409,7 @@ static void test_bytes_are_counted(void)
 
 	send_text(client, "version\r\nversion");
 	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.bytes_read), 16);
-	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.bytes_written), 15);
+	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.bytes_written), 16);
 	CU_ASSERT_EQUAL(counter_read(&rig->sessions.counters.requests), 1);
 	rig_disconnect(client);
 	rig_destroy(rig);

@@ -193,7 +193,7 @@ static void test_the_21st_watcher_is_refused_and_served_on(void)
 	for (uint32_t i = 0; i < SESSION_WATCHER_COUNT_MAX; i++)
 		watchers[i] = watching(rig, "watch connevents\r\n");
 	say(client, "watch\r\nversion\r\n");
-	expect_told(client, "WATCHER_TOO_MANY log watcher limit reached\r\nVERSION 0.1.0\r\n");
+	expect_told(client, "WATCHER_TOO_MANY log watcher limit reached\r\nVERSION 1.6.45\r\n");
 	for (uint32_t i = 0; i < SESSION_WATCHER_COUNT_MAX; i++)
 		rig_disconnect(watchers[i]);
 	rig_disconnect(watching(rig, "watch\r\n"));
