@@ -5,6 +5,7 @@
  *   <<< text     the next reply is the text and CR LF
  *   <<|          the client has been closed, and nothing more was said
  *   >>|          the client half-closes
+ *   >>!          the client resets its connection, unless it has been closed; another one comes
  *   ++> seconds  time passes
  *   +++ counter delta   the counter has grown so much since the script asked last
  *   login> password   first of all: who does not log in as "user" may do nothing
@@ -217,6 +218,12 @@ static int64_t counter_delta(struct script *script, const char *counter)
 
 		DATAGRAM_COUNTERS(FIND)
 	}
+	{
+		const struct store_counters *current = shard_store_counters(script->rig->shard);
+		struct store_counters *seen = &script->seen.store;
+
+		STORE_COUNTERS(FIND)
+	}
 	return -1;
 }
 
@@ -240,6 +247,13 @@ static void pass_time(struct script *script, uint32_t seconds)
 {
 	rig_advance_s(script->rig, seconds);
 	sessions_expire(&script->rig->sessions, &script->rig->time);
+}
+
+static void replace_client(struct script *script)
+{
+	expect_silence(script);
+	rig_disconnect(script->client);
+	script->client = rig_connect(script->rig);
 }
 
 static void run_udp(struct script *script, bool trusted)
@@ -279,6 +293,8 @@ static void run_line(struct script *script, const char *line, const char *end)
 			fail(script, "the client was not closed", NULL, 0);
 	} else if (strcmp(line, ">>|") == 0) {
 		rig_finish(script->client);
+	} else if (strcmp(line, ">>!") == 0) {
+		replace_client(script);
 	} else if (strncmp(line, "+++ ", 4) == 0) {
 		expect_counter(script, text);
 	} else if (strncmp(line, "++> ", 4) == 0) {
