@@ -163,3 +163,59 @@ def stats(namespace, address):
     """What `stats kante` says, as numbers by name."""
     reply = talk(namespace, address, "stats kante\r\nquit\r\n")
     return {name: int(value) for name, value in re.findall(r"STAT (\S+) (\d+)", reply)}
+
+
+class Served:
+    """A running kanted with a port of a kind, 11211, and where its clients are."""
+
+    def __init__(self, kanted, client, address, host_address):
+        self.kanted = kanted
+        self.client = client  # namespace
+        self.address = address
+        self.host_address = host_address  # of kernel sockets in kanted's own namespace
+
+
+@contextlib.contextmanager
+def memif_bridge(namespace, path, interface):
+    """An interface in the namespace whose frames go over a memif."""
+    bridge = subprocess.Popen(namespace.command(
+        PYTHON, str(ROOT / "tests/e2e/memif_bridge.py"), path, interface))
+    try:
+        wait_until(lambda: interface in namespace.links(), START_SECONDS, "the memif is up")
+        yield
+    finally:
+        kill(bridge)
+
+
+@contextlib.contextmanager
+def served(kind, head="", more_ports="", udp=True):
+    """kanted on a port of the kind, which has to end well."""
+    ports = {
+        "socket": 'kind: socket, listen: "127.0.0.1:11211"',
+        "tap": "kind: tap, name: kante0, addresses: [198.18.0.2/24], tcp: 11211",
+        "xdp": "kind: xdp, interface: veth0, tcp: 11211",
+        "memif": "kind: memif, socket: {path}, addresses: [198.18.0.2/24], tcp: 11211",
+    }
+    with contextlib.ExitStack() as stack:
+        host, client = stack.enter_context(namespaces(2))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kante-e2e-"))
+        path = f"{folder}/memif.sock"
+        if kind == "xdp":
+            veth(host, "veth0", client, "veth1")
+            host.run("ip", "addr", "add", "198.18.0.2/24", "dev", "veth0")
+        port = ports[kind].format(path=path) + (", udp: 11211" if udp else "")
+        kanted = stack.enter_context(Kanted(
+            f"{head}ports:\n  - {{{port}, allow: any}}\n{more_ports}", host))
+        stack.push(lambda error, *_: print(kanted.log()) if error else None)
+        if kind == "socket":
+            yield Served(kanted, host, "127.0.0.1", "127.0.0.1")
+        else:
+            if kind == "memif":
+                stack.enter_context(memif_bridge(host, path, "kante0"))
+            end, name = (client, "veth1") if kind == "xdp" else (host, "kante0")
+            end.run("ip", "link", "set", name, "up")
+            end.run("ip", "addr", "add", "198.18.0.1/24", "dev", name)
+            end.run("ping", "-c", "1", "-W", "10", "198.18.0.2")
+            yield Served(kanted, end, "198.18.0.2", "198.18.0.2" if kind == "xdp" else "127.0.0.1")
+        if kanted.stop() != 0:
+            raise AssertionError(kanted.log())
