@@ -159,9 +159,9 @@ def talk(namespace, address, text, port=11211, timeout=10):
                          timeout=timeout + 5).stdout
 
 
-def stats(namespace, address):
+def stats(namespace, address, port=11211):
     """What `stats kante` says, as numbers by name."""
-    reply = talk(namespace, address, "stats kante\r\nquit\r\n")
+    reply = talk(namespace, address, "stats kante\r\nquit\r\n", port)
     return {name: int(value) for name, value in re.findall(r"STAT (\S+) (\d+)", reply)}
 
 
