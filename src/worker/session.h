@@ -86,8 +86,9 @@ struct sessions_options {
 	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
 	void (*shut_down)(void *context);
 	void *shut_down_context;
-	/* debugtime: changes the clock that items expire by, from the next turn on. */
-	void (*debug_time)(void *context, enum debug_time change, uint32_t seconds);
+	/* debugtime: changes the clock that items expire by, from the next turn on. False: its
+	 * seconds, of 32 bits, would come to their end. */
+	bool (*debug_time)(void *context, enum debug_time change, uint32_t seconds);
 	void *debug_time_context;
 };
 

@@ -175,10 +175,10 @@ static enum parse_verdict parse_head(const struct session *session, struct slice
                                      struct binary_request *binary, struct refusal *refusal)
 {
 	enum parse_verdict verdict = binary_parse_head(head, binary, refusal);
-	enum request_op op = binary->request.op;
 
 	if (!session_is_stranger(session) || verdict == PARSE_CLOSE ||
-	    (verdict == PARSE_DONE && (is_sasl(op) || op == REQUEST_VERSION)))
+	    (verdict == PARSE_DONE &&
+	     (is_sasl(binary->request.op) || binary->request.op == REQUEST_VERSION)))
 		return verdict;
 	refusal->reason = REFUSAL_UNAUTHENTICATED;
 	return PARSE_CLOSE;

@@ -187,19 +187,15 @@ static void session_run_shutdown(struct session *session, struct slice argument)
 	}
 }
 
-static void session_run_debug_time(struct session *session, const struct request *request,
-                                   const struct worker_time *time)
+static void session_run_debug_time(struct session *session, const struct request *request)
 {
 	const struct sessions_options *options = &session->sessions->options;
 
-	/* seconds have 32 bits, and must not come to their end */
-	if (request->delta > INT32_MAX || time->now_s + (uint32_t)request->delta > INT32_MAX) {
+	if (options->debug_time(options->debug_time_context, request->debug_time,
+	                        (uint32_t)request->delta))
+		session_append(session, SLICE_LITERAL("OK\r\n"));
+	else
 		session_append(session, text_refusal(REFUSAL_UNKNOWN_COMMAND));
-		return;
-	}
-	options->debug_time(options->debug_time_context, request->debug_time,
-	                    (uint32_t)request->delta);
-	session_append(session, SLICE_LITERAL("OK\r\n"));
 }
 
 static void session_run_other(struct session *session, const struct text_request *text,
@@ -220,7 +216,7 @@ static void session_run_other(struct session *session, const struct text_request
 	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
 	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); return;
 	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
-	case REQUEST_DEBUG_TIME: session_run_debug_time(session, request, time); return;
+	case REQUEST_DEBUG_TIME: session_run_debug_time(session, request); return;
 	case REQUEST_QUIT: session_close(session); return;
 	default: break;
 	}
@@ -242,7 +238,8 @@ bool session_run_line(struct session *session, struct slice line, const struct w
 	case PARSE_DONE: break;
 	case PARSE_BAD:
 		if (session_is_stranger(session))
-			refusal.reason = REFUSAL_UNAUTHENTICATED;
+			refusal = (struct refusal){.reason = REFUSAL_UNAUTHENTICATED,
+			                           .swallow_bytes = refusal.swallow_bytes};
 		session_refuse(session, &refusal);
 		return true;
 	default:

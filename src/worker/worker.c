@@ -219,24 +219,35 @@ static struct socket_options socket_options_of(const struct worker_options *opti
 	return (struct socket_options){.connection_count_max = options->connection_count_max + 64};
 }
 
-static void debug_time(void *context, enum debug_time change, uint32_t seconds)
+/* What the clock will say in the next turn. */
+static uint64_t clock_s(const struct worker *worker, uint64_t now_us)
+{
+	return worker->paused_s != 0 ? worker->paused_s : (now_us - worker->start_us) / 1000000 + 1;
+}
+
+static bool debug_time(void *context, enum debug_time change, uint32_t seconds)
 {
 	struct worker *worker = context;
 
 	switch (change) {
-	case DEBUG_TIME_PAUSE: worker->paused_s = worker->time.now_s; return;
+	case DEBUG_TIME_PAUSE:
+		worker->paused_s = (uint32_t)clock_s(worker, worker->time.now_us);
+		return true;
 	case DEBUG_TIME_RESUME:
 		if (worker->paused_s != 0)
 			worker->start_us =
 			    worker->time.now_us - (worker->paused_s - 1) * 1000000ull;
 		worker->paused_s = 0;
-		return;
+		return true;
 	case DEBUG_TIME_ADVANCE:
+		if (clock_s(worker, worker->time.now_us) + seconds > INT32_MAX)
+			return false;
 		worker->start_us -= seconds * 1000000ull;
 		if (worker->paused_s != 0)
 			worker->paused_s += seconds;
-		return;
+		return true;
 	}
+	return false;
 }
 
 static struct sessions_options sessions_options_of(const struct worker_options *options)
@@ -400,11 +411,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	uint32_t busy = 0;
 
 	worker->time.now_us = now_us;
-	worker->time.now_s = worker->paused_s;
-	if (worker->paused_s == 0) {
-		worker->time.now_s = (uint32_t)((now_us - worker->start_us) / 1000000) + 1;
-		worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
-	}
+	worker->time.now_s = (uint32_t)clock_s(worker, now_us);
+	worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0)

@@ -164,12 +164,16 @@ static inline bool rig_login_answer(void *context, uint64_t *ret_ticket, bool *r
 	return true;
 }
 
-static inline void rig_debug_time(void *context, enum debug_time change, uint32_t seconds)
+static inline bool rig_debug_time(void *context, enum debug_time change, uint32_t seconds)
 {
 	struct rig *rig = context;
 
-	if (change == DEBUG_TIME_ADVANCE)
-		rig->time.now_s += seconds;
+	if (change != DEBUG_TIME_ADVANCE)
+		return true;
+	if (rig->time.now_s + seconds > INT32_MAX)
+		return false;
+	rig->time.now_s += seconds;
+	return true;
 }
 
 static inline uint32_t rig_default(uint32_t value, uint32_t otherwise)

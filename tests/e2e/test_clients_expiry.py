@@ -109,6 +109,8 @@ class DebugTime(rig.ServedTest):
         self.assertEqual(self.server.talk("mg b\r\nquit\r\n"), "HD\r\n")
         self.assertEqual(self.server.talk("debugtime 100\r\nmg a\r\nquit\r\n"), "OK\r\nHD\r\n")
         self.assertEqual(self.server.talk("mg a\r\ndebugtime r\r\nquit\r\n"), "EN\r\nOK\r\n")
+        self.assertEqual(self.server.talk("debugtime 2147480000\r\n" * 3 + "quit\r\n"),
+                         "OK\r\nERROR\r\nERROR\r\n")
 
 
 class Expiry(rig.ServedTest):
