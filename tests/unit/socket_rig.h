@@ -211,6 +211,7 @@ static inline struct rig *rig_create(const char *address, uint32_t connection_co
 	CU_ASSERT_EQUAL_FATAL(sockets_create(&rig->sockets, &options, &memory), 0);
 	CU_ASSERT_EQUAL(memory.used_bytes, memory.bytes);
 	rig->port.kind = PORT_SOCKET;
+	rig->port.backlog = 128;
 	rig->port.address_count = 1;
 	rig->port.addresses[0].length = 128;
 	CU_ASSERT_EQUAL(ip_address_parse(&rig->port.addresses[0].address, address), 0);
