@@ -74,6 +74,16 @@ class TapPort(unittest.TestCase):
                 self.assertEqual(kanted.stop(), 0, kanted.log())
             self.assertNotIn("kante0", host.links())
 
+    def test_eight_ports_at_once_are_listed_each(self):
+        ports = "".join(f"  - {{kind: tap, name: kante{i}, addresses: [198.18.{i}.2/24], "
+                        "tcp: 11211, allow: any}\n" for i in range(7))
+        with rig.namespaces(1) as (host,):
+            with rig.Kanted(f'ports:\n{ports}  - {{kind: socket, listen: "127.0.0.1:11211"}}\n',
+                            host):
+                groups = {name.partition(":")[0] for name in rig.stats(host, "127.0.0.1")}
+                self.assertLessEqual({f"{kind}{i}" for kind in ("net", "port") for i in range(7)},
+                                     groups)
+
     def test_one_connection_too_many_is_told_so(self):
         config = self.CONFIG.replace("max_connections: 2000", "max_connections: 2")
         with rig.namespaces(1) as (host,), rig.Kanted(config, host) as kanted:
