@@ -14,13 +14,13 @@ enum parse_verdict text_parse_slabs(const struct line *line, struct request *req
                                     struct refusal *refusal);
 enum parse_verdict text_parse_lru(const struct line *line, struct request *request,
                                   struct refusal *refusal);
-/* `words` begin with "cachedump". */
 #ifdef KANTE_SLOW_ASSERTS
 enum parse_verdict text_parse_debugtime(const struct line *line, struct request *request,
                                         struct refusal *refusal);
 #endif
 enum parse_verdict text_parse_watch(const struct line *line, struct request *request,
                                     struct refusal *refusal);
+/* `words` begin with "cachedump". */
 enum parse_verdict text_parse_cachedump(const struct words *words, struct request *request,
                                         struct refusal *refusal);
 enum parse_verdict text_parse_lru_crawler(const struct line *line, struct request *request,
