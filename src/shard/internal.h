@@ -31,6 +31,9 @@ uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now
 bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
                 struct store_place *ret_place);
 
+/* For store_observe_revocations(). */
+void shard_write_revoked(void *context, struct store_reservation *reservation);
+
 /* Seconds that are left to an item; TTL_NEVER. */
 int64_t shard_ttl_s(const struct item *item, uint32_t now_s);
 

@@ -43,6 +43,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .value_bytes_max = options->value_bytes_max,
 	    .memory_bytes_max = store_options.memory_bytes,
 	};
+	store_observe_revocations(store, shard_write_revoked, shard);
 	*ret_shard = shard;
 	return 0;
 }

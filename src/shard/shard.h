@@ -83,7 +83,7 @@ struct references shard_references(struct shard *shard);
 /* A value on its way in. Owner: the session; the contents are the shard's. */
 struct shard_write {
 	uint64_t left_bytes; /* that the value still wants */
-	void *state[15];
+	void *state[48];
 };
 
 /* Begins a request with a value. REPLY_STORED: go on with shard_write_bytes(); any other status
@@ -94,8 +94,9 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
                                     const struct request *request, uint32_t now_s);
 
 /* The next bytes of the value, at most write->left_bytes. Memory is taken as the bytes come, not as
- * they are announced. False: memory ran out; the write is abandoned, REPLY_NO_MEMORY is the reply,
- * the session swallows the rest. */
+ * they are announced; and it is taken away from a write whose bytes do not come when others want it
+ * (store.h). False: memory ran out, or was taken away; the write is abandoned, REPLY_NO_MEMORY is
+ * the reply, the session swallows the rest. `write` stays where it is from beginning to end. */
 bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uint8_t *bytes,
                        uint64_t length);
 

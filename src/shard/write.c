@@ -8,6 +8,9 @@ struct write_state {
 	uint64_t cas_unique;
 	enum request_op op;
 	uint32_t modifiers;
+	/* of one that was revoked: */
+	uint8_t key_bytes;
+	uint8_t key[KEY_BYTES_MAX];
 };
 
 _Static_assert(sizeof(struct write_state) <= sizeof(((struct shard_write *)NULL)->state),
@@ -54,6 +57,23 @@ static void refuse(struct shard *shard, enum request_op op, uint64_t hash, struc
 	tell_stored(shard, op, key, 0, TTL_NEVER, status);
 }
 
+void shard_write_revoked(void *context, struct store_reservation *reservation)
+{
+	struct write_state *state = (struct write_state *)reservation;
+	struct slice key = item_key(reservation->item);
+
+	_Static_assert(offsetof(struct write_state, reservation) == 0, "the one is the other");
+	state->key_bytes = (uint8_t)key.length;
+	memcpy(state->key, key.data, key.length);
+}
+
+/* A write that was revoked is refused when its client comes back to it. */
+static void refuse_revoked(struct shard *shard, const struct write_state *state)
+{
+	refuse(shard, state->op, state->reservation.hash,
+	       (struct slice){state->key, state->key_bytes}, REPLY_NO_MEMORY);
+}
+
 /* An append or prepend that may make the item. */
 static bool is_vivified(const struct request *request)
 {
@@ -93,6 +113,7 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	}
 	shard_choose_cas(&state->reservation, request);
 	write->left_bytes = request->value_bytes;
+	store_wait(shard->store, &state->reservation);
 	return REPLY_STORED;
 }
 
@@ -102,8 +123,14 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 	struct write_state *state = state_of(write);
 	struct store_reservation *reservation = &state->reservation;
 
+	if (!store_resume(shard->store, reservation)) {
+		refuse_revoked(shard, state);
+		write->left_bytes = 0;
+		return false;
+	}
 	if (store_write(shard->store, reservation, bytes, length)) {
 		write->left_bytes = reservation->left_bytes;
+		store_wait(shard->store, reservation);
 		return true;
 	}
 	refuse(shard, state->op, reservation->hash, item_key(reservation->item), REPLY_NO_MEMORY);
@@ -262,6 +289,12 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	store_tick(shard->store, now_s);
 	counter_add(&shard->counters.cmd_set, 1);
 	ret_reply->cas_unique = 0;
+	if (!store_resume(shard->store, reservation)) {
+		refuse_revoked(shard, state);
+		ret_reply->status = REPLY_NO_MEMORY;
+		ret_reply->key = (struct slice){state->key, state->key_bytes};
+		return;
+	}
 	ret_reply->key = item_key(reservation->item);
 	if (!store_settle(shard->store, reservation)) {
 		refuse(shard, state->op, reservation->hash, ret_reply->key, REPLY_NO_MEMORY);
@@ -291,7 +324,7 @@ void shard_write_abandon(struct shard *shard, struct shard_write *write)
 {
 	struct store_reservation *reservation = &state_of(write)->reservation;
 
-	if (reservation->item == NULL)
+	if (!store_resume(shard->store, reservation))
 		return;
 	/* memcached counts the command when its value has come, even with a bad end. */
 	if (reservation->left_bytes == 0)

@@ -75,6 +75,31 @@ static void check_live_item(const struct store *store, const struct segment *seg
 	                     : segment->expiry_max_s == EXPIRY_NEVER);
 }
 
+static void check_waiting(const struct segment *segment)
+{
+	uint32_t count = 0;
+
+	for (const struct store_reservation *i = segment->waiting; i != NULL; i = i->next) {
+		ASSERT(i->is_waiting && i->segment_count == 0 && i->item->state == ITEM_OPEN);
+		ASSERT(i->next == NULL || i->next->previous == i);
+		count++;
+	}
+	ASSERT(count == segment->waiting_count && count <= segment->open_count);
+}
+
+static void check_large_waiting(const struct store *store)
+{
+	const struct store_reservation *previous = NULL;
+	const struct store_reservation *i = store->large_first;
+
+	for (; i != NULL; previous = i, i = i->next) {
+		ASSERT(i->is_waiting && i->segment_count > 0 && i->previous == previous);
+		ASSERT(store_segment_of(store, i->item)->state == SEGMENT_OPEN);
+		ASSERT(previous == NULL || previous->waits_since_s <= i->waits_since_s);
+	}
+	ASSERT(store->large_last == previous);
+}
+
 /* Walks the items of a segment in the log, or of a large item's first that is being written. */
 static void check_segment(const struct store *store, uint32_t index, struct totals *totals)
 {
@@ -111,6 +136,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	ASSERT(offset == segment->used_bytes);
 	ASSERT(live_count == segment->live_count);
 	ASSERT(open_count == segment->open_count);
+	check_waiting(segment);
 	ASSERT(segment->state != SEGMENT_SEALED ||
 	       live_count + open_count + segment->pin_count > 0);
 	ASSERT(live_count == 0 || store->expiry_soonest_s <= store->now_s + 1 ||
@@ -167,14 +193,22 @@ static uint32_t count_free_list(const struct store *store)
 void store_check(const struct store *store)
 {
 	struct totals totals = {0};
+	uint32_t writing_segment_count = 0;
 	uint64_t slot_count;
 
 	ASSERT(store->magic == STORE_MAGIC);
 	check_index(store, &slot_count);
 	check_log(store, &totals);
-	for (uint32_t i = 0; i < store->segments.count; i++)
-		if (store_segment(store, i)->state == SEGMENT_OPEN)
-			check_segment(store, i, &totals);
+	check_large_waiting(store);
+	for (uint32_t i = 0; i < store->segments.count; i++) {
+		uint32_t before = totals.segments;
+
+		if (store_segment(store, i)->state != SEGMENT_OPEN)
+			continue;
+		check_segment(store, i, &totals);
+		writing_segment_count += totals.segments - before;
+	}
+	ASSERT(writing_segment_count == store->writing_segment_count);
 	totals.segments += count_free_list(store);
 	ASSERT(totals.segments == store->segments.count);
 	ASSERT(totals.items == slot_count);

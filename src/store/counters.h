@@ -25,6 +25,9 @@
 	X(segments_free, "segments", COUNTER_LEVEL, "Segments that hold nothing")                  \
 	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
 	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
+	X(writes_revoked, "items", COUNTER_TOTAL,                                                  \
+	  "Values on their way in that lost their room: it was wanted, and their bytes did not "   \
+	  "come")                                                                                  \
 	X(reservations, "items", COUNTER_LEVEL, "Values on their way in")                          \
 	X(segments_pinned, "segments", COUNTER_LEVEL, "Segments whose reuse references hold up")   \
 	X(pins, "references", COUNTER_LEVEL, "References to segments that hold up their reuse")

@@ -24,6 +24,13 @@ struct store {
 	uint32_t expiry_soonest_s; /* no segment in the log expires whole before */
 	void (*evicted)(void *context, const struct item *item, uint32_t now_s); /* or NULL */
 	void *evicted_context;
+	void (*revoked)(void *context, struct store_reservation *reservation); /* or NULL */
+	void *revoked_context;
+	/* Large items being written: the segments they hold, and those that wait for bytes, in the
+	 * order in which they have begun to. */
+	uint32_t writing_segment_count;
+	struct store_reservation *large_first;
+	struct store_reservation *large_last;
 	struct store_counters counters;
 };
 
@@ -79,6 +86,9 @@ static inline uint32_t store_used_count(const struct store *store)
 {
 	return store->segments.count - store->segments.free_count;
 }
+
+/* Takes the room away from one that waits. */
+void store_revoke(struct store *store, struct store_reservation *reservation);
 
 /* Empties one segment, if there is one that is not held. */
 bool store_make_room(struct store *store);

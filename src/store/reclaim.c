@@ -8,10 +8,22 @@ static void count_free(struct store *store)
 	                      memory_order_relaxed);
 }
 
+/* Of the segments, one in so many is for large items being written; for those whose bytes have not
+ * come for a while it is one in more. */
+#define WRITING_SHARE       2
+#define WRITING_SHARE_STALE 4
+#define WRITING_STALE_S     2 /* whole seconds of the clock: at least one of time */
+
 /* Bytes that are being written or read keep their segment. */
 static bool is_held(const struct segment *segment)
 {
 	return segment->open_count > 0 || segment->pin_count > 0;
+}
+
+/* … but for those that are not there yet. */
+static bool is_held_for_good(const struct segment *segment)
+{
+	return segment->open_count > segment->waiting_count || segment->pin_count > 0;
 }
 
 void store_release(struct store *store, uint32_t index)
@@ -48,11 +60,12 @@ void store_seal(struct store *store)
  * waiting for them one by one is what emptying a segment would cost. */
 #define EVICT_BATCH 16
 
-/* Empties a segment that is not held. Its last item frees it. */
+/* Empties a segment that is not held for good. Its last item frees it. */
 static void evict_segment(struct store *store, uint32_t index)
 {
 	uint8_t *at = segment_data(&store->segments, index);
-	uint32_t live_count = store_segment(store, index)->live_count;
+	struct segment *segment = store_segment(store, index);
+	uint32_t live_count = segment->live_count;
 	struct item *items[EVICT_BATCH];
 	uint64_t hashes[EVICT_BATCH];
 
@@ -81,6 +94,8 @@ static void evict_segment(struct store *store, uint32_t index)
 			store_evict(store, slot, items[i]);
 		}
 	}
+	while (segment->waiting != NULL)
+		store_revoke(store, segment->waiting);
 }
 
 /* A segment all of whose items have expired or were flushed. expiry_soonest_s keeps this from
@@ -108,7 +123,7 @@ static uint32_t find_oldest(struct store *store)
 {
 	uint32_t i = store->log.oldest;
 
-	while (i != SEGMENT_NONE && is_held(store_segment(store, i)))
+	while (i != SEGMENT_NONE && is_held_for_good(store_segment(store, i)))
 		i = store_segment(store, i)->next;
 	return i;
 }
@@ -121,6 +136,10 @@ bool store_make_room(struct store *store)
 		counter_add(&store->counters.segments_expired, 1);
 	} else {
 		index = find_oldest(store);
+		if (index == SEGMENT_NONE && store->large_first != NULL) {
+			store_revoke(store, store->large_first);
+			return true;
+		}
 		if (index == SEGMENT_NONE)
 			return false;
 		counter_add(&store->counters.segments_evicted, 1);
@@ -129,10 +148,26 @@ bool store_make_room(struct store *store)
 	return true;
 }
 
+/* Large items that wait for bytes do not drive out what is there. */
+static void limit_writing(struct store *store)
+{
+	struct store_reservation *first = store->large_first;
+	uint32_t share = WRITING_SHARE;
+
+	if (first == NULL)
+		return;
+	if (store->now_s - first->waits_since_s >= WRITING_STALE_S)
+		share = WRITING_SHARE_STALE;
+	if (store->writing_segment_count >= store->segment_count_max / share)
+		store_revoke(store, first);
+}
+
 uint32_t store_take_segment(struct store *store, enum segment_state state)
 {
 	uint32_t index;
 
+	if (state != SEGMENT_ACTIVE)
+		limit_writing(store);
 	if (store_used_count(store) >= store->segment_count_max && !store_make_room(store))
 		return SEGMENT_NONE;
 	index = segments_take(&store->segments, state, store->now_s);

@@ -19,6 +19,8 @@ enum segment_state {
 	SEGMENT_EXTENT, /* a further part of a large value */
 };
 
+struct store_reservation;
+
 struct segment {
 	uint32_t state;
 	uint32_t next;        /* in the free list; in the log, the next newer */
@@ -29,8 +31,10 @@ struct segment {
 	uint32_t open_count;  /* items being written */
 	uint32_t pin_count;   /* references to bytes of this segment, or of its extents */
 	uint32_t created_s;
-	uint32_t expiry_max_s; /* no live item expires later; EXPIRY_NEVER when one never does */
-	uint64_t sequence;     /* in the log: larger than that of any older one */
+	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
+	uint32_t waiting_count; /* of those being written, the ones that wait for bytes */
+	uint64_t sequence;      /* in the log: larger than that of any older one */
+	struct store_reservation *waiting; /* those, unless it is OPEN */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 _Static_assert(sizeof(struct segment) == CACHE_LINE_BYTES, "a segment header is one cache line");

@@ -277,6 +277,7 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	uint64_t location = index_location(&store->index, item);
 
 	ASSERT(reservation->left_bytes == 0 && item->state == ITEM_OPEN);
+	ASSERT(!reservation->is_waiting);
 	ASSERT(segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment));
 	store_set_cas(item,
 	              reservation->cas_is_given ? reservation->cas_unique : store_next_cas(store));
@@ -285,6 +286,7 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	item->state = ITEM_LIVE;
 	segment->open_count--;
 	segment->live_count++;
+	store->writing_segment_count -= reservation->segment_count;
 	if (segment->state == SEGMENT_OPEN) {
 		segment->state = SEGMENT_SEALED;
 		segment_log_append(&store->segments, &store->log, index);

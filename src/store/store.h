@@ -5,9 +5,14 @@
  * (see index.h); everything else here is the owner's.
  *
  * Memory comes back by whole segments: one whose items are all gone is free at once; when none is
- * free, one whose items have all expired, else the oldest. A segment with a pin, or with an item
- * being written, is passed over. A large item (longer than half a segment) has a segment of its
- * own in the log and further ones chained to that, so it comes and goes by the same rules. */
+ * free, one whose items have all expired, else the oldest. A segment with a pin is passed over. A
+ * large item (longer than half a segment) has a segment of its own in the log and further ones
+ * chained to that, so it comes and goes by the same rules.
+ *
+ * Whoever writes an item and waits for its bytes says so; then its room can be taken away, so that
+ * nobody keeps memory by sending half a value. It is when its segment is the oldest, and, of large
+ * ones, the one that has waited longest: when nothing else is left, or when together they hold half
+ * of all segments, or a quarter and its bytes have not come for a second or two. */
 #pragma once
 
 #include "base/memory.h"
@@ -94,11 +99,17 @@ void store_observe_evictions(struct store *store,
 /* An item being written. Owner: the caller, who ends it by store_publish() or store_abandon(). */
 struct store_reservation {
 	struct item *item;
-	uint8_t *at;         /* where the next byte of the value goes */
-	uint64_t hash;       /* of its key */
-	uint32_t room_bytes; /* from `at` on in this segment */
-	uint32_t left_bytes; /* of the value, still to be written */
-	uint32_t tail;       /* segment that `at` is in */
+	uint8_t *at;            /* where the next byte of the value goes */
+	uint64_t hash;          /* of its key */
+	uint32_t room_bytes;    /* from `at` on in this segment */
+	uint32_t left_bytes;    /* of the value, still to be written */
+	uint32_t tail;          /* segment that `at` is in */
+	uint32_t segment_count; /* that it holds for itself: of a large item, else 0 */
+	/* while it waits for bytes: */
+	bool is_waiting;
+	uint32_t waits_since_s;
+	struct store_reservation *next;
+	struct store_reservation *previous;
 	/* set before publishing: */
 	bool is_update;    /* is counted as the same item, changed */
 	bool cas_is_given; /* by the client, in cas_unique; else it gets the next one */
@@ -123,6 +134,20 @@ bool store_reserve(struct store *store, const struct store_item_options *options
  * is left with abandoning. */
 bool store_write(struct store *store, struct store_reservation *reservation, const uint8_t *bytes,
                  uint64_t length);
+
+/* The next bytes are awaited: until store_resume() the room may be taken away, and the struct stays
+ * where it is. */
+void store_wait(struct store *store, struct store_reservation *reservation);
+
+/* The wait is over. False: the room was taken away; the reservation is over, too. */
+bool store_resume(struct store *store, struct store_reservation *reservation);
+
+/* From now on `revoked` is told when room is about to be taken away; it calls nothing of the store.
+ */
+void store_observe_revocations(struct store *store,
+                               void (*revoked)(void *context,
+                                               struct store_reservation *reservation),
+                               void *context);
 
 /* To be called when all bytes are there, before store_find() for publishing: what was begun before
  * a flush moves on into a segment that is not flushed. False: there is none, and the caller is left

@@ -60,7 +60,9 @@ bool store_reserve(struct store *store, const struct store_item_options *options
 	    .room_bytes = (uint32_t)(bytes - offsetof(struct item, bytes) - options->key.length),
 	    .left_bytes = options->value_bytes,
 	    .tail = index,
+	    .segment_count = large ? 1 : 0,
 	};
+	store->writing_segment_count += ret_reservation->segment_count;
 	return true;
 }
 
@@ -74,7 +76,77 @@ static bool extend(struct store *store, struct store_reservation *reservation)
 	reservation->tail = index;
 	reservation->at = segment_data(&store->segments, index);
 	reservation->room_bytes = segment_bytes(&store->segments);
+	reservation->segment_count++;
+	store->writing_segment_count++;
 	return true;
+}
+
+void store_wait(struct store *store, struct store_reservation *reservation)
+{
+	struct segment *segment = store_segment_of(store, reservation->item);
+
+	ASSERT(!reservation->is_waiting);
+	reservation->is_waiting = true;
+	reservation->waits_since_s = store->now_s;
+	reservation->next = NULL;
+	if (reservation->segment_count > 0) {
+		reservation->previous = store->large_last;
+		if (store->large_last != NULL)
+			store->large_last->next = reservation;
+		else
+			store->large_first = reservation;
+		store->large_last = reservation;
+		return;
+	}
+	reservation->previous = NULL;
+	reservation->next = segment->waiting;
+	if (segment->waiting != NULL)
+		segment->waiting->previous = reservation;
+	segment->waiting = reservation;
+	segment->waiting_count++;
+}
+
+bool store_resume(struct store *store, struct store_reservation *reservation)
+{
+	struct store_reservation *next = reservation->next;
+	struct store_reservation *previous = reservation->previous;
+	bool is_large = reservation->segment_count > 0;
+	struct segment *segment;
+
+	if (reservation->item == NULL)
+		return false;
+	ASSERT(reservation->is_waiting);
+	reservation->is_waiting = false;
+	segment = store_segment_of(store, reservation->item);
+	if (!is_large)
+		segment->waiting_count--;
+	if (previous != NULL)
+		previous->next = next;
+	else
+		*(is_large ? &store->large_first : &segment->waiting) = next;
+	if (next != NULL)
+		next->previous = previous;
+	else if (is_large)
+		store->large_last = previous;
+	return true;
+}
+
+void store_revoke(struct store *store, struct store_reservation *reservation)
+{
+	counter_add(&store->counters.writes_revoked, 1);
+	if (store->revoked != NULL)
+		store->revoked(store->revoked_context, reservation);
+	store_resume(store, reservation);
+	store_abandon(store, reservation);
+}
+
+void store_observe_revocations(struct store *store,
+                               void (*revoked)(void *context,
+                                               struct store_reservation *reservation),
+                               void *context)
+{
+	store->revoked = revoked;
+	store->revoked_context = context;
 }
 
 bool store_write(struct store *store, struct store_reservation *reservation, const uint8_t *bytes,
@@ -135,8 +207,9 @@ void store_abandon(struct store *store, struct store_reservation *reservation)
 	struct segment *segment = store_segment(store, index);
 	uint8_t *end = segment_data(&store->segments, index) + segment->used_bytes;
 
-	ASSERT(item->state == ITEM_OPEN);
+	ASSERT(item->state == ITEM_OPEN && !reservation->is_waiting);
 	item->state = ITEM_DEAD;
+	store->writing_segment_count -= reservation->segment_count;
 	segment->open_count--;
 	counter_subtract(&store->counters.reservations, 1);
 	reservation->item = NULL;

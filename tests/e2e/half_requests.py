@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens connections that each send half a request and then wait to be closed:
 
-    half_requests.py ADDRESS COUNT A_SECOND LIMIT_SECONDS
+    half_requests.py ADDRESS COUNT A_SECOND LIMIT_SECONDS [VALUE_BYTES]
 
 One in four each: half a line, half the value of a set, half a head of the binary protocol, half a
-value in it. Run inside the client's namespace. Prints one JSON object when all have been closed, or
+value in it. With VALUE_BYTES all announce a set of so many and send one of them. Run inside the client's namespace. Prints one JSON object when all have been closed, or
 LIMIT_SECONDS after the last was opened, not counting the time that this client was ready to run and
 the machine did not let it ("starved"); points in time are of the monotonic clock."""
 import errno
@@ -36,8 +36,9 @@ def starved():
 
 
 class Crowd:
-    def __init__(self, address):
+    def __init__(self, address, halves):
         self.address = address
+        self.halves = halves
         self.epoll = select.epoll()
         self.connecting = {}
         self.waiting = {}  # by file descriptor: connection, when it sent its half
@@ -60,7 +61,8 @@ class Crowd:
         connection = self.connecting.pop(descriptor)
         now = time.monotonic()
         try:
-            connection.send(HALVES[(len(self.waits) + len(self.waiting)) % len(HALVES)])
+            connection.send(self.halves[(len(self.waits) + len(self.waiting)) %
+                                        len(self.halves)])
         except OSError:
             self.end("failed", descriptor, connection)
             return
@@ -94,12 +96,13 @@ class Crowd:
 
 
 def main():
-    address, count, rate, limit = sys.argv[1], *map(int, sys.argv[2:])
+    address, count, rate, limit, *value_bytes = sys.argv[1], *map(int, sys.argv[2:])
+    halves = [b"set half 0 0 %d\r\nx" % value_bytes[0]] if value_bytes else HALVES
     wanted = count + 100
     resource.setrlimit(resource.RLIMIT_NOFILE,
                        (wanted, max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
     os.nice(5)  # what others wait for is to be the server, not this client
-    crowd = Crowd(address)
+    crowd = Crowd(address, halves)
     start = time.monotonic()
     while crowd.opened < count or crowd.connecting or (
             crowd.waiting and time.monotonic() < crowd.last_sent + limit + starved()):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """10,000 connections that each send half a request: others do not notice, all of them are closed by
-the deadline, and what they took is given back."""
+the deadline, and what they took is given back. And 1,000 that announce large values and send one
+byte: there are 919 segments of memory, and each takes one."""
 import json
 import pathlib
 import re
@@ -40,6 +41,8 @@ GROWTH_BYTES_MAX = 4 << 20
 # A server that is held up is so in every window: of each phase the better quarter is judged.
 RATIO_MAX, SLACK_MS = 3, 1
 WINDOWS_MIN = 5
+LARGE_COUNT = 1000
+LARGE_BYTES = 60000
 
 
 class HalfRequests(unittest.TestCase):
@@ -70,18 +73,18 @@ class HalfRequests(unittest.TestCase):
         status = pathlib.Path(f"/proc/{served.kanted.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
-    def settled(self, served, before):
+    def settled(self, served, before, levels=LEVELS):
         """The counters, once the last connections have gone."""
         counters = {}
 
         def holds():
             counters.update(rig.stats(served.client, served.host_address, 11212))
-            return all(counters[name] == before[name] for name in LEVELS)
+            return all(counters[name] == before[name] for name in levels)
 
         try:
             rig.wait_until(holds, 5, "levels as before")
         except AssertionError:
-            self.fail({name: (before[name], counters[name]) for name in LEVELS
+            self.fail({name: (before[name], counters[name]) for name in levels
                        if counters[name] != before[name]})
         return counters
 
@@ -138,8 +141,46 @@ class HalfRequests(unittest.TestCase):
         self.assertGreaterEqual(len(crowded), WINDOWS_MIN)
         print()
 
+    def bear_large(self, kind):
+        """Others go on storing values, small and large, and find what was there."""
+        with rig.served(kind, HEAD, OBSERVED) as served:
+            rig.load(served.client, served.address, "--connections", "1", "--requests", "1000",
+                     "--populate", "--keys", "1000")
+            before = rig.stats(served.client, served.host_address, 11212)
+            crowd = subprocess.Popen(
+                served.client.command(rig.PYTHON, str(CROWD), served.address, str(LARGE_COUNT),
+                                      str(A_SECOND), str(TIMEOUT_SECONDS + LATE_SECONDS),
+                                      str(LARGE_BYTES)), stdout=subprocess.PIPE, text=True)
+            try:
+                rig.wait_until(lambda: rig.stats(
+                    served.client, served.host_address,
+                    11212)["session:curr_connections"] >= LARGE_COUNT, 5, "the crowd is there")
+                held = rig.stats(served.client, served.host_address, 11212)
+                for size in "100-1000", "60000", "1000000":
+                    rig.load(served.client, served.address, "--connections", "5", "--requests",
+                             "200", "--set-percent", "100", "--keys", "10", "--value-size", size)
+                rig.load(served.client, served.address, "--connections", "5", "--requests", "1000",
+                         "--set-percent", "0", "--keys", "1000", "--misses-are-errors")
+                crowd_end = json.loads(crowd.communicate()[0])
+            finally:
+                rig.kill(crowd)
+            self.assertEqual((crowd_end["left"], crowd_end["failed"]), (0, 0), crowd_end)
+            after = self.settled(served, before, set(LEVELS) - {"store:curr_items", "store:bytes"})
+            self.assertEqual(held["store:evictions"], before["store:evictions"])
+            self.assertGreater(held["store:writes_revoked"], LARGE_COUNT / 4)
+            self.assertAlmostEqual(held["store:segments_free"], held["store:segments"] / 2,
+                                   delta=held["store:segments"] / 50)
+            # also what a load's client counts as a server's error: all were stored
+            self.assertEqual(after["shard:store_no_memory"], 0)
+
     def test_own_tcp_over_xdp(self):
         self.bear("xdp")
+
+    def test_large_over_xdp(self):
+        self.bear_large("xdp")
+
+    def test_large_over_socket(self):
+        self.bear_large("socket")
 
     def test_socket(self):
         self.bear("socket")

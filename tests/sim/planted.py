@@ -141,6 +141,18 @@ BUGS = [
     ("stale read", "incr writes a copy that no reader sees", "src/shard/delta.c",
      "store_publish(shard->store, &reservation, place);",
      "store_abandon(shard->store, &reservation);"),
+    ("half-sent values", "who has lost the room for a value goes on writing", "src/store/write.c",
+     """\
+	store_resume(store, reservation);
+	store_abandon(store, reservation);
+""",
+     """\
+	struct store_reservation copy;
+
+	store_resume(store, reservation);
+	copy = *reservation;
+	store_abandon(store, &copy);
+"""),
     ("large sends", "memory that is still being sent is written over", "src/store/reclaim.c",
      "return segment->open_count > 0 || segment->pin_count > 0;",
      "return segment->open_count > 0;"),

@@ -252,67 +252,113 @@ static void test_touched_outlives_its_segment(void)
 	rig_destroy(&rig);
 }
 
-/* Begins large values until there is no memory; returns how many began. */
-static uint32_t begin_until_full(struct rig *rig, struct shard_write *writes, uint32_t count_max)
+/* Announces large values and sends one byte of each. */
+static void begin_many(struct rig *rig, struct shard_write *writes, uint32_t count)
 {
 	struct request request = {.op = REQUEST_ADD, KEY("slow"), .value_bytes = 60000};
-	uint32_t count = 0;
 
-	while (count < count_max &&
-	       shard_write_begin(rig->shard, &writes[count], &request, rig->now_s) == REPLY_STORED)
-		count++;
-	return count;
+	for (uint32_t i = 0; i < count; i++) {
+		CU_ASSERT_EQUAL(shard_write_begin(rig->shard, &writes[i], &request, rig->now_s),
+		                REPLY_STORED);
+		CU_ASSERT_TRUE(shard_write_bytes(rig->shard, &writes[i], (const uint8_t *)"x", 1));
+	}
 }
 
-static void test_all_memory_in_use(void)
+static void abandon_all(struct rig *rig, struct shard_write *writes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		shard_write_abandon(rig->shard, &writes[i]);
+	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(rig, reservations), 0);
+	shard_check(rig->shard);
+}
+
+/* There are some 150 segments. */
+static void test_half_sent_values_keep_nobody_out(void)
 {
 	struct rig rig;
-	struct shard_write writes[200];
+	struct shard_write writes[300];
 	struct slice value = rig_pattern(100000, 1);
-	uint32_t count;
+	uint8_t rest[60000] = {0};
+
+	rig_create(&rig, (struct rig_options){0});
+	begin_many(&rig, writes, 300);
+	shard_check(rig.shard);
+	CU_ASSERT_TRUE(RIG_STORE_COUNTER(&rig, writes_revoked) > 100);
+	CU_ASSERT_EQUAL(rig_set(&rig, "a", "small"), REPLY_STORED);
+	CU_ASSERT_EQUAL(rig_store(&rig, (struct request){.op = REQUEST_SET, KEY("b")}, value),
+	                REPLY_STORED);
+	CU_ASSERT_TRUE(rig_has(&rig, "a"));
+	/* the first to wait were the first to go */
+	CU_ASSERT_FALSE(shard_write_bytes(rig.shard, &writes[0], rest, 59999));
+	CU_ASSERT_EQUAL(writes[0].left_bytes, 0);
+	CU_ASSERT_TRUE(shard_write_bytes(rig.shard, &writes[299], rest, 59999));
+	CU_ASSERT_EQUAL(RIG_COUNTER(&rig, store_no_memory), 1);
+	abandon_all(&rig, writes, 300);
+	drop(value);
+	rig_destroy(&rig);
+}
+
+static void test_half_sent_values_drive_out_no_more_than_a_quarter(void)
+{
+	struct rig rig;
+	struct shard_write writes[300];
 
 	rig_create(&rig, (struct rig_options){0});
 	rig_set(&rig, "a", "old");
-	count = begin_until_full(&rig, writes, 200);
-	CU_ASSERT_TRUE(count > 100 && count < 200);
-	/* "a" went when the last memory was taken. */
-	CU_ASSERT_FALSE(rig_has(&rig, "a"));
-	CU_ASSERT_EQUAL(rig_set(&rig, "a", "new"), REPLY_NO_MEMORY);
-	shard_check(rig.shard);
-	shard_write_abandon(rig.shard, &writes[--count]);
-	CU_ASSERT_EQUAL(rig_set(&rig, "a", "new"), REPLY_STORED);
-	shard_write_abandon(rig.shard, &writes[--count]);
-	CU_ASSERT_EQUAL(rig_store(&rig, (struct request){.op = REQUEST_SET, KEY("b")}, value),
-	                REPLY_STORED);
-	while (count > 0)
-		shard_write_abandon(rig.shard, &writes[--count]);
-	CU_ASSERT_TRUE(RIG_COUNTER(&rig, store_no_memory) >= 2);
-	drop(value);
+	rig_fill(&rig, 5 << 20);
+	for (uint32_t i = 0; i < 300; i += 10) {
+		begin_many(&rig, &writes[i], 10);
+		rig.now_s++;
+		shard_check(rig.shard);
+	}
+	CU_ASSERT_TRUE(rig_has(&rig, "a"));
+	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(&rig, evictions), 0);
+	abandon_all(&rig, writes, 300);
+	rig_destroy(&rig);
+}
+
+/* One small value on its way in holds no more than its own room: its segment goes in its turn. */
+static void test_a_half_sent_value_goes_with_its_segment(void)
+{
+	struct rig rig;
+	struct shard_write writes[2];
+	struct request request = {.op = REQUEST_SET, KEY("half"), .value_bytes = 10};
+	struct reply reply;
+
+	rig_create(&rig, (struct rig_options){0});
+	rig_set(&rig, "old", "1");
+	shard_write_begin(rig.shard, &writes[0], &request, rig.now_s);
+	shard_write_begin(rig.shard, &writes[1], &request, rig.now_s);
+	shard_write_bytes(rig.shard, &writes[1], (const uint8_t *)"0123456789", 10);
+	rig_fill(&rig, 20 << 20);
+	CU_ASSERT_FALSE(rig_has(&rig, "old"));
+	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(&rig, writes_revoked), 2);
+	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(&rig, reservations), 0);
+	/* all bytes were there, but not what ends them */
+	shard_write_commit(rig.shard, &writes[1], rig.now_s, &reply);
+	CU_ASSERT_EQUAL(reply.status, REPLY_NO_MEMORY);
+	CU_ASSERT_FALSE(rig_has(&rig, "half"));
+	abandon_all(&rig, writes, 1);
 	rig_destroy(&rig);
 }
 
 static void test_set_that_runs_out_removes_the_old(void)
 {
 	struct rig rig;
-	struct shard_write writes[200], write;
+	struct shard_write writes[40], write;
 	struct slice value = rig_pattern(200000, 1);
 	struct request request = {.op = REQUEST_SET, KEY("a"), .value_bytes = 200000};
-	uint32_t count;
 
 	rig_create(&rig, (struct rig_options){0});
 	rig_set(&rig, "a", "old");
-	/* Something keeps the segment of the old value: a value that goes in next to it. */
-	shard_write_begin(rig.shard, &writes[199],
-	                  &(struct request){.op = REQUEST_SET, KEY("b"), .value_bytes = 10}, 1);
-	shard_write_begin(rig.shard, &write, &request, 1);
-	count = begin_until_full(&rig, writes, 199);
+	shard_write_begin(rig.shard, &write, &request, rig.now_s);
+	rig.now_s += 2;
+	begin_many(&rig, writes, 40);
+	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(&rig, writes_revoked), 1);
 	CU_ASSERT_TRUE(rig_has(&rig, "a"));
 	CU_ASSERT_FALSE(shard_write_bytes(rig.shard, &write, value.data, 200000));
 	CU_ASSERT_FALSE(rig_has(&rig, "a"));
-	shard_check(rig.shard);
-	while (count > 0)
-		shard_write_abandon(rig.shard, &writes[--count]);
-	shard_write_abandon(rig.shard, &writes[199]);
+	abandon_all(&rig, writes, 40);
 	drop(value);
 	rig_destroy(&rig);
 }
@@ -329,7 +375,10 @@ static const struct unit_case cases[] = {
     {"expired segments go before the oldest", test_expired_go_before_oldest},
     {"flushed segments go before the oldest", test_flushed_go_before_oldest},
     {"a touched item outlives the rest of its segment", test_touched_outlives_its_segment},
-    {"memory that is all in use is refused and comes back", test_all_memory_in_use},
+    {"half-sent values keep nobody out", test_half_sent_values_keep_nobody_out},
+    {"half-sent values drive out no more than a quarter",
+     test_half_sent_values_drive_out_no_more_than_a_quarter},
+    {"a half-sent value goes with its segment", test_a_half_sent_value_goes_with_its_segment},
     {"a set that runs out of memory removes the old value", test_set_that_runs_out_removes_the_old},
 };
 
