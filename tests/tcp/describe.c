@@ -163,7 +163,7 @@ bool number_parse(struct number *ret_number, const char *text, char error[ERROR_
 
 bool integer_parse(int64_t *ret_integer, const char *text, char error[ERROR_MAX])
 {
-	struct number number;
+	struct number number = {0};
 
 	if (!number_parse(&number, text, error))
 		return false;

@@ -27,7 +27,7 @@ static struct dpdk_port *port_new(enum port_kind kind, const char *name)
 
 	rig_reset();
 	options = (struct port_options){.kind = kind, .tcp_port = 11211};
-	snprintf(options.name, sizeof(options.name), "%s", name);
+	snprintf(options.name, sizeof(options.name), "%.*s", (int)sizeof(options.name) - 1, name);
 	port = (struct dpdk_port){.options = &options, .worker_count = 1, .log = ""};
 	error[0] = '\0';
 	if (kind == PORT_XDP) {
