@@ -195,6 +195,8 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	piece = store_value(store, old);
 	ASSERT(piece.left_bytes == 0);
 	store_write(store, &settled, piece.data, piece.length);
+	settled.cas_is_given = reservation->cas_is_given;
+	settled.cas_unique = reservation->cas_unique;
 	store_abandon(store, reservation);
 	*reservation = settled;
 	return true;

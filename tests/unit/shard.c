@@ -415,7 +415,12 @@ static void test_value_outlives_a_flush(void)
 {
 	struct rig rig;
 	struct shard_write writes[2];
-	struct request request = {.op = REQUEST_SET, KEY("a"), .client_flags = 7, .exptime = 100};
+	struct request request = {.op = REQUEST_SET,
+	                          KEY("a"),
+	                          .client_flags = 7,
+	                          .exptime = 100,
+	                          .modifiers = REQUEST_NEW_CAS,
+	                          .new_cas = 77};
 	struct slice value = rig_pattern(300000, 3);
 	struct reply reply;
 
@@ -440,6 +445,7 @@ static void test_value_outlives_a_flush(void)
 	CU_ASSERT_TRUE(rig_is(&rig, "a", "five"));
 	CU_ASSERT_TRUE(rig_has(&rig, "large"));
 	CU_ASSERT_EQUAL(rig_get(&rig, "a").client_flags, 7);
+	CU_ASSERT_EQUAL(rig_get(&rig, "a").cas_unique, 77);
 	CU_ASSERT_EQUAL(EXECUTE(&rig, .op = REQUEST_FLUSH_ALL).status, REPLY_OK);
 	CU_ASSERT_FALSE(rig_has(&rig, "a"));
 	CU_ASSERT_FALSE(rig_has(&rig, "large"));
