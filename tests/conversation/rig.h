@@ -40,6 +40,7 @@ static inline void bytes_drop_front(struct bytes *bytes, size_t length)
 
 struct rig_options {
 	uint32_t block_count;              /* 0: plenty */
+	uint32_t session_count_max;        /* 0: 1 */
 	uint32_t line_buffer_count;        /* 0: 4 */
 	uint32_t output_bytes_max;         /* 0: 256 KiB */
 	uint32_t value_bytes_max;          /* 0: 1 MiB */
@@ -193,7 +194,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .value_bytes_max = shard_options.value_bytes_max,
 	    .output_bytes_max = rig_default(options->output_bytes_max, 256 << 10),
 	    .line_buffer_count = rig_default(options->line_buffer_count, 4),
-	    .session_count_max = 1,
+	    .session_count_max = rig_default(options->session_count_max, 1),
 	    .request_timeout_us = 10000000,
 	    .version = "1.6.45",
 	    .debug_time = rig_debug_time,
