@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves that the model of the fuzz targets text, meta, binary and udp sees: plants one bug at a
+time into a copy of the code and lets the target look for it, from its corpus on, for a minute.
+
+planted.py [WORD]     WORD: only bugs whose target, sentence or file contains it
+
+Needs what the fuzz targets need. Exit status 0: every bug was found, and the code as it is holds.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUG_SECONDS_MAX = 60
+TARGETS = ("text", "meta", "binary", "udp")
+
+# target, what is wrong, file, what stands there exactly once, what stands there instead
+BUGS = [
+    ("text", "a touch changes the cas unique", "src/shard/get.c",
+     """\
+	reply_hit(place.item, ret_reply);
+	store_mark_read(shard->store, &place);
+	if (!is_gat)
+""",
+     """\
+	store_set_cas(place.item, store_next_cas(shard->store));
+	reply_hit(place.item, ret_reply);
+	store_mark_read(shard->store, &place);
+	if (!is_gat)
+"""),
+    ("text", "an append loses the client's flags", "src/shard/write.c",
+     "	    .client_flags = old->client_flags,\n",
+     "	    .client_flags = added->client_flags,\n"),
+    ("text", "an item lives one second too long", "src/store/internal.h",
+     "expiry_s <= store->now_s)", "expiry_s < store->now_s)"),
+    ("text", "an absolute exptime is one second off", "src/shard/shard.c",
+     "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s;",
+     "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s + 1;"),
+    ("text", "noreply replies", "src/worker/session_text.c",
+     """\
+	if (session->noreply)
+		return;
+""",
+     ""),
+    ("text", "an incr stops at 2^64 - 1", "src/shard/delta.c",
+     "		number += request->delta;\n",
+     "		number = number > UINT64_MAX - request->delta ? UINT64_MAX "
+     ": number + request->delta;\n"),
+    ("text", "a shorter number is not padded", "src/shard/delta.c",
+     "	    .value_bytes = max_u32(count, old->value_bytes),\n",
+     "	    .value_bytes = count,\n"),
+    ("text", "a set that is too large leaves the old value", "src/shard/write.c",
+     "	remove_stale(shard, op, hash, key);\n	tell_stored",
+     "	if (status != REPLY_TOO_LARGE)\n		remove_stale(shard, op, hash, key);\n"
+     "	tell_stored"),
+    ("text", "a get that waited goes on one key too far", "src/worker/session_text.c",
+     "		request->key = line_next_word(&rest);\n	}\n	while",
+     "		request->key = line_next_word(&rest);\n"
+     "		request->key = line_next_word(&rest);\n	}\n	while"),
+    ("text", "a flush takes what is stored after it", "src/store/store.c",
+     "	store_seal(store);\n	if (store->log.newest", "	if (store->log.newest"),
+    ("meta", "something stale is shown as fresh", "src/shard/get.c",
+     "		ret_reply->marks |= REPLY_STALE;\n", "		ret_reply->marks |= 0;\n"),
+    ("meta", "who makes an item by N has not won", "src/shard/get.c",
+     "	settle_win(item, true, ret_reply);\n", "	settle_win(item, false, ret_reply);\n"),
+    ("meta", "R wins once too often", "src/shard/get.c",
+     "	store_set_marks(item, marks | ITEM_WON);\n",
+     "	store_set_marks(item, won ? marks : marks | ITEM_WON);\n"),
+    ("meta", "an md with I leaves the win", "src/shard/delete.c",
+     "(item_marks(item) & ~ITEM_WON) | ITEM_STALE", "item_marks(item) | ITEM_STALE"),
+    ("meta", "what is stored as stale gets an expiry of its own", "src/shard/write.c",
+     "	atomic_store_explicit(&item->expiry_s, item_expiry_s(old), memory_order_relaxed);\n",
+     ""),
+    ("meta", "q hides hits", "src/proto/meta.c",
+     "		return status == REPLY_MISS;\n",
+     "		return status == REPLY_MISS || status == REPLY_HIT;\n"),
+    ("meta", "u counts as a read", "src/shard/get.c",
+     "	if (!(request->modifiers & REQUEST_NO_BUMP))\n		store_mark_read",
+     "	if (true)\n		store_mark_read"),
+    ("meta", "a key in base64 is shown without its last byte's end", "src/proto/base64.c",
+     "left > 1 ? (uint8_t)digits[group >> 6 & 63] : '='",
+     "left > 2 ? (uint8_t)digits[group >> 6 & 63] : '='"),
+    ("binary", "a GETKQ that misses replies", "src/proto/binary.c",
+     "[0x0d] = COMMAND(REQUEST_GET, 0, KEY | WITH_KEY | QUIET)",
+     "[0x0d] = COMMAND(REQUEST_GET, 0, KEY | WITH_KEY)"),
+    ("binary", "a quiet delete that misses is quiet", "src/proto/binary.c",
+     "(1u << REPLY_MISS | ", "(1u << REPLY_MISS | 1u << REPLY_NOT_FOUND | "),
+    ("binary", "an increment makes an item even with 0xffffffff", "src/proto/binary.c",
+     "		if (expiration == VIVIFY_NEVER)\n			return;\n", ""),
+    ("binary", "a delete does not look at the cas unique", "src/proto/binary.c",
+     "[0x04] = COMMAND(REQUEST_DELETE, 0, KEY | CAS_GUARDS)",
+     "[0x04] = COMMAND(REQUEST_DELETE, 0, KEY)"),
+    ("binary", "a value that is too large is run", "src/worker/session_binary.c",
+     "		session_swallow_next(session, request->value_bytes);\n", ""),
+    ("binary", "prepend appends", "src/proto/binary.c",
+     "[0x0f] = COMMAND(REQUEST_PREPEND,", "[0x0f] = COMMAND(REQUEST_APPEND,"),
+    ("udp", "numbers of datagrams begin at 1", "src/worker/datagram.c",
+     "(uint16_t)i, (uint16_t)total", "(uint16_t)(i + 1), (uint16_t)total"),
+    ("udp", "a stranger is sent as much as a friend", "src/worker/datagram.c",
+     "bytes_max = min_u64(bytes_max, amplified);", "bytes_max = max_u64(bytes_max, amplified);"),
+    ("udp", "the heads of datagrams count for nothing", "src/worker/datagram.c",
+     "	return payload_bytes + (uint64_t)UDP_FRAME_BYTES * datagram_count(payload_bytes);\n",
+     "	return payload_bytes;\n"),
+    ("udp", "an mg that sets an expiry is served", "src/worker/datagram.c",
+     "(REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE)", "(REQUEST_VIVIFY | REQUEST_RECACHE)"),
+    ("udp", "a datagram that is one of several is served", "src/proto/udp_frame.c",
+     "	if (load_be16(datagram.data + 4) != 1)\n		return UDP_FRAME_BAD_TOTAL;\n", ""),
+]
+
+
+def copy_code(to):
+    for folder in ("src", "tests"):
+        shutil.copytree(ROOT / folder, to / folder)
+    for file in ROOT.glob("meson*"):
+        shutil.copy(file, to)
+
+
+def check_table(code):
+    for target, sentence, file, text, _ in BUGS:
+        count = (code / file).read_text().count(text)
+        if count != 1:
+            sys.exit(f"{target}: {sentence}: its text occurs {count} times in {file}, not once: "
+                     f"the code has changed: plant it anew\n{text}")
+
+
+def build(code, targets, what):
+    done = subprocess.run(["ninja", "-C", code / "build", *(f"tests/fuzz-{t}" for t in targets)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{what} does not compile:\n{done.stdout}")
+
+
+def hunt(code, target, seconds):
+    """What the target has found, or None. 0 seconds: only the corpus is run."""
+    limit = [f"-max_total_time={seconds}", "-len_control=0"] if seconds else ["-runs=0"]
+    with tempfile.TemporaryDirectory(prefix="found-") as found:
+        done = subprocess.run([code / f"build/tests/fuzz-{target}", "-entropic=0", *limit,
+                               f"-artifact_prefix={found}/", found,
+                               code / "tests/fuzz/corpus" / target],
+                              capture_output=True, text=True, errors="replace")
+    if done.returncode == 0:
+        return None
+    signs = ("rule broken", "invariant broken", "ERROR: AddressSanitizer", "runtime error")
+    lines = [line for line in done.stderr.splitlines() if any(sign in line for sign in signs)]
+    return lines[0] if lines else f"exit status {done.returncode}"
+
+
+def plant(code, bug):
+    target, sentence, file, text, replacement = bug
+    path = code / file
+    original = path.read_text()
+    path.write_text(original.replace(text, replacement))
+    build(code, [target], f"{target}: {sentence}: what stands there instead")
+    start = time.monotonic()
+    found = hunt(code, target, BUG_SECONDS_MAX)
+    took = time.monotonic() - start
+    path.write_text(original)
+    verdict = f"found in {took:.0f} s: {found}" if found else "NOT FOUND"
+    print(f"{target}: {sentence}: {verdict}", flush=True)
+    return found is not None
+
+
+def run(code, bugs):
+    targets = [target for target in TARGETS if any(bug[0] == target for bug in bugs)]
+    copy_code(code)
+    check_table(code)
+    subprocess.run(["meson", "setup", code / "build", code, "-Dfuzz=true", "-Dslow_asserts=true",
+                    "-Db_sanitize=address,undefined", "-Dc_args=-fsanitize=fuzzer-no-link"],
+                   check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CC": "clang"})
+    build(code, targets, "the code as it is")
+    for target in targets:
+        found = hunt(code, target, 0)
+        if found:
+            print(f"the code as it is fails: {target}: {found}\n0 passed, 1 failed")
+            return 1
+    print("as it is: all of the corpus holds", flush=True)
+    found = sum([plant(code, bug) for bug in bugs])
+    print(f"{found} passed, {len(bugs) - found} failed")
+    return 0 if found == len(bugs) else 1
+
+
+def main():
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    bugs = [bug for bug in BUGS if any(word in text for text in bug[:3])]
+    if not bugs:
+        sys.exit(f"no bug has to do with {word}")
+    # an end by a signal removes the copy too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        try:
+            return run(pathlib.Path(folder), bugs)
+        except KeyboardInterrupt:
+            return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
