@@ -202,7 +202,7 @@ bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct re
 		describe(item, now_s, ret_reply);
 		ret_reply->item_bytes = item_bytes(item);
 	}
-	return item != NULL || *cursor < store_place_count(shard->store);
+	return item != NULL || !store_walk_is_over(*cursor);
 }
 
 uint64_t shard_unix_time_s(const struct shard *shard, uint32_t now_s)

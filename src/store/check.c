@@ -15,10 +15,14 @@ struct totals {
 static void check_index(const struct store *store, uint64_t *ret_slot_count)
 {
 	const struct index *index = &store->index;
+	uint64_t bucket_count = (uint64_t)index->page_count << (index->page_shift - BUCKET_SHIFT);
 	uint64_t slot_count = 0;
 
-	for (uint64_t i = 0; i < (uint64_t)index->bucket_count * BUCKET_SLOTS; i++) {
-		struct bucket *bucket = &index->buckets[i / BUCKET_SLOTS];
+	ASSERT(index->bucket_count <= bucket_count && index->bucket_count_next <= bucket_count);
+	for (uint32_t i = 0; i < index->page_count; i++)
+		ASSERT(store_segment(store, index->pages[i])->state == SEGMENT_INDEX);
+	for (uint64_t i = 0; i < bucket_count * BUCKET_SLOTS; i++) {
+		struct bucket *bucket = index_bucket(index, (uint32_t)(i / BUCKET_SLOTS));
 		_Atomic uint64_t *slot = &bucket->slots[i % BUCKET_SLOTS];
 		uint64_t value = slot_load(slot);
 		struct segment *segment;
@@ -209,7 +213,7 @@ void store_check(const struct store *store)
 		writing_segment_count += totals.segments - before;
 	}
 	ASSERT(writing_segment_count == store->writing_segment_count);
-	totals.segments += count_free_list(store);
+	totals.segments += count_free_list(store) + store->index.page_count;
 	ASSERT(totals.segments == store->segments.count);
 	ASSERT(totals.items == slot_count);
 	ASSERT(totals.items == counter_read(&store->counters.curr_items));

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/index.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+uint64_t index_hash(const struct index *index, struct slice key)
+{
+	return XXH3_64bits_withSeed(key.data, key.length, index->hash_seed);
+}
+
 static _Atomic uint64_t *bucket_find(const struct index *index, struct bucket *bucket,
                                      uint64_t hash, struct slice key)
 {
@@ -42,17 +50,111 @@ _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash, cons
 	return NULL;
 }
 
-_Atomic uint64_t *index_vacancy(const struct index *index, uint64_t hash)
+/* An empty slot and how many there are. */
+static _Atomic uint64_t *find_empty(struct bucket *bucket, uint32_t *ret_count)
 {
-	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
-	_Atomic uint64_t *empty[2] = {NULL, NULL};
-	uint32_t empty_count[2] = {0, 0};
+	_Atomic uint64_t *empty = NULL;
 
-	for (uint32_t b = 0; b < 2; b++)
-		for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-			if (slot_load(&buckets[b]->slots[i]) == 0) {
-				empty[b] = &buckets[b]->slots[i];
-				empty_count[b]++;
-			}
-	return empty_count[0] >= empty_count[1] ? empty[0] : empty[1];
+	*ret_count = 0;
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		if (slot_load(&bucket->slots[i]) == 0) {
+			empty = &bucket->slots[i];
+			++*ret_count;
+		}
+	return empty;
+}
+
+/* Moves one of the items of a full bucket to its other one, if that has room. */
+static _Atomic uint64_t *make_vacancy(struct index *index, struct bucket *full)
+{
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+		uint64_t slot = slot_load(&full->slots[i]);
+		uint64_t hash = index_hash(index, item_key(index_item(index, slot)));
+		struct bucket *other = index_first(index, hash);
+		_Atomic uint64_t *empty;
+		uint32_t count;
+
+		if (other == full)
+			other = index_second(index, hash);
+		empty = find_empty(other, &count);
+		if (empty == NULL)
+			continue;
+		slot_store(empty, slot);
+		slot_store(&full->slots[i], 0);
+		return &full->slots[i];
+	}
+	return NULL;
+}
+
+_Atomic uint64_t *index_vacancy(struct index *index, uint64_t hash)
+{
+	struct bucket *first = index_first(index, hash);
+	struct bucket *second = index_second(index, hash);
+	uint32_t counts[2];
+	_Atomic uint64_t *empty[2] = {find_empty(first, &counts[0]),
+	                              find_empty(second, &counts[1])};
+
+	if (counts[0] + counts[1] > 0)
+		return counts[0] >= counts[1] ? empty[0] : empty[1];
+	empty[0] = make_vacancy(index, first);
+	return empty[0] != NULL ? empty[0] : make_vacancy(index, second);
+}
+
+void index_resize(struct index *index, uint32_t page_count)
+{
+	uint32_t count = page_count << (index->page_shift - BUCKET_SHIFT);
+
+	ASSERT(!index_is_resizing(index) && count > 0 && count != index->bucket_count);
+	index->bucket_count_next = count;
+	index->moved_first = count > index->bucket_count ? index->bucket_count : 0;
+	index->moved_count = 0;
+}
+
+static void finish(struct index *index)
+{
+	index->bucket_count = index->bucket_count_next;
+	index->bucket_count_next = 0;
+	index->moved_first = 0;
+	index->moved_count = 0;
+}
+
+bool index_move_bucket(struct index *index, uint64_t ret_slots[BUCKET_SLOTS])
+{
+	bool grows = index->bucket_count_next > index->bucket_count;
+	struct bucket *bucket;
+
+	if (index->moved_count == index->bucket_count) {
+		finish(index);
+		return false;
+	}
+	/* a larger size takes the last first, a smaller one the first: so a bucket is never put
+	 * where one is that has still to be moved */
+	bucket = index_bucket(index, grows ? index->moved_first - 1 : index->moved_count);
+	index->moved_first -= grows ? 1 : 0;
+	index->moved_count++;
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+		ret_slots[i] = slot_load(&bucket->slots[i]);
+		slot_store(&bucket->slots[i], 0);
+	}
+	return true;
+}
+
+/* The first position of a bucket of so many. */
+static uint64_t bucket_start(uint64_t number, uint32_t bucket_count)
+{
+	return ((number << 32) + bucket_count - 1) / bucket_count;
+}
+
+uint64_t index_bucket_end(const struct index *index, uint32_t position)
+{
+	uint32_t number = index_scale(position, index->bucket_count);
+	uint64_t end;
+
+	if (number - index->moved_first >= index->moved_count)
+		return bucket_start((uint64_t)number + 1, index->bucket_count);
+	number = index_scale(position, index->bucket_count_next);
+	end = bucket_start((uint64_t)number + 1, index->bucket_count_next);
+	/* one that will get more of those that follow ends where they begin for now */
+	return min_u64(end, bucket_start((uint64_t)index->moved_first + index->moved_count,
+	                                 index->bucket_count));
 }

@@ -8,16 +8,21 @@
  *   63      48 47       40 39                            0
  *   |  tag    | frequency | location: 8-byte units, + 1  |
  *
- * The first bucket and the tag come from separate halves of the hash, so that a tag tells apart
- * what the bucket does not. The second bucket follows from the first and the tag. A key is in one
- * slot at most and slots never move: replacing an item is one store, and a reader sees the old one
- * or the new one. */
+ * A key is in one slot at most: replacing an item is one store, and a reader sees the old one or
+ * the new one.
+ *
+ * The buckets lie in segments of the arena, pages here, so that the index takes as much of the
+ * memory as the items want. A position is 32 bits of the hash, and its bucket is that part of
+ * the buckets which it is of 2^32: so the order of positions is that of buckets, whatever their
+ * number, and the index is resized in place, bucket by bucket, from the end that the others move
+ * towards: what has been moved is found by the new number, what has not by the old. */
 #pragma once
 
 #include "base/memory.h"
 #include "store/item.h"
 
 #define BUCKET_SLOTS       8
+#define BUCKET_SHIFT       6 /* log2 of its bytes */
 #define SLOT_LOCATION_BITS 40
 #define SLOT_FREQUENCY_MAX 255
 
@@ -26,11 +31,19 @@ struct bucket {
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 _Static_assert(sizeof(struct bucket) == CACHE_LINE_BYTES, "a bucket is one cache line");
+_Static_assert(sizeof(struct bucket) == 1 << BUCKET_SHIFT, "and that is its size");
 
 struct index {
-	struct bucket *buckets;
-	uint8_t *arena; /* what locations count from */
+	uint8_t *arena;  /* what locations and pages count from */
+	uint32_t *pages; /* segments that hold the buckets, in order */
+	uint32_t page_count;
+	uint32_t page_shift; /* log2 of a segment's bytes */
+	uint64_t hash_seed;
 	uint32_t bucket_count;
+	/* while it is being resized: */
+	uint32_t bucket_count_next; /* else 0 */
+	uint32_t moved_first;       /* of the buckets there were, those that have been moved */
+	uint32_t moved_count;       /* 0: none */
 };
 
 /* Pairs with slot_store(): whoever sees a location sees the item's bytes. */
@@ -71,25 +84,50 @@ static inline uint64_t index_location(const struct index *index, const struct it
 	return (uint64_t)((const uint8_t *)item - index->arena) / 8 + 1;
 }
 
-/* Maps 32 bits onto [0, bucket_count) by their high end. */
-static inline uint32_t index_scale(const struct index *index, uint32_t bits)
+static inline struct bucket *index_bucket(const struct index *index, uint32_t number)
 {
-	return (uint32_t)(((uint64_t)bits * index->bucket_count) >> 32);
+	uint32_t shift = index->page_shift - BUCKET_SHIFT;
+	uint32_t page = index->pages[number >> shift];
+
+	return (struct bucket *)(index->arena + ((uint64_t)page << index->page_shift)) +
+	       (number & (((uint32_t)1 << shift) - 1));
+}
+
+/* Where a key's candidates are: what each tells, and what the tag does, is hardly the same. */
+static inline uint32_t index_first_position(uint64_t hash)
+{
+	return (uint32_t)hash;
+}
+
+static inline uint32_t index_second_position(uint64_t hash)
+{
+	return (uint32_t)(hash >> 16) * 0x9e3779b1u;
+}
+
+static inline uint32_t index_scale(uint32_t position, uint32_t bucket_count)
+{
+	return (uint32_t)(((uint64_t)position * bucket_count) >> 32);
+}
+
+/* The number of a position's bucket. */
+static inline uint32_t index_number(const struct index *index, uint32_t position)
+{
+	uint32_t number = index_scale(position, index->bucket_count);
+
+	if (number - index->moved_first < index->moved_count)
+		number = index_scale(position, index->bucket_count_next);
+	return number;
 }
 
 static inline struct bucket *index_first(const struct index *index, uint64_t hash)
 {
-	return &index->buckets[index_scale(index, (uint32_t)hash)];
+	return index_bucket(index, index_number(index, index_first_position(hash)));
 }
 
-/* Symmetric: the second's second is the first. Now and then they are the same. */
+/* Now and then the same. */
 static inline struct bucket *index_second(const struct index *index, uint64_t hash)
 {
-	uint32_t first = index_scale(index, (uint32_t)hash);
-	uint32_t mixed = index_scale(index, (uint32_t)(hash >> 48) * 0x9e3779b1u);
-
-	return &index->buckets[mixed >= first ? mixed - first
-	                                      : mixed + (index->bucket_count - first)];
+	return index_bucket(index, index_number(index, index_second_position(hash)));
 }
 
 static inline void index_prefetch(const struct index *index, uint64_t hash)
@@ -98,6 +136,8 @@ static inline void index_prefetch(const struct index *index, uint64_t hash)
 	__builtin_prefetch(index_second(index, hash));
 }
 
+uint64_t index_hash(const struct index *index, struct slice key);
+
 /* The slot of the item with this key, or NULL. */
 _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct slice key);
 
@@ -105,5 +145,23 @@ _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct sl
 _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash,
                                   const struct item *item);
 
-/* An empty slot for the hash, in the emptier of its buckets; NULL when both are full. */
-_Atomic uint64_t *index_vacancy(const struct index *index, uint64_t hash);
+/* An empty slot for the hash, in the emptier of its buckets; if both are full, one of their items
+ * may move to its other bucket. NULL: none can. */
+_Atomic uint64_t *index_vacancy(struct index *index, uint64_t hash);
+
+static inline bool index_is_resizing(const struct index *index)
+{
+	return index->bucket_count_next != 0;
+}
+
+/* As many buckets as go into a number of pages. Those that are more have been put into `pages`
+ * before, zeroed. */
+void index_resize(struct index *index, uint32_t page_count);
+
+/* Takes the next bucket's items out; to be put in again by index_vacancy(). False: there is none
+ * left, and the index has its new size. Pages that are too many are behind the others, empty. */
+bool index_move_bucket(struct index *index, uint64_t ret_slots[BUCKET_SLOTS]);
+
+/* A walk over the buckets goes by position, as that stays the same. The first position that is not
+ * in the bucket of this one; 2^32: it is the last. */
+uint64_t index_bucket_end(const struct index *index, uint32_t position);

@@ -10,8 +10,8 @@
 
 struct store {
 	uint64_t magic; /* STORE_MAGIC */
-	uint64_t hash_seed;
 	struct index index;
+	uint32_t pages_wanted; /* by the index; 0: it has what it wants */
 	struct segments segments;
 	struct segment_log log;
 	uint32_t segment_count_min; /* what two of the longest values want */
@@ -90,8 +90,28 @@ static inline uint32_t store_used_count(const struct store *store)
 /* Takes the room away from one that waits. */
 void store_revoke(struct store *store, struct store_reservation *reservation);
 
-/* Empties one segment, if there is one that is not held. */
+/* Empties one segment, if there is one that is not held; the last resort is the index. */
 bool store_make_room(struct store *store);
 
 /* A segment in the given state, emptied if none is free; SEGMENT_NONE: all are in use. */
 uint32_t store_take_segment(struct store *store, enum segment_state state);
+
+/* An empty slot for the hash; an item has to leave if there is none. */
+_Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash);
+
+/* resize.c: */
+
+/* Gives the index a segment. False: there is none. */
+bool store_add_page(struct store *store);
+
+/* Lets the index grow when it is full. To be called where segments may be taken. */
+void store_tend_index(struct store *store);
+
+/* Goes on with a resize; slots move. */
+void store_move_buckets(struct store *store);
+
+/* Memory is wanted: begins to make the index smaller if it is much too large. */
+bool store_shrink_index(struct store *store);
+
+/* Likewise, at once; slots move. False: it does not help. */
+bool store_shrink_index_now(struct store *store);

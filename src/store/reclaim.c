@@ -135,13 +135,14 @@ bool store_make_room(struct store *store)
 	if (index != SEGMENT_NONE) {
 		counter_add(&store->counters.segments_expired, 1);
 	} else {
+		store_shrink_index(store);
 		index = find_oldest(store);
 		if (index == SEGMENT_NONE && store->large_first != NULL) {
 			store_revoke(store, store->large_first);
 			return true;
 		}
 		if (index == SEGMENT_NONE)
-			return false;
+			return store_shrink_index_now(store);
 		counter_add(&store->counters.segments_evicted, 1);
 	}
 	evict_segment(store, index);
@@ -166,7 +167,7 @@ uint32_t store_take_segment(struct store *store, enum segment_state state)
 {
 	uint32_t index;
 
-	if (state != SEGMENT_ACTIVE)
+	if (state == SEGMENT_OPEN || state == SEGMENT_EXTENT)
 		limit_writing(store);
 	if (store_used_count(store) >= store->segment_count_max && !store_make_room(store))
 		return SEGMENT_NONE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arena, cut into segments at start. A segment is free, or in the log with items appended to
- * it, or holds a part of a large value. Headers lie in an array of their own. Owner: the store. */
+ * it, or holds a part of a large value or of the index. Headers lie in an array of their own.
+ * Owner: the store. */
 #pragma once
 
 #include "base/memory.h"
@@ -17,6 +18,7 @@ enum segment_state {
 	SEGMENT_SEALED, /* in the log, takes no more items; or a large item's first, published */
 	SEGMENT_OPEN,   /* a large item's first, being written: not in the log yet */
 	SEGMENT_EXTENT, /* a further part of a large value */
+	SEGMENT_INDEX,  /* a page of the index */
 };
 
 struct store_reservation;

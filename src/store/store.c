@@ -4,16 +4,8 @@
 #include "store/internal.h"
 
 #include <errno.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-/* A tenth of the memory is index: with items of 100 bytes all told (say 32 of key and 41 of value)
- * the other nine tenths fill 72 % of the slots, where two choices of 8 slots still seldom find both
- * full. Smaller items lose by index evictions, larger ones by unused slots. */
-#define INDEX_SHARE 10
 
 struct geometry {
-	uint32_t bucket_count;
 	uint32_t segment_shift;
 	uint32_t segment_count;
 };
@@ -22,22 +14,23 @@ static struct geometry geometry_for(uint64_t memory_bytes)
 {
 	struct geometry geometry = {.segment_shift = 16};
 	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store));
+	uint64_t one_bytes;
 
 	while ((uint64_t)2 << geometry.segment_shift <= memory_bytes / 1024 &&
 	       2u << geometry.segment_shift <= SEGMENT_BYTES_MAX)
 		geometry.segment_shift++;
-	geometry.bucket_count = (uint32_t)(memory_bytes / INDEX_SHARE / sizeof(struct bucket));
-	left_bytes -= (uint64_t)geometry.bucket_count * sizeof(struct bucket);
+	one_bytes = ((uint64_t)1 << geometry.segment_shift) + sizeof(struct segment) +
+	            sizeof(uint32_t);                        /* in the directory of the index */
 	left_bytes -= (uint64_t)1 << geometry.segment_shift; /* for their alignment */
-	geometry.segment_count = (uint32_t)(left_bytes / (((uint64_t)1 << geometry.segment_shift) +
-	                                                  sizeof(struct segment)));
+	left_bytes -= CACHE_LINE_BYTES;                      /* for that of the directory */
+	geometry.segment_count = (uint32_t)(left_bytes / one_bytes);
 	return geometry;
 }
 
-/* Two longest values, each with a partly filled segment, 8 segments besides, and as much as one for
- * their alignment. A segment is at most 64 KiB + memory / 1024, and index and headers take less
- * than 10.1 %, so what is asked for is (2 × value + 11 × 64 KiB) / (1 − 0.101 − 11 / 1024) rounded
- * up with some to spare. */
+/* Two longest values, each with a partly filled segment, 10 segments besides, two of them of the
+ * index, and as much as one for their alignment. A segment is at most 64 KiB + memory / 1024, and
+ * headers take less than 0.2 %, so what is asked for is (2 × value + 13 × 64 KiB) / (1 − 0.002 −
+ * 13 / 1024) with some to spare. */
 uint64_t store_memory_bytes_min(uint64_t value_bytes_max)
 {
 	return (2 * value_bytes_max + ((uint64_t)1 << 20)) / 7 * 8;
@@ -56,28 +49,25 @@ int store_create(struct store **ret_store, const struct store_options *options,
 		return -EINVAL;
 	geometry = geometry_for(options->memory_bytes);
 	segment_count_min =
-	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 4;
+	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 6;
 	ASSERT(geometry.segment_count >= segment_count_min);
 	store = memory_take(memory, sizeof(*store));
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
-	    .hash_seed = options->hash_seed,
+	    .index = {.hash_seed = options->hash_seed, .page_shift = geometry.segment_shift},
 	    .segment_count_min = segment_count_min,
 	    .segment_count_max = geometry.segment_count,
 	    .log = {.oldest = SEGMENT_NONE, .newest = SEGMENT_NONE, .active = SEGMENT_NONE},
 	    .expiry_soonest_s = EXPIRY_NEVER,
 	};
-	store->index.bucket_count = geometry.bucket_count;
-	store->index.buckets =
-	    memory_take(memory, (size_t)geometry.bucket_count * sizeof(struct bucket));
+	store->index.pages = memory_take(memory, geometry.segment_count * sizeof(uint32_t));
 	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
 	store->index.arena = store->segments.arena;
+	store_add_page(store);
+	store->index.bucket_count = segment_bytes(&store->segments) / sizeof(struct bucket);
 	counter_add(&store->counters.limit_maxbytes, options->memory_bytes);
-	counter_add(&store->counters.hash_bytes,
-	            (uint64_t)geometry.bucket_count * sizeof(struct bucket));
 	counter_add(&store->counters.segment_bytes, segment_bytes(&store->segments));
 	counter_add(&store->counters.segments, geometry.segment_count);
-	counter_add(&store->counters.segments_free, geometry.segment_count);
 	*ret_store = store;
 	return 0;
 }
@@ -133,7 +123,7 @@ void store_flush(struct store *store, uint32_t due_s)
 
 uint64_t store_hash(const struct store *store, struct slice key)
 {
-	return XXH3_64bits_withSeed(key.data, key.length, store->hash_seed);
+	return index_hash(&store->index, key);
 }
 
 void store_prefetch(const struct store *store, uint64_t hash)
@@ -267,6 +257,31 @@ static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 	return victim;
 }
 
+_Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash)
+{
+	_Atomic uint64_t *slot = index_vacancy(&store->index, hash);
+
+	return slot != NULL ? slot : evict_slot(store, hash);
+}
+
+/* What is replaced may have moved since it was found, or had to leave. */
+static void put_in_index(struct store *store, uint64_t hash, uint64_t location,
+                         const struct store_place *replaced)
+{
+	_Atomic uint64_t *slot = NULL;
+	uint32_t frequency;
+
+	if (replaced != NULL)
+		slot = index_find_item(&store->index, hash, replaced->item);
+	if (slot == NULL) {
+		slot_store(store_vacancy(store, hash), slot_value(hash, 0, location));
+		return;
+	}
+	frequency = slot_frequency(slot_load(slot));
+	slot_store(slot, slot_value(hash, frequency, location));
+	store_leave(store, replaced->item);
+}
+
 void store_publish(struct store *store, struct store_reservation *reservation,
                    const struct store_place *replaced)
 {
@@ -298,35 +313,32 @@ void store_publish(struct store *store, struct store_reservation *reservation,
 	if (!reservation->is_update)
 		counter_add(&store->counters.total_items, 1);
 	reservation->item = NULL;
-	if (replaced != NULL) {
-		uint32_t frequency = slot_frequency(slot_load(replaced->slot));
-
-		slot_store(replaced->slot, slot_value(reservation->hash, frequency, location));
-		store_leave(store, replaced->item);
-	} else {
-		_Atomic uint64_t *slot = index_vacancy(&store->index, reservation->hash);
-
-		if (slot == NULL)
-			slot = evict_slot(store, reservation->hash);
-		slot_store(slot, slot_value(reservation->hash, 0, location));
-	}
+	put_in_index(store, reservation->hash, location, replaced);
+	if (index_is_resizing(&store->index))
+		store_move_buckets(store);
 }
 
-uint64_t store_place_count(const struct store *store)
+/* A cursor is a position and, below it, a slot of its bucket. */
+#define WALK_SLOT_BITS 3
+_Static_assert(1 << WALK_SLOT_BITS == BUCKET_SLOTS, "a slot's number fits");
+
+bool store_walk_is_over(uint64_t cursor)
 {
-	return (uint64_t)store->index.bucket_count * BUCKET_SLOTS;
+	return cursor >> WALK_SLOT_BITS > UINT32_MAX;
 }
 
 struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count)
 {
-	uint64_t end = min_u64(*cursor + place_count, store_place_count(store));
-
-	while (*cursor < end) {
-		uint64_t i = (*cursor)++;
-		uint64_t slot =
-		    slot_load(&store->index.buckets[i / BUCKET_SLOTS].slots[i % BUCKET_SLOTS]);
+	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
+		uint32_t position = (uint32_t)(*cursor >> WALK_SLOT_BITS);
+		uint32_t in_bucket = (uint32_t)*cursor % BUCKET_SLOTS;
+		uint32_t number = index_number(&store->index, position);
+		uint64_t slot = slot_load(&index_bucket(&store->index, number)->slots[in_bucket]);
 		struct item *item;
 
+		++*cursor;
+		if (in_bucket == BUCKET_SLOTS - 1)
+			*cursor = index_bucket_end(&store->index, position) << WALK_SLOT_BITS;
 		if (slot == 0)
 			continue;
 		item = index_item(&store->index, slot);

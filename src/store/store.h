@@ -56,7 +56,7 @@ enum store_verdict {
 };
 
 /* Where an item is in the index. Valid until the next call that reserves, publishes, abandons,
- * removes or unpins, save that reserving leaves places in pinned segments alone. */
+ * removes or unpins; but with its segment pinned it may be replaced even after reserving. */
 struct store_place {
 	_Atomic uint64_t *slot;
 	struct item *item;
@@ -185,12 +185,12 @@ void store_unpin(struct store *store, struct segment *segment);
  * than a quarter of all segments is pinned, and writers would be left without. */
 bool store_pin_again(struct store *store, struct segment *segment);
 
-/* The next live item at or behind place *cursor of the index, which begins at 0; moves the cursor
- * behind it. Looks at `place_count` places at most. NULL: there is none among them, and none at all
- * when the cursor has come to store_place_count(). Items that are there all the while are found
- * once each, whatever happens in between. */
+/* The next live item at or behind *cursor, which begins at 0; moves the cursor behind it. Looks at
+ * `place_count` places of the index at most. NULL: there is none among them, and none at all when
+ * store_walk_is_over(). Items that are there all the while are found once each, but for those that
+ * move in the index in between: when it is resized, or when another needs the place. */
 struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count);
-uint64_t store_place_count(const struct store *store);
+bool store_walk_is_over(uint64_t cursor);
 
 const struct store_counters *store_counters(const struct store *store);
 

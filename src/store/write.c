@@ -47,6 +47,7 @@ bool store_reserve(struct store *store, const struct store_item_options *options
 	struct item *item;
 
 	ASSERT(options->key.length <= UINT8_MAX);
+	store_tend_index(store);
 	index = large ? store_take_segment(store, SEGMENT_OPEN) : active_with_room(store, bytes);
 	if (index == SEGMENT_NONE)
 		return false;

@@ -205,7 +205,7 @@ static void test_expired_go_before_oldest(void)
 		rig_store(&rig, request, value);
 	}
 	rig.now_s += 10;
-	rig_fill(&rig, 4 << 20);
+	rig_fill(&rig, 5 << 20);
 	CU_ASSERT_TRUE(rig_has(&rig, "oldest"));
 	CU_ASSERT_EQUAL(RIG_STORE_COUNTER(&rig, evictions), 0);
 	CU_ASSERT_TRUE(RIG_STORE_COUNTER(&rig, reclaimed) > 500);

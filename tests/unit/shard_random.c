@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#define KEY_COUNT_MAX 4096
+#define KEY_COUNT_MAX 20000
 #define WRITE_COUNT   48
 #define READER_COUNT  8
 #define VALUE_MAX     (3u << 19) /* 1.5 MiB */
@@ -54,6 +54,10 @@ struct world {
 	struct open_write writes[WRITE_COUNT];
 	struct reader readers[READER_COUNT];
 	uint64_t hits, misses, refusals;
+	bool in_turns; /* tiny values and others; and time stands still */
+	bool is_tiny;
+	uint64_t index_bytes;
+	uint32_t resizes;
 };
 
 static uint32_t below(struct world *world, uint64_t bound)
@@ -75,7 +79,7 @@ static struct slice key_of(uint32_t key, char text[251])
 static uint32_t random_length(struct world *world)
 {
 	static const uint32_t bounds[] = {8, 64, 64, 300, 3000, 40000, 140000, VALUE_MAX + 1};
-	uint32_t kind = below(world, 64);
+	uint32_t kind = world->is_tiny ? 0 : below(world, 64);
 	uint32_t bound = kind < 16   ? bounds[0]
 	                 : kind < 60 ? bounds[1 + below(world, 4)]
 	                             : bounds[5 + below(world, 3)];
@@ -439,7 +443,7 @@ static void step(struct world *world)
 {
 	struct open_write *open = &world->writes[below(world, WRITE_COUNT)];
 	uint32_t key = below(world, world->key_count);
-	uint32_t kind = below(world, 1000);
+	uint32_t kind = below(world, world->in_turns ? 975 : 1000);
 
 	if (kind < 550)
 		open->active ? step_write(world, open) : step_begin(world, open);
@@ -457,6 +461,14 @@ static void step(struct world *world)
 		step_flush(world);
 	else
 		step_read(world, key);
+}
+
+static void count_resizes(struct world *world)
+{
+	uint64_t bytes = RIG_STORE_COUNTER(&world->rig, hash_bytes);
+
+	world->resizes += bytes != world->index_bytes;
+	world->index_bytes = bytes;
 }
 
 static void world_destroy(struct world *world)
@@ -479,7 +491,7 @@ static void world_destroy(struct world *world)
 }
 
 static void run(uint64_t seed, uint64_t step_count, struct rig_options options, uint32_t key_count,
-                bool is_roomy)
+                bool is_roomy, bool in_turns)
 {
 	struct world *world = calloc(1, sizeof(*world));
 
@@ -489,21 +501,30 @@ static void run(uint64_t seed, uint64_t step_count, struct rig_options options, 
 	world->key_count = key_count;
 	world->value_bytes_max = options.value_bytes_max;
 	world->is_roomy = is_roomy;
+	world->in_turns = in_turns;
 	rig_create(&world->rig, options);
 	for (uint32_t i = 0; i < READER_COUNT; i++)
 		chain_create(&world->readers[i].chain, &world->rig.pool);
 	for (uint64_t i = 0; i < step_count; i++) {
+		world->is_tiny = in_turns && i * 3 / step_count % 2 == 0;
 		step(world);
+		count_resizes(world);
 		if (i % 1024 == 0)
 			shard_check(world->rig.shard);
 	}
+	/* its first page, one more, one less, one more */
+	if (in_turns)
+		CU_ASSERT_TRUE(world->resizes >= 4);
 	if (!is_roomy)
 		CU_ASSERT_TRUE(RIG_STORE_COUNTER(&world->rig, evictions) > 0);
-	printf("seed %llu: %llu hits, %llu misses, %llu refused, %llu evictions, %llu reclaimed\n",
-	       (unsigned long long)seed, (unsigned long long)world->hits,
-	       (unsigned long long)world->misses, (unsigned long long)world->refusals,
-	       (unsigned long long)RIG_STORE_COUNTER(&world->rig, evictions),
-	       (unsigned long long)RIG_STORE_COUNTER(&world->rig, reclaimed));
+	printf(
+	    "seed %llu: %llu hits, %llu misses, %llu refused, %llu evictions, %llu by the index, "
+	    "%llu reclaimed\n",
+	    (unsigned long long)seed, (unsigned long long)world->hits,
+	    (unsigned long long)world->misses, (unsigned long long)world->refusals,
+	    (unsigned long long)RIG_STORE_COUNTER(&world->rig, evictions),
+	    (unsigned long long)RIG_STORE_COUNTER(&world->rig, index_evictions),
+	    (unsigned long long)RIG_STORE_COUNTER(&world->rig, reclaimed));
 	world_destroy(world);
 }
 
@@ -516,7 +537,7 @@ static void test_little_memory(void)
 	run(seed_from_user, step_count_from_user,
 	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(VALUE_MAX),
 	                         .value_bytes_max = VALUE_MAX},
-	    600, false);
+	    600, false, false);
 }
 
 static void test_very_little_memory(void)
@@ -524,19 +545,29 @@ static void test_very_little_memory(void)
 	run(seed_from_user, step_count_from_user,
 	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(4096),
 	                         .value_bytes_max = 4096},
-	    KEY_COUNT_MAX, false);
+	    4096, false, false);
 }
 
 static void test_plenty_of_memory(void)
 {
 	run(seed_from_user, step_count_from_user,
-	    (struct rig_options){.memory_bytes = 64u << 20, .value_bytes_max = 8192}, 300, true);
+	    (struct rig_options){.memory_bytes = 64u << 20, .value_bytes_max = 8192}, 300, true,
+	    false);
+}
+
+/* So that the index grows, has to make way, and grows again. */
+static void test_sizes_in_turns(void)
+{
+	run(seed_from_user, 12 * step_count_from_user,
+	    (struct rig_options){.memory_bytes = 2u << 20, .value_bytes_max = 8192}, KEY_COUNT_MAX,
+	    false, true);
 }
 
 static const struct unit_case cases[] = {
     {"with little memory nothing is ever wrong", test_little_memory},
     {"with very little memory nothing is ever wrong", test_very_little_memory},
     {"with plenty of memory nothing is ever lost", test_plenty_of_memory},
+    {"when tiny and larger values take turns nothing is ever wrong", test_sizes_in_turns},
 };
 
 int main(int argument_count, char **arguments)
