@@ -2,7 +2,8 @@
 /* INCR and DECR, to the letter of memcached 1.6. */
 #include "shard/internal.h"
 
-#define DIGITS_MAX 20 /* of 2^64 - 1 */
+#define DIGITS_MAX             20 /* of 2^64 - 1 */
+#define NUMBER_VALUE_BYTES_MAX (512u << 10)
 
 static bool is_space(uint8_t c)
 {
@@ -10,8 +11,9 @@ static bool is_space(uint8_t c)
 }
 
 /* As strtoull() in memcached's hands: spaces, a sign, digits, then the end, a NUL or a space, and
- * whatever follows that. "-0" is a number and "-5" is none. */
-static bool parse_number(struct slice text, uint64_t *ret_number)
+ * whatever follows that. "-0" is a number and "-5" is none. `goes_on`: the text's end is not the
+ * number's. */
+static bool parse_number(struct slice text, bool goes_on, uint64_t *ret_number)
 {
 	size_t i = 0;
 	size_t first_digit;
@@ -31,7 +33,8 @@ static bool parse_number(struct slice text, uint64_t *ret_number)
 		    __builtin_add_overflow(number, digit, &number))
 			return false;
 	}
-	if (i == first_digit || (i < text.length && text.data[i] != 0 && !is_space(text.data[i])))
+	if (i == first_digit || (i == text.length && goes_on) ||
+	    (i < text.length && text.data[i] != 0 && !is_space(text.data[i])))
 		return false;
 	if (negative) {
 		number = 0 - number;
@@ -54,11 +57,28 @@ static uint32_t format_number(uint64_t number, uint8_t to[DIGITS_MAX])
 	return count;
 }
 
+/* And spaces, to the end of the value. */
+static bool write_digits(struct store *store, struct store_reservation *reservation,
+                         const uint8_t *digits, uint32_t count)
+{
+	static const uint8_t spaces[64] =
+	    "                                                               ";
+
+	if (!store_write(store, reservation, digits, count))
+		return false;
+	while (reservation->left_bytes > 0)
+		if (!store_write(store, reservation, spaces,
+		                 min_u32(reservation->left_bytes, sizeof(spaces) - 1)))
+			return false;
+	return true;
+}
+
 /* The value is the number, padded with spaces to the length of the old one: memcached writes
  * shorter numbers in place. Like that, the item stays the same one in what is counted. NULL: no
  * memory, nothing has changed. */
 static struct item *store_number(struct shard *shard, const struct request *request,
-                                 const struct store_place *place, uint64_t hash, uint64_t number)
+                                 const struct store_place *place, uint64_t hash, uint64_t number,
+                                 uint32_t now_s)
 {
 	struct item *old = place->item;
 	uint8_t digits[DIGITS_MAX];
@@ -66,45 +86,41 @@ static struct item *store_number(struct shard *shard, const struct request *requ
 	struct store_item_options options = {
 	    .key = item_key(old),
 	    .hash = hash,
-	    .value_bytes = max_u32(count, old->value_bytes),
-	    .client_flags = old->client_flags,
-	    .expiry_s = item_expiry_s(old),
+	    .value_bytes = max_u32(count, item_value_bytes(old)),
+	    .client_flags = item_client_flags(old),
+	    .expiry_s = request->modifiers & REQUEST_RENEW
+	                    ? shard_expiry_s(shard, request->exptime, now_s)
+	                    : store_expiry_s(shard->store, old),
 	    .marks = item_marks(old),
 	};
 	struct segment *pinned = store_pin(shard->store, old);
 	struct store_reservation reservation;
 	struct item *item = NULL;
 
+	shard_choose_cas(&options, request);
 	if (store_reserve(shard->store, &options, &reservation)) {
-		uint32_t left = options.value_bytes - count;
-
 		item = reservation.item;
-		store_write(shard->store, &reservation, digits + DIGITS_MAX - count, count);
-		while (left > 0) {
-			static const uint8_t spaces[64] =
-			    "                                                               ";
-			uint32_t part = min_u32(left, sizeof(spaces) - 1);
-
-			store_write(shard->store, &reservation, spaces, part);
-			left -= part;
+		if (write_digits(shard->store, &reservation, digits + DIGITS_MAX - count, count)) {
+			reservation.is_update = options.value_bytes == item_value_bytes(old);
+			store_publish(shard->store, &reservation, place);
+		} else {
+			store_abandon(shard->store, &reservation);
+			item = NULL;
 		}
-		shard_choose_cas(&reservation, request);
-		reservation.is_update = options.value_bytes == old->value_bytes;
-		store_publish(shard->store, &reservation, place);
 	}
 	store_unpin(shard->store, pinned);
 	return item;
 }
 
-static void reply_number(const struct item *item, uint64_t number, int64_t ttl_s, uint32_t now_s,
-                         struct reply *ret_reply)
+static void reply_number(const struct shard *shard, const struct item *item, uint64_t number,
+                         int64_t ttl_s, uint32_t now_s, struct reply *ret_reply)
 {
 	ret_reply->status = REPLY_NUMBER;
 	ret_reply->number = number;
-	ret_reply->cas_unique = item_cas_unique(item);
+	ret_reply->cas_unique = store_cas_unique(shard->store, item);
 	ret_reply->marks = 0;
 	ret_reply->ttl_s = ttl_s;
-	ret_reply->renewed_s = shard_ttl_s(item, now_s);
+	ret_reply->renewed_s = shard_ttl_s(shard, item, now_s);
 }
 
 static void vivify_number(struct shard *shard, const struct request *request, uint64_t hash,
@@ -120,15 +136,17 @@ static void vivify_number(struct shard *shard, const struct request *request, ui
 	    .value_bytes = count,
 	    .expiry_s = shard_expiry_s(
 	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	    .marks = shard_key_mark(request),
 	};
-	struct item *item =
-	    shard_store_small(shard, &options, digits + DIGITS_MAX - count, request, NULL);
+	struct item *item;
 
+	shard_choose_cas(&options, request);
+	item = shard_store_small(shard, &options, digits + DIGITS_MAX - count, NULL);
 	if (item == NULL) {
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
-	reply_number(item, request->initial, TTL_NEVER, now_s, ret_reply);
+	reply_number(shard, item, request->initial, TTL_NEVER, now_s, ret_reply);
 	ret_reply->marks = REPLY_CREATED;
 }
 
@@ -138,13 +156,15 @@ static void apply_delta(struct shard *shard, const struct request *request,
 {
 	bool incr = request->op == REQUEST_INCR;
 	struct store_piece piece = store_value(shard->store, place->item);
-	int64_t ttl_s = shard_ttl_s(place->item, now_s);
+	int64_t ttl_s = shard_ttl_s(shard, place->item, now_s);
 	struct item *item;
 	uint64_t number;
 
-	/* As memcached: what is too large for one chunk is no number. */
-	if (piece.left_bytes > 0 ||
-	    !parse_number((struct slice){piece.data, piece.length}, &number)) {
+	/* As memcached: what is too large for one chunk is no number. In a longer one than that
+	 * of a segment the number and what ends it are in the first of them. */
+	if (item_value_bytes(place->item) > NUMBER_VALUE_BYTES_MAX ||
+	    !parse_number((struct slice){piece.data, piece.length}, piece.left_bytes > 0,
+	                  &number)) {
 		ret_reply->status = REPLY_NOT_NUMERIC;
 		return;
 	}
@@ -152,17 +172,14 @@ static void apply_delta(struct shard *shard, const struct request *request,
 		number += request->delta;
 	else
 		number -= min_u64(number, request->delta);
-	item = store_number(shard, request, place, hash, number);
+	item = store_number(shard, request, place, hash, number, now_s);
 	if (item == NULL) {
 		counter_add(&shard->counters.store_no_memory, 1);
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
 	counter_add(incr ? &shard->counters.incr_hits : &shard->counters.decr_hits, 1);
-	if (request->modifiers & REQUEST_RENEW)
-		store_set_expiry(shard->store, item,
-		                 shard_expiry_s(shard, request->exptime, now_s));
-	reply_number(item, number, ttl_s, now_s, ret_reply);
+	reply_number(shard, item, number, ttl_s, now_s, ret_reply);
 }
 
 void shard_execute_delta(struct shard *shard, const struct request *request, uint32_t now_s,
@@ -183,8 +200,8 @@ void shard_execute_delta(struct shard *shard, const struct request *request, uin
 		ret_reply->status = REPLY_NOT_FOUND;
 		return;
 	}
-	if (place.item->value_bytes > 0 && (request->modifiers & REQUEST_COMPARE) &&
-	    item_cas_unique(place.item) != request->cas_unique) {
+	if (item_value_bytes(place.item) > 0 && (request->modifiers & REQUEST_COMPARE) &&
+	    store_cas_unique(shard->store, place.item) != request->cas_unique) {
 		ret_reply->status = REPLY_EXISTS;
 		return;
 	}

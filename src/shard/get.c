@@ -8,33 +8,34 @@
 
 #define WALK_PLACES 256 /* looked at in one step of shard_walk() */
 
-int64_t shard_ttl_s(const struct item *item, uint32_t now_s)
+int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s)
 {
-	uint32_t expiry_s = item_expiry_s(item);
+	uint32_t expiry_s = store_expiry_s(shard->store, item);
 
 	if (expiry_s == 0)
 		return TTL_NEVER;
 	return expiry_s > now_s ? expiry_s - now_s : 0;
 }
 
-static void reply_hit(const struct item *item, struct reply *ret_reply)
+static void reply_hit(const struct shard *shard, const struct item *item, struct reply *ret_reply)
 {
 	ret_reply->status = REPLY_HIT;
-	ret_reply->client_flags = item->client_flags;
-	ret_reply->value_bytes = item->value_bytes;
-	ret_reply->cas_unique = item_cas_unique(item);
+	ret_reply->client_flags = item_client_flags(item);
+	ret_reply->value_bytes = item_value_bytes(item);
+	ret_reply->cas_unique = store_cas_unique(shard->store, item);
 	ret_reply->item = item;
 }
 
-static void describe(const struct item *item, uint32_t now_s, struct reply *ret_reply)
+static void describe(const struct shard *shard, const struct item *item, uint32_t now_s,
+                     struct reply *ret_reply)
 {
-	reply_hit(item, ret_reply);
+	reply_hit(shard, item, ret_reply);
 	ret_reply->key = item_key(item);
-	ret_reply->marks = item_fetched(item) ? REPLY_FETCHED : 0;
+	ret_reply->marks = item_is_read(item) ? REPLY_FETCHED : 0;
 	if (item_marks(item) & ITEM_KEY_IS_BINARY)
 		ret_reply->marks |= REPLY_KEY_IS_BINARY;
-	ret_reply->idle_s = now_s - item_accessed_s(item);
-	ret_reply->ttl_s = shard_ttl_s(item, now_s);
+	ret_reply->idle_s = item_idle_s(item, now_s);
+	ret_reply->ttl_s = shard_ttl_s(shard, item, now_s);
 	ret_reply->renewed_s = ret_reply->ttl_s;
 }
 
@@ -53,7 +54,7 @@ static void settle_win(struct item *item, bool won, struct reply *ret_reply)
 	if (!won && !(marks & ITEM_STALE))
 		return;
 	ret_reply->marks |= REPLY_WON;
-	store_set_marks(item, marks | ITEM_WON);
+	item_set_marks(item, marks | ITEM_WON);
 }
 
 static bool is_recache_due(const struct shard *shard, const struct request *request,
@@ -63,22 +64,29 @@ static bool is_recache_due(const struct shard *shard, const struct request *requ
 	       expiry_s < shard_expiry_s(shard, request->recache_exptime, now_s);
 }
 
-static void modified_hit(struct shard *shard, const struct request *request,
-                         const struct store_place *place, uint32_t now_s, struct reply *ret_reply)
+/* False: no memory, nothing has changed. */
+static bool renew(struct shard *shard, const struct request *request, struct store_place *place,
+                  uint32_t now_s)
 {
-	struct item *item = place->item;
-	bool renew = (request->modifiers & REQUEST_RENEW) != 0;
-	uint32_t expiry_s = item_expiry_s(item);
+	return store_change(shard->store, place, shard_expiry_s(shard, request->exptime, now_s),
+	                    store_cas_unique(shard->store, place->item));
+}
 
-	describe(item, now_s, ret_reply);
-	if (renew) {
-		store_set_expiry(shard->store, item,
-		                 shard_expiry_s(shard, request->exptime, now_s));
-		ret_reply->renewed_s = shard_ttl_s(item, now_s);
-		if (request->modifiers & REQUEST_RENEW_BEFORE_RECACHE)
-			expiry_s = item_expiry_s(item);
+static void modified_hit(struct shard *shard, const struct request *request,
+                         struct store_place *place, uint32_t now_s, struct reply *ret_reply)
+{
+	uint32_t expiry_s = store_expiry_s(shard->store, place->item);
+	int64_t ttl_s = shard_ttl_s(shard, place->item, now_s);
+
+	if ((request->modifiers & REQUEST_RENEW) && !renew(shard, request, place, now_s)) {
+		ret_reply->status = REPLY_NO_MEMORY;
+		return;
 	}
-	settle_win(item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
+	describe(shard, place->item, now_s, ret_reply);
+	ret_reply->ttl_s = ttl_s;
+	if (request->modifiers & REQUEST_RENEW_BEFORE_RECACHE)
+		expiry_s = store_expiry_s(shard->store, place->item);
+	settle_win(place->item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
 	if (!(request->modifiers & REQUEST_NO_BUMP))
 		store_mark_read(shard->store, place);
 }
@@ -94,14 +102,17 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 	    .hash = hash,
 	    .expiry_s = shard_expiry_s(
 	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	    .marks = shard_key_mark(request),
 	};
-	struct item *item = shard_store_small(shard, &options, NULL, request, NULL);
+	struct item *item;
 
+	shard_choose_cas(&options, request);
+	item = shard_store_small(shard, &options, NULL, NULL);
 	if (item == NULL) {
 		ret_reply->status = REPLY_MISS;
 		return;
 	}
-	describe(item, now_s, ret_reply);
+	describe(shard, item, now_s, ret_reply);
 	ret_reply->ttl_s = TTL_NEVER;
 	ret_reply->marks |= REPLY_CREATED;
 	settle_win(item, true, ret_reply);
@@ -150,7 +161,7 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 		return;
 	}
 	counter_add(&shard->counters.get_hits, 1);
-	reply_hit(place.item, ret_reply);
+	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, &place);
 }
 
@@ -169,11 +180,20 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 		return;
 	}
 	counter_add(&shard->counters.touch_hits, 1);
-	store_set_expiry(shard->store, place.item, shard_expiry_s(shard, request->exptime, now_s));
-	reply_hit(place.item, ret_reply);
+	if (!renew(shard, request, &place, now_s)) {
+		ret_reply->status = REPLY_NO_MEMORY;
+		return;
+	}
+	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, &place);
 	if (!is_gat)
 		ret_reply->status = REPLY_TOUCHED;
+}
+
+/* Told to clients: the same for all that are alike to them, so wide parts do not count. */
+static uint64_t size_of(const struct item *item)
+{
+	return item_bytes_of(item_key_bytes(item), item_value_bytes(item));
 }
 
 void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,
@@ -187,8 +207,8 @@ void shard_execute_inspect(struct shard *shard, const struct request *request, u
 		ret_reply->status = REPLY_MISS;
 		return;
 	}
-	describe(place.item, now_s, ret_reply);
-	ret_reply->item_bytes = item_bytes(place.item);
+	describe(shard, place.item, now_s, ret_reply);
+	ret_reply->item_bytes = size_of(place.item);
 }
 
 bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct reply *ret_reply)
@@ -199,8 +219,8 @@ bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct re
 	item = store_next(shard->store, cursor, WALK_PLACES);
 	ret_reply->status = REPLY_MISS;
 	if (item != NULL) {
-		describe(item, now_s, ret_reply);
-		ret_reply->item_bytes = item_bytes(item);
+		describe(shard, item, now_s, ret_reply);
+		ret_reply->item_bytes = size_of(item);
 	}
 	return item != NULL || !store_walk_is_over(*cursor);
 }

@@ -35,21 +35,25 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
 void shard_write_revoked(void *context, struct store_reservation *reservation);
 
 /* Seconds that are left to an item; TTL_NEVER. */
-int64_t shard_ttl_s(const struct item *item, uint32_t now_s);
+int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s);
 
-/* An item of these few bytes in `replaced`'s place, or in a new one; NULL: no memory.
- * `request` says by its modifiers which cas unique and which marks it gets. `replaced` may be
- * NULL, and is not valid any more. */
+/* An item of these few bytes in `replaced`'s place, or in a new one; NULL: no memory. `replaced`
+ * may be NULL, and is not valid any more. */
 struct item *shard_store_small(struct shard *shard, const struct store_item_options *options,
-                               const uint8_t *value, const struct request *request,
-                               const struct store_place *replaced);
+                               const uint8_t *value, const struct store_place *replaced);
 
-/* What is about to be published gets the cas unique that the client has chosen, if he has. */
-static inline void shard_choose_cas(struct store_reservation *reservation,
+/* ITEM_KEY_IS_BINARY or 0. */
+static inline uint32_t shard_key_mark(const struct request *request)
+{
+	return request->modifiers & REQUEST_KEY_IS_BINARY ? ITEM_KEY_IS_BINARY : 0;
+}
+
+/* What is to be stored gets the cas unique that the client has chosen, if he has. */
+static inline void shard_choose_cas(struct store_item_options *options,
                                     const struct request *request)
 {
-	reservation->cas_is_given = (request->modifiers & REQUEST_NEW_CAS) != 0;
-	reservation->cas_unique = request->new_cas;
+	options->cas_is_given = (request->modifiers & REQUEST_NEW_CAS) != 0;
+	options->cas_unique = request->new_cas;
 }
 
 /* The ops, one or a few a file. */

@@ -81,8 +81,7 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key, struct sto
 }
 
 struct item *shard_store_small(struct shard *shard, const struct store_item_options *options,
-                               const uint8_t *value, const struct request *request,
-                               const struct store_place *replaced)
+                               const uint8_t *value, const struct store_place *replaced)
 {
 	struct store_reservation reservation;
 	struct segment *pinned = NULL;
@@ -92,10 +91,7 @@ struct item *shard_store_small(struct shard *shard, const struct store_item_opti
 		pinned = store_pin(shard->store, replaced->item);
 	if (store_reserve(shard->store, options, &reservation)) {
 		store_write(shard->store, &reservation, value, options->value_bytes);
-		shard_choose_cas(&reservation, request);
 		item = reservation.item;
-		if (request->modifiers & REQUEST_KEY_IS_BINARY)
-			store_set_marks(item, ITEM_KEY_IS_BINARY);
 		store_publish(shard->store, &reservation, replaced);
 	} else {
 		counter_add(&shard->counters.store_no_memory, 1);
@@ -174,10 +170,10 @@ static void tell_evicted(void *context, const struct item *item, uint32_t now_s)
 	struct shard_event event = {
 	    .kind = SHARD_EVICTED,
 	    .key = item_key(item),
-	    .value_bytes = item->value_bytes,
-	    .ttl_s = shard_ttl_s(item, now_s),
-	    .idle_s = now_s - item_accessed_s(item),
-	    .was_fetched = item_fetched(item),
+	    .value_bytes = item_value_bytes(item),
+	    .ttl_s = shard_ttl_s(shard, item, now_s),
+	    .idle_s = item_idle_s(item, now_s),
+	    .was_fetched = item_is_read(item),
 	};
 
 	shard_tell(shard, &event);
@@ -197,7 +193,7 @@ bool shard_append_value(struct shard *shard, const struct reply *reply, struct c
 	/* A reference costs no more cycles than a copy, whatever the size (tests/perf/pieces), but
 	 * two blocks of memory a value, and it holds up a segment: it is not for small ones. Such
 	 * an item is never large: it is all in one piece. */
-	if (item->value_bytes <= BLOCK_CAPACITY)
+	if (item_value_bytes(item) <= BLOCK_CAPACITY)
 		return chain_append(out, piece.data, piece.length);
 	do {
 		struct segment *pinned = store_pin(shard->store, item);

@@ -92,7 +92,8 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	    .client_flags = request->client_flags,
 	    .expiry_s = shard_expiry_s(
 	        shard, is_vivified(request) ? request->vivify_exptime : request->exptime, now_s),
-	    .marks = request->modifiers & REQUEST_KEY_IS_BINARY ? ITEM_KEY_IS_BINARY : 0,
+	    .marks = shard_key_mark(request),
+	    .may_expire_else = (request->modifiers & REQUEST_INVALIDATE) != 0,
 	};
 
 	ASSERT(request_has_value(request->op));
@@ -107,11 +108,11 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 		refuse(shard, request->op, options.hash, request->key, REPLY_TOO_LARGE);
 		return REPLY_TOO_LARGE;
 	}
+	shard_choose_cas(&options, request);
 	if (!store_reserve(shard->store, &options, &state->reservation)) {
 		refuse(shard, request->op, options.hash, request->key, REPLY_NO_MEMORY);
 		return REPLY_NO_MEMORY;
 	}
-	shard_choose_cas(&state->reservation, request);
 	write->left_bytes = request->value_bytes;
 	store_wait(shard->store, &state->reservation);
 	return REPLY_STORED;
@@ -139,23 +140,12 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 	return false;
 }
 
-static bool write_value_of(struct shard *shard, struct store_reservation *to,
-                           const struct item *from)
-{
-	struct store_piece piece = store_value(shard->store, from);
-
-	do {
-		if (!store_write(shard->store, to, piece.data, piece.length))
-			return false;
-	} while (store_value_next(shard->store, &piece));
-	return true;
-}
-
-static void reply_stored(const struct item *item, struct reply *ret_reply)
+static void reply_stored(const struct shard *shard, const struct item *item,
+                         struct reply *ret_reply)
 {
 	ret_reply->status = REPLY_STORED;
-	ret_reply->cas_unique = item_cas_unique(item);
-	ret_reply->value_bytes = item->value_bytes;
+	ret_reply->cas_unique = store_cas_unique(shard->store, item);
+	ret_reply->value_bytes = item_value_bytes(item);
 }
 
 /* Old and added bytes go into a new item that has the old one's flags and expiry. Too long a
@@ -166,14 +156,16 @@ static void join(struct shard *shard, struct write_state *state, const struct st
 	struct item *old = place->item;
 	struct item *added = state->reservation.item;
 	bool append = state->op == REQUEST_APPEND;
-	uint64_t value_bytes = (uint64_t)old->value_bytes + added->value_bytes;
+	uint64_t value_bytes = (uint64_t)item_value_bytes(old) + item_value_bytes(added);
 	struct store_item_options options = {
 	    .key = item_key(added),
 	    .hash = state->reservation.hash,
 	    .value_bytes = (uint32_t)value_bytes,
-	    .client_flags = old->client_flags,
-	    .expiry_s = item_expiry_s(old),
+	    .client_flags = item_client_flags(old),
+	    .expiry_s = store_expiry_s(shard->store, old),
 	    .marks = item_marks(old) & ITEM_KEY_IS_BINARY,
+	    .cas_is_given = state->reservation.cas_is_given,
+	    .cas_unique = store_cas_unique(shard->store, added), /* if it is */
 	};
 	struct store_reservation joined;
 	struct segment *pinned;
@@ -186,12 +178,10 @@ static void join(struct shard *shard, struct write_state *state, const struct st
 	if (store_reserve(shard->store, &options, &joined)) {
 		struct item *item = joined.item;
 
-		joined.cas_is_given = state->reservation.cas_is_given;
-		joined.cas_unique = state->reservation.cas_unique;
-		if (write_value_of(shard, &joined, append ? old : added) &&
-		    write_value_of(shard, &joined, append ? added : old)) {
+		if (store_write_value(shard->store, &joined, append ? old : added) &&
+		    store_write_value(shard->store, &joined, append ? added : old)) {
 			store_publish(shard->store, &joined, place);
-			reply_stored(item, ret_reply);
+			reply_stored(shard, item, ret_reply);
 		} else {
 			store_abandon(shard->store, &joined);
 		}
@@ -207,20 +197,21 @@ static void publish(struct shard *shard, struct write_state *state,
 	struct item *item = state->reservation.item;
 
 	store_publish(shard->store, &state->reservation, replaced);
-	reply_stored(item, ret_reply);
+	reply_stored(shard, item, ret_reply);
 }
 
 /* CAS with INVALIDATE: what is based on an older item than there is stores too, as something stale
  * that lives no longer than that one. */
-static bool accept_stale(struct write_state *state, const struct item *old)
+static bool accept_stale(const struct shard *shard, struct write_state *state,
+                         const struct item *old)
 {
 	struct item *item = state->reservation.item;
 
 	if (!(state->modifiers & REQUEST_INVALIDATE) || state->cas_unique == 0 ||
-	    state->cas_unique > item_cas_unique(old))
+	    state->cas_unique > store_cas_unique(shard->store, old))
 		return false;
-	atomic_store_explicit(&item->expiry_s, item_expiry_s(old), memory_order_relaxed);
-	store_set_marks(item, item_marks(item) | ITEM_STALE | (item_marks(old) & ITEM_WON));
+	store_expire_else(&state->reservation, store_expiry_s(shard->store, old));
+	item_set_marks(item, item_marks(item) | ITEM_STALE | (item_marks(old) & ITEM_WON));
 	return true;
 }
 
@@ -228,9 +219,10 @@ static void compare_and_set(struct shard *shard, struct write_state *state,
                             const struct store_place *place, struct reply *ret_reply)
 {
 	/* a client can have given an item the cas unique 0, but none compares equal to it */
-	bool equal = state->cas_unique != 0 && item_cas_unique(place->item) == state->cas_unique;
+	bool equal = state->cas_unique != 0 &&
+	             store_cas_unique(shard->store, place->item) == state->cas_unique;
 
-	if (!equal && !accept_stale(state, place->item)) {
+	if (!equal && !accept_stale(shard, state, place->item)) {
 		counter_add(&shard->counters.cas_badval, 1);
 		ret_reply->status = REPLY_EXISTS;
 		return;
@@ -248,7 +240,7 @@ static void commit_over(struct shard *shard, struct write_state *state,
 	case REQUEST_APPEND:
 	case REQUEST_PREPEND:
 		if ((state->modifiers & REQUEST_COMPARE) &&
-		    item_cas_unique(place->item) != state->cas_unique)
+		    store_cas_unique(shard->store, place->item) != state->cas_unique)
 			ret_reply->status = REPLY_EXISTS;
 		else
 			join(shard, state, place, ret_reply);
@@ -304,8 +296,8 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	}
 	/* it stays where it is until the next call, whatever becomes of the item */
 	ret_reply->key = item_key(reservation->item);
-	ret_reply->value_bytes = reservation->item->value_bytes;
-	ttl_s = shard_ttl_s(reservation->item, now_s);
+	ret_reply->value_bytes = item_value_bytes(reservation->item);
+	ttl_s = shard_ttl_s(shard, reservation->item, now_s);
 	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
 		commit_over(shard, state, &place, ret_reply);

@@ -37,7 +37,7 @@ static void check_index(const struct store *store, uint64_t *ret_slot_count)
 		ASSERT(segment_index_of(&store->segments, item) < store->segments.count);
 		segment = store_segment_of(store, item);
 		ASSERT(segment->state == SEGMENT_ACTIVE || segment->state == SEGMENT_SEALED);
-		ASSERT(item->state == ITEM_LIVE);
+		ASSERT(item_state(item) == ITEM_LIVE);
 		hash = store_hash(store, item_key(item));
 		ASSERT(value >> 48 == hash >> 48);
 		ASSERT(bucket == index_first(index, hash) || bucket == index_second(index, hash));
@@ -51,8 +51,8 @@ static void check_index(const struct store *store, uint64_t *ret_slot_count)
 static uint32_t check_extents(const struct store *store, uint32_t first, const struct item *item,
                               bool whole)
 {
-	uint64_t head_bytes = offsetof(struct item, bytes) + item->key_bytes;
-	uint64_t bytes = head_bytes + item->value_bytes;
+	uint64_t bytes = (uint64_t)shape_head_bytes(item_shape(item)) + item_key_bytes(item) +
+	                 item_value_bytes(item);
 	uint32_t wanted =
 	    (uint32_t)((bytes + segment_bytes(&store->segments) - 1) >> store->segments.shift);
 	uint32_t count = 1;
@@ -72,7 +72,7 @@ static void check_live_item(const struct store *store, const struct segment *seg
                             const struct item *item)
 {
 	uint64_t hash = store_hash(store, item_key(item));
-	uint32_t expiry_s = item_expiry_s(item);
+	uint32_t expiry_s = store_expiry_s(store, item);
 
 	ASSERT(index_find_item(&store->index, hash, item) != NULL);
 	ASSERT(expiry_s != 0 ? expiry_s <= segment->expiry_max_s
@@ -84,7 +84,7 @@ static void check_waiting(const struct segment *segment)
 	uint32_t count = 0;
 
 	for (const struct store_reservation *i = segment->waiting; i != NULL; i = i->next) {
-		ASSERT(i->is_waiting && i->segment_count == 0 && i->item->state == ITEM_OPEN);
+		ASSERT(i->is_waiting && i->segment_count == 0 && item_state(i->item) == ITEM_OPEN);
 		ASSERT(i->next == NULL || i->next->previous == i);
 		count++;
 	}
@@ -118,19 +118,20 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	while (offset < segment->used_bytes) {
 		const struct item *item = (const struct item *)(data + offset);
 
-		if (item->state == ITEM_LIVE) {
+		if (item_state(item) == ITEM_LIVE) {
 			check_live_item(store, segment, item);
 			live_count++;
 			totals->items++;
 			totals->item_bytes += item_bytes(item);
-		} else if (item->state == ITEM_OPEN) {
+		} else if (item_state(item) == ITEM_OPEN) {
 			open_count++;
 		} else {
-			ASSERT(item->state == ITEM_DEAD);
+			ASSERT(item_state(item) == ITEM_DEAD);
 		}
 		if (store_is_large(store, item_bytes(item))) {
 			ASSERT(offset == 0);
-			segment_count = check_extents(store, index, item, item->state != ITEM_OPEN);
+			segment_count =
+			    check_extents(store, index, item, item_state(item) != ITEM_OPEN);
 			offset = segment->used_bytes;
 		} else {
 			ASSERT(segment->extent_next == SEGMENT_NONE);

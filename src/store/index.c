@@ -9,17 +9,14 @@ uint64_t index_hash(const struct index *index, struct slice key)
 	return XXH3_64bits_withSeed(key.data, key.length, index->hash_seed);
 }
 
-static _Atomic uint64_t *bucket_find(const struct index *index, struct bucket *bucket,
-                                     uint64_t hash, struct slice key)
+static inline __attribute__((always_inline)) _Atomic uint64_t *
+bucket_find(const struct index *index, struct bucket *bucket, uint64_t hash, struct slice key)
 {
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 		uint64_t slot = slot_load(&bucket->slots[i]);
-		struct item *item;
 
-		if (slot >> 48 != hash >> 48 || slot_location(slot) == 0)
-			continue;
-		item = index_item(index, slot);
-		if (item->key_bytes == key.length && memcmp(item->bytes, key.data, key.length) == 0)
+		if (slot >> 48 == hash >> 48 && slot != 0 &&
+		    item_has_key(index_item(index, slot), key))
 			return &bucket->slots[i];
 	}
 	return NULL;

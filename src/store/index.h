@@ -6,7 +6,7 @@
  * A bucket is 8 slots of 8 bytes; a slot of 0 is empty:
  *
  *   63      48 47       40 39                            0
- *   |  tag    | frequency | location: 8-byte units, + 1  |
+ *   |  tag    | frequency | location: 4-byte units, + 1  |
  *
  * A key is in one slot at most: replacing an item is one store, and a reader sees the old one or
  * the new one.
@@ -76,12 +76,12 @@ static inline uint64_t slot_value(uint64_t hash, uint32_t frequency, uint64_t lo
 
 static inline struct item *index_item(const struct index *index, uint64_t slot)
 {
-	return (struct item *)(index->arena + (slot_location(slot) - 1) * 8);
+	return (struct item *)(index->arena + (slot_location(slot) - 1) * 4);
 }
 
 static inline uint64_t index_location(const struct index *index, const struct item *item)
 {
-	return (uint64_t)((const uint8_t *)item - index->arena) / 8 + 1;
+	return (uint64_t)((const uint8_t *)item - index->arena) / 4 + 1;
 }
 
 static inline struct bucket *index_bucket(const struct index *index, uint32_t number)

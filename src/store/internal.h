@@ -8,6 +8,14 @@
 
 #define STORE_MAGIC 0x6b616e7465736874u
 
+/* What an item's header has room for counts from its segment's bases. An item that is made now
+ * finds room if it expires within EXPIRY_NEAR_S; or with a cas unique of its own, if that is one of
+ * the last CAS_NEAR. So the active segment is given up when it is older than that. An older item
+ * that comes to a new segment may have been made CAS_OLDER before that. */
+#define EXPIRY_NEAR_S (ITEM_EXPIRY_MAX / 2)
+#define CAS_OLDER     ((uint64_t)1 << 31)
+#define CAS_NEAR      ((uint64_t)1 << 30)
+
 struct store {
 	uint64_t magic; /* STORE_MAGIC */
 	struct index index;
@@ -57,14 +65,16 @@ static inline bool store_is_flushed(const struct store *store, const struct segm
 
 static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
 {
-	uint32_t expiry_s = item_expiry_s(item);
+	const struct segment *segment = store_segment_of(store, item);
+	uint32_t expiry_s;
 
-	/* the segment's header is looked at only while flushed ones are left */
-	if (store->flush_sequence != 0 && store_is_flushed(store, store_segment_of(store, item)))
+	/* the segment's header, one more cache line, is looked at only if it must be */
+	if (store->flush_sequence != 0 && store_is_flushed(store, segment))
 		return STORE_FLUSHED;
-	if (expiry_s != 0 && expiry_s <= store->now_s)
-		return STORE_EXPIRED;
-	return STORE_LIVE;
+	if (item_expiry(item) == 0)
+		return STORE_LIVE;
+	expiry_s = item_expiry_s(item, segment->expiry_base_s);
+	return expiry_s <= store->now_s ? STORE_EXPIRED : STORE_LIVE;
 }
 
 /* The item is out of the index: accounts for it, frees its segment if that was the last. */
@@ -107,8 +117,9 @@ bool store_add_page(struct store *store);
 /* Lets the index grow when it is full. To be called where segments may be taken. */
 void store_tend_index(struct store *store);
 
-/* Goes on with a resize; slots move. */
-void store_move_buckets(struct store *store);
+/* Go on with a resize; slots move. */
+void store_move_some(struct store *store);
+void store_move_many(struct store *store);
 
 /* Memory is wanted: begins to make the index smaller if it is much too large. */
 bool store_shrink_index(struct store *store);

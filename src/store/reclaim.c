@@ -78,7 +78,7 @@ static void evict_segment(struct store *store, uint32_t index)
 			struct item *item = (struct item *)at;
 
 			at += item_bytes(item);
-			if (item->state != ITEM_LIVE)
+			if (item_state(item) != ITEM_LIVE)
 				continue;
 			items[count] = item;
 			hashes[count] = store_hash(store, item_key(item));
@@ -169,9 +169,14 @@ uint32_t store_take_segment(struct store *store, enum segment_state state)
 
 	if (state == SEGMENT_OPEN || state == SEGMENT_EXTENT)
 		limit_writing(store);
+	if (state != SEGMENT_INDEX)
+		store_move_many(store);
 	if (store_used_count(store) >= store->segment_count_max && !store_make_room(store))
 		return SEGMENT_NONE;
-	index = segments_take(&store->segments, state, store->now_s);
+	index = segments_take(&store->segments, state);
+	store_segment(store, index)->expiry_base_s = store->now_s;
+	store_segment(store, index)->cas_base =
+	    store->cas_newest - min_u64(store->cas_newest, CAS_OLDER);
 	count_free(store);
 	return index;
 }

@@ -13,10 +13,11 @@
 
 #define GROWTH_MAX  8 /* at once, times */
 #define GROWTH_PART 8 /* and at least so large a part of what there is */
+#define SHRINK_MAX  2 /* at once, so that there is room for what comes meanwhile */
 
-/* A write moves so many buckets: with 1/8 more, or three quarters, of the buckets the resize is
- * over long before the next. */
-#define MOVED_AT_ONCE 2
+/* A write moves so many buckets, and half as many as are in a page when it wants a segment: so a
+ * resize is over before the next, and before a fraction of the memory has been written. */
+#define MOVED_BY_WRITE 2
 
 static uint64_t page_slots(const struct store *store)
 {
@@ -103,11 +104,11 @@ static void release_pages(struct store *store)
 	count_pages(store);
 }
 
-void store_move_buckets(struct store *store)
+static void move_buckets(struct store *store, uint32_t count)
 {
 	uint64_t slots[BUCKET_SLOTS];
 
-	for (uint32_t i = 0; i < MOVED_AT_ONCE; i++) {
+	for (uint32_t i = 0; i < count && index_is_resizing(&store->index); i++) {
 		if (!index_move_bucket(&store->index, slots)) {
 			release_pages(store);
 			return;
@@ -122,9 +123,20 @@ void store_move_buckets(struct store *store)
 	}
 }
 
+void store_move_some(struct store *store)
+{
+	move_buckets(store, MOVED_BY_WRITE);
+}
+
+void store_move_many(struct store *store)
+{
+	move_buckets(store, segment_bytes(&store->segments) / sizeof(struct bucket) / 2);
+}
+
 bool store_shrink_index(struct store *store)
 {
-	uint32_t pages = pages_for(store, slots_in_use(store));
+	uint32_t pages =
+	    max_u32(pages_for(store, slots_in_use(store)), store->index.page_count / SHRINK_MAX);
 
 	if (index_is_resizing(&store->index) || store->pages_wanted != 0 ||
 	    pages >= store->index.page_count || is_over(store, SHRUNK_UNDER))
@@ -133,21 +145,14 @@ bool store_shrink_index(struct store *store)
 	return true;
 }
 
-/* All that is left of a resize. */
-static void move_all(struct store *store)
-{
-	while (index_is_resizing(&store->index))
-		store_move_buckets(store);
-}
-
 bool store_shrink_index_now(struct store *store)
 {
 	uint32_t free_count = store->segments.free_count;
 
-	move_all(store);
+	move_buckets(store, UINT32_MAX);
 	store->pages_wanted = 0;
 	release_pages(store);
-	if (store_shrink_index(store))
-		move_all(store);
+	while (store_shrink_index(store))
+		move_buckets(store, UINT32_MAX);
 	return store->segments.free_count > free_count;
 }

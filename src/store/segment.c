@@ -19,7 +19,7 @@ void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
 	}
 }
 
-uint32_t segments_take(struct segments *segments, enum segment_state state, uint32_t now_s)
+uint32_t segments_take(struct segments *segments, enum segment_state state)
 {
 	uint32_t index = segments->free_first;
 	struct segment *segment;
@@ -34,7 +34,6 @@ uint32_t segments_take(struct segments *segments, enum segment_state state, uint
 	    .next = SEGMENT_NONE,
 	    .previous = SEGMENT_NONE,
 	    .extent_next = SEGMENT_NONE,
-	    .created_s = now_s,
 	};
 	return index;
 }

@@ -24,22 +24,25 @@ enum segment_state {
 struct store_reservation;
 
 struct segment {
-	uint32_t state;
-	uint32_t next;        /* in the free list; in the log, the next newer */
-	uint32_t previous;    /* in the log, the next older */
-	uint32_t extent_next; /* a large value's next part */
-	uint32_t used_bytes;  /* where the next item goes */
-	uint32_t live_count;  /* items the index points at */
-	uint32_t open_count;  /* items being written */
-	uint32_t pin_count;   /* references to bytes of this segment, or of its extents */
-	uint32_t created_s;
-	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
-	uint32_t waiting_count; /* of those being written, the ones that wait for bytes */
+	/* what readers look at */
+	uint64_t cas_base;      /* the cas uniques of its items count from here, */
+	uint32_t expiry_base_s; /* and their expiries from here */
+	uint32_t extent_next;   /* a large value's next part */
 	uint64_t sequence;      /* in the log: larger than that of any older one */
-	struct store_reservation *waiting; /* those, unless it is OPEN */
-} __attribute__((aligned(CACHE_LINE_BYTES)));
+	/* the owner's */
+	uint32_t state __attribute__((aligned(CACHE_LINE_BYTES)));
+	uint32_t next;          /* in the free list; in the log, the next newer */
+	uint32_t previous;      /* in the log, the next older */
+	uint32_t used_bytes;    /* where the next item goes */
+	uint32_t live_count;    /* items the index points at */
+	uint32_t open_count;    /* items being written */
+	uint32_t waiting_count; /* of these, the ones that wait for bytes */
+	uint32_t pin_count;     /* references to bytes of this segment, or of its extents */
+	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
+	struct store_reservation *waiting; /* those that do, unless it is OPEN */
+};
 
-_Static_assert(sizeof(struct segment) == CACHE_LINE_BYTES, "a segment header is one cache line");
+_Static_assert(sizeof(struct segment) == 2 * CACHE_LINE_BYTES, "readers have a line to themselves");
 
 /* Segments from oldest to newest. */
 struct segment_log {
@@ -62,7 +65,7 @@ void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
                      struct memory *memory);
 
 /* A segment off the free list in the given state, with nothing in it, or SEGMENT_NONE. */
-uint32_t segments_take(struct segments *segments, enum segment_state state, uint32_t now_s);
+uint32_t segments_take(struct segments *segments, enum segment_state state);
 
 /* Frees a segment that is in no list, and all its extents. */
 void segments_free(struct segments *segments, uint32_t index);

@@ -162,16 +162,14 @@ static void cover_expiry(struct store *store, struct segment *segment, uint32_t 
 	store->expiry_soonest_s = min_u32(store->expiry_soonest_s, segment->expiry_max_s);
 }
 
-void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s)
+uint32_t store_expiry_s(const struct store *store, const struct item *item)
 {
-	/* First the segment: it must not look expired while the item does not. */
-	cover_expiry(store, store_segment_of(store, item), expiry_s);
-	atomic_store_explicit(&item->expiry_s, expiry_s, memory_order_relaxed);
+	return item_expiry_s(item, store_segment_of(store, item)->expiry_base_s);
 }
 
-void store_set_marks(struct item *item, uint32_t marks)
+uint64_t store_cas_unique(const struct store *store, const struct item *item)
 {
-	atomic_store_explicit(&item->marks, (uint8_t)marks, memory_order_relaxed);
+	return item_cas_unique(item, store_segment_of(store, item)->cas_base);
 }
 
 uint64_t store_next_cas(struct store *store)
@@ -179,16 +177,11 @@ uint64_t store_next_cas(struct store *store)
 	return ++store->cas_newest;
 }
 
-void store_set_cas(struct item *item, uint64_t cas_unique)
-{
-	atomic_store_explicit(&item->cas_unique, cas_unique, memory_order_relaxed);
-}
-
 void store_leave(struct store *store, struct item *item)
 {
 	uint32_t index = segment_index_of(&store->segments, item);
 
-	item->state = ITEM_DEAD;
+	item_set_state(item, ITEM_DEAD);
 	counter_subtract(&store->counters.curr_items, 1);
 	counter_subtract(&store->counters.bytes, item_bytes(item));
 	store_segment(store, index)->live_count--;
@@ -224,7 +217,7 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 	counter_add(live ? &counters->evictions : &counters->reclaimed, 1);
 	if (live && store->evicted != NULL)
 		store->evicted(store->evicted_context, item, store->now_s);
-	if (!item_fetched(item))
+	if (!item_is_read(item))
 		counter_add(live ? &counters->evicted_unfetched : &counters->expired_unfetched, 1);
 	slot_store(slot, 0);
 	store_leave(store, item);
@@ -282,40 +275,97 @@ static void put_in_index(struct store *store, uint64_t hash, uint64_t location,
 	store_leave(store, replaced->item);
 }
 
-void store_publish(struct store *store, struct store_reservation *reservation,
-                   const struct store_place *replaced)
+static void publish(struct store *store, struct store_reservation *reservation,
+                    const struct store_place *replaced)
 {
 	struct item *item = reservation->item;
-	uint32_t index = segment_index_of(&store->segments, item);
-	struct segment *segment = store_segment(store, index);
-	bool fetched = reservation->is_update && item_fetched(replaced->item);
-	uint64_t location = index_location(&store->index, item);
+	struct segment *segment = store_segment_of(store, item);
+	bool is_read = reservation->is_update && item_is_read(replaced->item);
 
-	ASSERT(reservation->left_bytes == 0 && item->state == ITEM_OPEN);
+	ASSERT(reservation->left_bytes == 0 && item_state(item) == ITEM_OPEN);
 	ASSERT(!reservation->is_waiting);
 	ASSERT(segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment));
-	store_set_cas(item,
-	              reservation->cas_is_given ? reservation->cas_unique : store_next_cas(store));
-	atomic_store_explicit(&item->accessed, store->now_s | (fetched ? ITEM_FETCHED : 0),
-	                      memory_order_relaxed);
-	item->state = ITEM_LIVE;
+	if (!reservation->cas_is_given &&
+	    !item_set_cas(item, store_next_cas(store), segment->cas_base))
+		ASSERT(!"store_settle() and store_reserve() see to that");
+	item_set_access(item, item_key_bytes(item), is_read, store->now_s);
+	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
 	segment->live_count++;
 	store->writing_segment_count -= reservation->segment_count;
 	if (segment->state == SEGMENT_OPEN) {
 		segment->state = SEGMENT_SEALED;
-		segment_log_append(&store->segments, &store->log, index);
+		segment_log_append(&store->segments, &store->log,
+		                   segment_index_of(&store->segments, item));
 	}
-	cover_expiry(store, segment, item_expiry_s(item));
+	cover_expiry(store, segment, store_expiry_s(store, item));
 	counter_subtract(&store->counters.reservations, 1);
 	counter_add(&store->counters.curr_items, 1);
 	counter_add(&store->counters.bytes, item_bytes(item));
 	if (!reservation->is_update)
 		counter_add(&store->counters.total_items, 1);
 	reservation->item = NULL;
-	put_in_index(store, reservation->hash, location, replaced);
-	if (index_is_resizing(&store->index))
-		store_move_buckets(store);
+	put_in_index(store, reservation->hash, index_location(&store->index, item), replaced);
+}
+
+void store_publish(struct store *store, struct store_reservation *reservation,
+                   const struct store_place *replaced)
+{
+	publish(store, reservation, replaced);
+	store_move_some(store);
+}
+
+/* It stays the same item to all who know it, but for what is said here. */
+static bool move_item(struct store *store, struct store_place *place, uint32_t expiry_s,
+                      uint64_t cas_unique)
+{
+	struct item *old = place->item;
+	struct store_item_options options = {
+	    .key = item_key(old),
+	    .hash = index_hash(&store->index, item_key(old)),
+	    .value_bytes = item_value_bytes(old),
+	    .client_flags = item_client_flags(old),
+	    .expiry_s = expiry_s,
+	    .marks = item_marks(old),
+	    .cas_is_given = true,
+	    .cas_unique = cas_unique,
+	};
+	struct store_reservation reservation = {0};
+	struct segment *pinned = store_pin(store, old);
+	bool moved = store_reserve(store, &options, &reservation) &&
+	             store_write_value(store, &reservation, old);
+
+	if (moved) {
+		struct item *item = reservation.item;
+
+		reservation.is_update = true;
+		publish(store, &reservation, place);
+		atomic_store_explicit(&item->access, item_access(old), memory_order_relaxed);
+		place->item = item;
+		place->slot = index_find_item(&store->index, options.hash, item);
+	} else if (reservation.item != NULL) {
+		store_abandon(store, &reservation);
+	}
+	store_unpin(store, pinned);
+	return moved;
+}
+
+bool store_change(struct store *store, struct store_place *place, uint32_t expiry_s,
+                  uint64_t cas_unique)
+{
+	struct item *item = place->item;
+	struct segment *segment = store_segment_of(store, item);
+	uint32_t expiry_before_s = store_expiry_s(store, item);
+
+	/* First the segment: it must not look expired while the item does not. */
+	cover_expiry(store, segment, expiry_s);
+	if (item_set_expiry(item, expiry_s, segment->expiry_base_s) &&
+	    item_set_cas(item, cas_unique, segment->cas_base))
+		return true;
+	if (move_item(store, place, expiry_s, cas_unique))
+		return true;
+	item_set_expiry(item, expiry_before_s, segment->expiry_base_s);
+	return false;
 }
 
 /* A cursor is a position and, below it, a slot of its bucket. */

@@ -69,15 +69,18 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
 /* Somebody reads the item: eviction and the *_unfetched counters go by it. */
 void store_mark_read(const struct store *store, const struct store_place *place);
 
-/* Changes the expiry in place: readers of other workers see the old one or the new one. */
-void store_set_expiry(struct store *store, struct item *item, uint32_t expiry_s);
+/* The first second that it is gone in; 0: never. */
+uint32_t store_expiry_s(const struct store *store, const struct item *item);
+uint64_t store_cas_unique(const struct store *store, const struct item *item);
 
-/* Changes ITEM_… marks in place. */
-void store_set_marks(struct item *item, uint32_t marks);
+/* Changes both, mostly in place: readers of other workers see the old ones or the new ones. An item
+ * whose header has no room for them moves, and place->item is it then. False: there is no memory to
+ * move it to, and nothing has changed. */
+bool store_change(struct store *store, struct store_place *place, uint32_t expiry_s,
+                  uint64_t cas_unique);
 
 /* A cas unique that no item has had but by a client's own choice. */
 uint64_t store_next_cas(struct store *store);
-void store_set_cas(struct item *item, uint64_t cas_unique);
 
 /* Takes the item out of the index: a delete, or a reader has come upon a dead item. */
 void store_remove(struct store *store, const struct store_place *place);
@@ -110,10 +113,8 @@ struct store_reservation {
 	uint32_t waits_since_s;
 	struct store_reservation *next;
 	struct store_reservation *previous;
-	/* set before publishing: */
-	bool is_update;    /* is counted as the same item, changed */
-	bool cas_is_given; /* by the client, in cas_unique; else it gets the next one */
-	uint64_t cas_unique;
+	bool cas_is_given; /* else it gets the next one when it is published */
+	bool is_update;    /* set before that: is counted as the same item, changed */
 };
 
 struct store_item_options {
@@ -122,7 +123,10 @@ struct store_item_options {
 	uint32_t value_bytes;
 	uint32_t client_flags;
 	uint32_t expiry_s;
-	uint32_t marks; /* ITEM_… */
+	uint32_t marks;    /* ITEM_… */
+	bool cas_is_given; /* it gets this cas unique: */
+	uint64_t cas_unique;
+	bool may_expire_else; /* it may be given another expiry before it is published */
 };
 
 /* Room for the item; for a large one, for the first part only, so that what is announced takes one
@@ -149,13 +153,19 @@ void store_observe_revocations(struct store *store,
                                                struct store_reservation *reservation),
                                void *context);
 
+/* Gives it another expiry; it was made with may_expire_else. */
+void store_expire_else(struct store_reservation *reservation, uint32_t expiry_s);
+
+/* All of the item's value. False: like store_write(). */
+bool store_write_value(struct store *store, struct store_reservation *reservation,
+                       const struct item *from);
+
 /* To be called when all bytes are there, before store_find() for publishing: what was begun before
  * a flush moves on into a segment that is not flushed. False: there is none, and the caller is left
  * with abandoning. */
 bool store_settle(struct store *store, struct store_reservation *reservation);
 
-/* Puts a whole item into the index, in `replaced`'s place or in a new one, with the cas unique
- * that was given or a new one.
+/* Puts a whole item into the index, in `replaced`'s place or in a new one.
  * `replaced` is what store_find() for its key says now, NULL for STORE_MISSING. */
 void store_publish(struct store *store, struct store_reservation *reservation,
                    const struct store_place *replaced);

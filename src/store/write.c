@@ -2,23 +2,82 @@
 /* Bytes into segments and out of them: reservations, pieces, pins. */
 #include "store/internal.h"
 
-static struct item *item_begin(struct store *store, uint32_t index,
+static uint32_t flags_shape(uint32_t client_flags)
+{
+	uint32_t bytes = client_flags <= ITEM_FLAGS_PLAIN ? 0
+	                 : client_flags <= UINT8_MAX      ? 1
+	                 : client_flags <= UINT16_MAX     ? 2
+	                                                  : 4;
+
+	return (bytes == 0 ? client_flags : ITEM_FLAGS_PLAIN + 1 + bytes / 2) << ITEM_FLAGS_SHIFT;
+}
+
+/* Which wide parts the item must have, in whatever segment it is put. */
+static uint32_t shape_of(const struct store *store, const struct store_item_options *options)
+{
+	uint32_t shape =
+	    min_u32(options->value_bytes, ITEM_VALUE_MASK) | flags_shape(options->client_flags) |
+	    (uint32_t)ITEM_OPEN << ITEM_STATE_SHIFT | options->marks << ITEM_MARKS_SHIFT;
+
+	/* what is not in the future comes out above EXPIRY_NEAR_S, too; and 0, never, below */
+	if (options->may_expire_else ||
+	    (options->expiry_s != 0 && options->expiry_s - store->now_s - 1 >= EXPIRY_NEAR_S))
+		shape |= ITEM_EXPIRY_IS_WIDE;
+	if (options->cas_is_given && (options->cas_unique > store->cas_newest ||
+	                              store->cas_newest - options->cas_unique >= CAS_NEAR))
+		shape |= ITEM_CAS_IS_WIDE;
+	if (shape_flags_bytes(shape) > 0 || options->value_bytes >= ITEM_VALUE_MASK ||
+	    shape & (ITEM_EXPIRY_IS_WIDE | ITEM_CAS_IS_WIDE))
+		shape |= ITEM_HAS_WIDE;
+	return shape;
+}
+
+static void put_wide_parts(struct item *item, uint32_t shape,
+                           const struct store_item_options *options)
+{
+	uint8_t *at = item->bytes + (shape & ITEM_EXPIRY_IS_WIDE ? 2 : 0);
+
+	switch (shape_flags_bytes(shape)) {
+	case 1: *at = (uint8_t)options->client_flags; break;
+	case 2: store_be16(at, (uint16_t)options->client_flags); break;
+	case 4: store_be32(at, options->client_flags); break;
+	default: break;
+	}
+	at += shape_flags_bytes(shape);
+	if (shape & ITEM_CAS_IS_WIDE) {
+		store_be32(at, (uint32_t)(options->cas_unique >> 32));
+		at += sizeof(uint32_t);
+	}
+	if ((shape & ITEM_VALUE_MASK) == ITEM_VALUE_MASK)
+		store_be32(at, options->value_bytes);
+}
+
+static struct item *item_begin(struct store *store, uint32_t index, uint32_t shape,
                                const struct store_item_options *options)
 {
 	struct segment *segment = store_segment(store, index);
 	struct item *item =
 	    (struct item *)(segment_data(&store->segments, index) + segment->used_bytes);
+	bool fits;
 
-	item->client_flags = options->client_flags;
-	item->value_bytes = options->value_bytes;
-	item->key_bytes = (uint8_t)options->key.length;
-	item->state = ITEM_OPEN;
-	atomic_store_explicit(&item->expiry_s, options->expiry_s, memory_order_relaxed);
-	store_set_marks(item, options->marks);
-	memcpy(item->bytes, options->key.data, options->key.length);
+	item_set_shape(item, shape);
+	put_wide_parts(item, shape, options);
+	item_set_access(item, (uint32_t)options->key.length, false, store->now_s);
+	fits = item_set_expiry(item, options->expiry_s, segment->expiry_base_s);
+	if (options->cas_is_given)
+		fits &= item_set_cas(item, options->cas_unique, segment->cas_base);
+	ASSERT(fits);
+	memcpy((uint8_t *)item + shape_head_bytes(shape), options->key.data, options->key.length);
 	segment->open_count++;
 	counter_add(&store->counters.reservations, 1);
 	return item;
+}
+
+/* Items made now must find room for their numbers, and those being written when they are done. */
+static bool is_outdated(const struct store *store, const struct segment *segment)
+{
+	return store->now_s - segment->expiry_base_s > EXPIRY_NEAR_S ||
+	       store->cas_newest - segment->cas_base > UINT32_MAX - CAS_NEAR;
 }
 
 /* The active segment, with room for so many bytes; SEGMENT_NONE: no memory. */
@@ -26,9 +85,13 @@ static uint32_t active_with_room(struct store *store, uint64_t bytes)
 {
 	uint32_t index = store->log.active;
 
-	if (index != SEGMENT_NONE &&
-	    store_segment(store, index)->used_bytes + bytes <= segment_bytes(&store->segments))
-		return index;
+	if (index != SEGMENT_NONE) {
+		const struct segment *segment = store_segment(store, index);
+
+		if (segment->used_bytes + bytes <= segment_bytes(&store->segments) &&
+		    !is_outdated(store, segment))
+			return index;
+	}
 	store_seal(store);
 	index = store_take_segment(store, SEGMENT_ACTIVE);
 	if (index != SEGMENT_NONE) {
@@ -41,7 +104,9 @@ static uint32_t active_with_room(struct store *store, uint64_t bytes)
 bool store_reserve(struct store *store, const struct store_item_options *options,
                    struct store_reservation *ret_reservation)
 {
-	uint64_t bytes = item_bytes_of(options->key.length, options->value_bytes);
+	uint32_t shape = shape_of(store, options);
+	uint32_t head_bytes = shape_head_bytes(shape) + (uint32_t)options->key.length;
+	uint64_t bytes = item_padded((uint64_t)head_bytes + options->value_bytes);
 	bool large = store_is_large(store, bytes);
 	uint32_t index;
 	struct item *item;
@@ -51,20 +116,27 @@ bool store_reserve(struct store *store, const struct store_item_options *options
 	index = large ? store_take_segment(store, SEGMENT_OPEN) : active_with_room(store, bytes);
 	if (index == SEGMENT_NONE)
 		return false;
-	item = item_begin(store, index, options);
+	item = item_begin(store, index, shape, options);
 	bytes = min_u64(bytes, segment_bytes(&store->segments));
 	store_segment(store, index)->used_bytes += (uint32_t)bytes;
 	*ret_reservation = (struct store_reservation){
 	    .item = item,
-	    .at = item->bytes + options->key.length,
+	    .at = (uint8_t *)item + head_bytes,
 	    .hash = options->hash,
-	    .room_bytes = (uint32_t)(bytes - offsetof(struct item, bytes) - options->key.length),
+	    .room_bytes = (uint32_t)bytes - head_bytes,
 	    .left_bytes = options->value_bytes,
 	    .tail = index,
 	    .segment_count = large ? 1 : 0,
+	    .cas_is_given = options->cas_is_given,
 	};
 	store->writing_segment_count += ret_reservation->segment_count;
 	return true;
+}
+
+void store_expire_else(struct store_reservation *reservation, uint32_t expiry_s)
+{
+	if (!item_set_expiry(reservation->item, expiry_s, 0))
+		ASSERT(!"it was made with may_expire_else");
 }
 
 static bool extend(struct store *store, struct store_reservation *reservation)
@@ -170,6 +242,18 @@ bool store_write(struct store *store, struct store_reservation *reservation, con
 	return true;
 }
 
+bool store_write_value(struct store *store, struct store_reservation *reservation,
+                       const struct item *from)
+{
+	struct store_piece piece = store_value(store, from);
+
+	do {
+		if (!store_write(store, reservation, piece.data, piece.length))
+			return false;
+	} while (store_value_next(store, &piece));
+	return true;
+}
+
 bool store_settle(struct store *store, struct store_reservation *reservation)
 {
 	struct item *old = reservation->item;
@@ -177,27 +261,26 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	struct store_item_options options = {
 	    .key = item_key(old),
 	    .hash = reservation->hash,
-	    .value_bytes = old->value_bytes,
-	    .client_flags = old->client_flags,
-	    .expiry_s = item_expiry_s(old),
+	    .value_bytes = item_value_bytes(old),
+	    .client_flags = item_client_flags(old),
+	    .expiry_s = store_expiry_s(store, old),
 	    .marks = item_marks(old),
+	    .cas_is_given = reservation->cas_is_given,
+	    .cas_unique = store_cas_unique(store, old),
+	    .may_expire_else = (item_shape(old) & ITEM_EXPIRY_IS_WIDE) != 0,
 	};
 	struct store_reservation settled;
-	struct store_piece piece;
 
 	ASSERT(reservation->left_bytes == 0);
 	/* a large item's own segment is in the log, and can be flushed, only when it is published
 	 */
-	if (segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment))
+	if (segment->state == SEGMENT_OPEN ||
+	    (!store_is_flushed(store, segment) && !is_outdated(store, segment)))
 		return true;
 	/* what is being written keeps its segment, so `old` stays */
 	if (!store_reserve(store, &options, &settled))
 		return false;
-	piece = store_value(store, old);
-	ASSERT(piece.left_bytes == 0);
-	store_write(store, &settled, piece.data, piece.length);
-	settled.cas_is_given = reservation->cas_is_given;
-	settled.cas_unique = reservation->cas_unique;
+	store_write_value(store, &settled, old);
 	store_abandon(store, reservation);
 	*reservation = settled;
 	return true;
@@ -210,8 +293,8 @@ void store_abandon(struct store *store, struct store_reservation *reservation)
 	struct segment *segment = store_segment(store, index);
 	uint8_t *end = segment_data(&store->segments, index) + segment->used_bytes;
 
-	ASSERT(item->state == ITEM_OPEN && !reservation->is_waiting);
-	item->state = ITEM_DEAD;
+	ASSERT(item_state(item) == ITEM_OPEN && !reservation->is_waiting);
+	item_set_state(item, ITEM_DEAD);
 	store->writing_segment_count -= reservation->segment_count;
 	segment->open_count--;
 	counter_subtract(&store->counters.reservations, 1);
@@ -228,15 +311,17 @@ void store_abandon(struct store *store, struct store_reservation *reservation)
 struct store_piece store_value(const struct store *store, const struct item *item)
 {
 	uint32_t index = segment_index_of(&store->segments, item);
-	const uint8_t *data = item->bytes + item->key_bytes;
+	struct slice key = item_key(item);
+	const uint8_t *data = key.data + key.length;
 	const uint8_t *end =
 	    segment_data(&store->segments, index) + segment_bytes(&store->segments);
-	uint32_t length = (uint32_t)min_u64(item->value_bytes, (uint64_t)(end - data));
+	uint32_t value_bytes = item_value_bytes(item);
+	uint32_t length = (uint32_t)min_u64(value_bytes, (uint64_t)(end - data));
 
 	return (struct store_piece){
 	    .data = data,
 	    .length = length,
-	    .left_bytes = item->value_bytes - length,
+	    .left_bytes = value_bytes - length,
 	    .tail = index,
 	};
 }

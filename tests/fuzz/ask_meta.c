@@ -96,7 +96,7 @@ static void tell_item_flag(const struct model *model, const struct model_item *i
 	case 'c': ask_print(reply, " c%" PRIu64, item->cas_unique); return;
 	case 'f': ask_print(reply, " f%u", item->client_flags); return;
 	case 'h': ask_print(reply, " h%d", item->is_fetched); return;
-	case 'l': ask_print(reply, " l%" PRIu64, model->now_s - item->read_s); return;
+	case 'l': ask_print(reply, " l%" PRIu64, model_idle_s(model, item)); return;
 	case 's': ask_print(reply, " s%u", item->value_bytes); return;
 	case 't': tell_ttl(model, item, reply); return;
 	case 'k':
@@ -304,7 +304,7 @@ void ask_meta_answer_delta(struct ask *ask, struct model *model, struct bytes *r
 	}
 }
 
-/* The size is of memory: Kante's own figure, as it is memcached's there. */
+/* Kante: the size is its own figure, as it is memcached's there. */
 void ask_meta_answer_inspect(struct ask *ask, struct model *model, struct bytes *reply)
 {
 	const struct model_item *item = model_find(model, ask->keys[0]);
@@ -321,7 +321,7 @@ void ask_meta_answer_inspect(struct ask *ask, struct model *model, struct bytes 
 	else
 		ask_add(reply, key);
 	ask_print(reply, " exp=%" PRId64 " la=%" PRIu64 " cas=%" PRIu64 " fetch=%s",
-	          model_ttl_s(model, item), model->now_s - item->read_s, item->cas_unique,
+	          model_ttl_s(model, item), model_idle_s(model, item), item->cas_unique,
 	          item->is_fetched ? "yes" : "no");
 	ask_print(reply, " cls=1 size=%" PRIu64 "\r\n",
 	          item_bytes_of(item->key_bytes, item->value_bytes));

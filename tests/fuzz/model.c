@@ -2,14 +2,14 @@
 #include "model.h"
 
 #include "base/assert.h"
-#include "store/item.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DAYS_30_S (60 * 60 * 24 * 30)
+#define DAYS_30_S              (60 * 60 * 24 * 30)
+#define NUMBER_VALUE_BYTES_MAX (512 << 10)
 
 void model_remove(struct model_item *item)
 {
@@ -67,6 +67,12 @@ int64_t model_ttl_s(const struct model *model, const struct model_item *item)
 		return MODEL_NEVER;
 	/* Kante: memcached tells of 2^32 and fewer seconds when a T has just ended it. */
 	return item->expiry_s > model->now_s ? (int64_t)(item->expiry_s - model->now_s) : 0;
+}
+
+uint64_t model_idle_s(const struct model *model, const struct model_item *item)
+{
+	/* Kante: counts 97 days. */
+	return (model->now_s - item->read_s) % (1 << 23);
 }
 
 struct model_item *model_find(struct model *model, struct slice key)
@@ -229,14 +235,12 @@ enum model_verdict model_store(struct model *model, const struct model_store *st
 
 /* strtoull() with what memcached makes of it: white space, a sign, digits, and behind them white
  * space, a NUL or the end. What has a sign is a number only below 2^63. */
-static bool is_number(const struct model *model, const struct model_item *item,
-                      uint64_t *ret_number)
+static bool is_number(const struct model_item *item, uint64_t *ret_number)
 {
 	char *text, *end;
 	bool good;
 
-	if (item->value_bytes == 0 ||
-	    item_bytes_of(item->key_bytes, item->value_bytes) > model->number_item_bytes_max)
+	if (item->value_bytes == 0 || item->value_bytes > NUMBER_VALUE_BYTES_MAX)
 		return false;
 	text = strndup((const char *)item->value, item->value_bytes);
 	errno = 0;
@@ -288,7 +292,7 @@ enum model_verdict model_delta(struct model *model, const struct model_delta *de
 	if (item->value_bytes > 0 && delta->expected_cas != 0 &&
 	    delta->expected_cas != item->cas_unique)
 		return MODEL_EXISTS;
-	if (!is_number(model, item, &number))
+	if (!is_number(item, &number))
 		return MODEL_NOT_NUMERIC;
 	if (!delta->is_decrement)
 		number += delta->delta; /* wraps at 2^64 */
@@ -315,10 +319,8 @@ enum model_verdict model_delete(struct model *model, const struct model_delete *
 		return MODEL_DONE;
 	}
 	if (delete->empties) {
-		if (!cas.is_given) {
+		if (!cas.is_given)
 			cas = (struct model_cas){true, item->cas_unique};
-			model->cas_newest++; /* Kante: is used up, and nobody sees it */
-		}
 		item = model_make(model, delete->key, (struct slice){0}, delete->client_flags,
 		                  delete->expiry_s, &cas, delete->in_base64);
 	}

@@ -45,7 +45,6 @@ struct model {
 	uint64_t flush_due_s;  /* 0: none is to come */
 	uint64_t cas_newest;
 	uint64_t value_bytes_max;
-	uint64_t number_item_bytes_max; /* of memory; what is larger is no number */
 };
 
 /* The cas unique of what is written: the next one, or what the client has chosen. */
@@ -64,6 +63,9 @@ uint64_t model_expiry_s(const struct model *model, int64_t exptime);
 
 /* Seconds left, 0 when it is over, or MODEL_NEVER. */
 int64_t model_ttl_s(const struct model *model, const struct model_item *item);
+
+/* Seconds since it was read or written. */
+uint64_t model_idle_s(const struct model *model, const struct model_item *item);
 
 /* The live item of the key, or NULL. */
 struct model_item *model_find(struct model *model, struct slice key);

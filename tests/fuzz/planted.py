@@ -24,21 +24,30 @@ TARGETS = ("text", "meta", "binary", "udp")
 BUGS = [
     ("text", "a touch changes the cas unique", "src/shard/get.c",
      """\
-	reply_hit(place.item, ret_reply);
+	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, &place);
 	if (!is_gat)
 """,
      """\
-	store_set_cas(place.item, store_next_cas(shard->store));
-	reply_hit(place.item, ret_reply);
+	store_change(shard->store, &place, store_expiry_s(shard->store, place.item),
+	             store_next_cas(shard->store));
+	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, &place);
 	if (!is_gat)
 """),
     ("text", "an append loses the client's flags", "src/shard/write.c",
-     "	    .client_flags = old->client_flags,\n",
-     "	    .client_flags = added->client_flags,\n"),
+     "	    .client_flags = item_client_flags(old),\n",
+     "	    .client_flags = item_client_flags(added),\n"),
+    ("text", "client flags of 2 bytes are cut to 1", "src/store/write.c",
+     ": client_flags <= UINT8_MAX      ? 1", ": client_flags <= UINT16_MAX     ? 1"),
+    ("meta", "an item that moves counts as read just now", "src/store/store.c",
+     "		atomic_store_explicit(&item->access, item_access(old), "
+     "memory_order_relaxed);\n", ""),
+    ("meta", "a cas unique that is far away is cut to 32 bits", "src/store/write.c",
+     "		shape |= ITEM_CAS_IS_WIDE;\n",
+     "		shape |= 0;\n"),
     ("text", "an item lives one second too long", "src/store/internal.h",
-     "expiry_s <= store->now_s)", "expiry_s < store->now_s)"),
+     "return expiry_s <= store->now_s ?", "return expiry_s < store->now_s ?"),
     ("text", "an absolute exptime is one second off", "src/shard/shard.c",
      "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s;",
      "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s + 1;"),
@@ -53,7 +62,7 @@ BUGS = [
      "		number = number > UINT64_MAX - request->delta ? UINT64_MAX "
      ": number + request->delta;\n"),
     ("text", "a shorter number is not padded", "src/shard/delta.c",
-     "	    .value_bytes = max_u32(count, old->value_bytes),\n",
+     "	    .value_bytes = max_u32(count, item_value_bytes(old)),\n",
      "	    .value_bytes = count,\n"),
     ("text", "a set that is too large leaves the old value", "src/shard/write.c",
      "	remove_stale(shard, op, hash, key);\n	tell_stored",
@@ -70,12 +79,13 @@ BUGS = [
     ("meta", "who makes an item by N has not won", "src/shard/get.c",
      "	settle_win(item, true, ret_reply);\n", "	settle_win(item, false, ret_reply);\n"),
     ("meta", "R wins once too often", "src/shard/get.c",
-     "	store_set_marks(item, marks | ITEM_WON);\n",
-     "	store_set_marks(item, won ? marks : marks | ITEM_WON);\n"),
+     "	item_set_marks(item, marks | ITEM_WON);\n",
+     "	item_set_marks(item, won ? marks : marks | ITEM_WON);\n"),
     ("meta", "an md with I leaves the win", "src/shard/delete.c",
-     "(item_marks(item) & ~ITEM_WON) | ITEM_STALE", "item_marks(item) | ITEM_STALE"),
+     "(item_marks(place->item) & ~ITEM_WON) | ITEM_STALE",
+     "item_marks(place->item) | ITEM_STALE"),
     ("meta", "what is stored as stale gets an expiry of its own", "src/shard/write.c",
-     "	atomic_store_explicit(&item->expiry_s, item_expiry_s(old), memory_order_relaxed);\n",
+     "	store_expire_else(&state->reservation, store_expiry_s(shard->store, old));\n",
      ""),
     ("meta", "q hides hits", "src/proto/meta.c",
      "		return status == REPLY_MISS;\n",

@@ -288,8 +288,6 @@ void play_create(struct play *play, struct input *input)
 	play->model = (struct model){
 	    .unix_start_s = RIG_UNIX_TIME_S,
 	    .value_bytes_max = options.value_bytes_max,
-	    .number_item_bytes_max =
-	        counter_read(&shard_store_counters(play->rig->shard)->segment_bytes),
 	};
 	model_set_time(&play->model, play->rig->time.now_s);
 	for (uint32_t i = 0; i < PLAY_CLIENT_COUNT; i++)

@@ -101,16 +101,15 @@ BUGS = [
      """\
 	case REQUEST_ADD: ret_reply->status = REPLY_NOT_STORED; return;
 	case REQUEST_SET:
-		if (place->item->value_bytes == state->reservation.item->value_bytes)
-			reply_stored(place->item, ret_reply);
+		if (item_value_bytes(place->item) == item_value_bytes(state->reservation.item))
+			reply_stored(shard, place->item, ret_reply);
 		else
 			publish(shard, state, place, ret_reply);
 		return;
 	case REQUEST_APPEND:
 """),
     ("stale read", "an item is expired in one second only", "src/store/internal.h",
-     "if (expiry_s != 0 && expiry_s <= store->now_s)",
-     "if (expiry_s != 0 && expiry_s == store->now_s)"),
+     "return expiry_s <= store->now_s ? STORE_EXPIRED", "return expiry_s == store->now_s ? STORE_EXPIRED"),
     ("stale read", "flush_all spares what is there", "src/store/store.c",
      """\
 		store->flush_sequence = store->log.sequence;
@@ -119,20 +118,17 @@ BUGS = [
 		store->flush_sequence = 0;
 """),
     ("stale read", "a deleted item stays", "src/shard/delete.c",
-     """\
-	if (!(request->modifiers & REQUEST_EMPTY))
-		store_remove(shard->store, &place);
-""",
+     "	store_remove(shard->store, place);\n",
      ""),
     ("stale read", "an overwritten item keeps its cas unique", "src/store/store.c",
      """\
-	item->state = ITEM_LIVE;
+	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
 """,
      """\
 	if (replaced != NULL)
-		store_set_cas(item, item_cas_unique(replaced->item));
-	item->state = ITEM_LIVE;
+		item_set_cas(item, store_cas_unique(store, replaced->item), segment->cas_base);
+	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
 """),
     ("stale read", "an evicted segment's items stay in the index", "src/store/reclaim.c",

@@ -126,7 +126,6 @@ static void server_create(struct sim *sim)
 	ASSERT(r == 0);
 	worker_add_netif(sim->worker, &sim->netif.netif, &sim->port, 0, true, 1, sim->now_us);
 	sim->published = worker_published(sim->worker);
-	sim->board.segment_bytes = counter_read(&sim->published.store->segment_bytes);
 }
 
 static void server_receive(struct sim *sim, const struct wire_frame *frame)

@@ -27,7 +27,6 @@ struct board {
 	bool flushes;         /* flush_all is said now and then */
 	bool keys_may_vanish; /* for either reason */
 	uint32_t value_bytes_max;
-	uint64_t segment_bytes;     /* a larger item is no number, as with memcached's chunks */
 	char failure[REASON_BYTES]; /* the first thing that was wrong; empty: nothing */
 };
 
@@ -90,6 +89,9 @@ bool talk_hear(struct talk *talk, const uint8_t *bytes, uint32_t length, uint64_
 
 /* The bytes of one version of a shared key's value; at most SHARED_VALUE_MAX. */
 #define SHARED_VALUE_MAX 3000
+
+/* What is longer is no number, as with memcached's chunks. */
+#define NUMBER_VALUE_BYTES_MAX (512 << 10)
 uint32_t shared_value(uint32_t key, uint64_t version, char *to);
 
 /* Checks a shared key's VALUE bytes against what may be read. False: board->failure. */

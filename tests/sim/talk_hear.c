@@ -2,8 +2,6 @@
 /* The listening half of a talk: what the reply must be, and what is true after it. */
 #include "talk_internal.h"
 
-#include "store/item.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -73,13 +71,12 @@ static void key_join(struct talk *talk, struct private_key *key, const struct sa
 
 /* As memcached does: strtoull(), then white space or the end; what follows that is not looked at,
  * so a decr to fewer digits may leave spaces. */
-static bool key_number(const struct talk *talk, const struct private_key *key, uint64_t *ret_number)
+static bool key_number(const struct private_key *key, uint64_t *ret_number)
 {
-	int key_bytes = snprintf(NULL, 0, "p%u:%u", talk->number, (unsigned)(key - talk->keys));
 	char *text, *end;
 	bool good;
 
-	if (item_bytes_of((uint64_t)key_bytes, key->length) > talk->board->segment_bytes)
+	if (key->length > NUMBER_VALUE_BYTES_MAX)
 		return false;
 	text = strndup((const char *)key->data, key->length);
 	errno = 0;
@@ -132,7 +129,7 @@ static void outcome(struct talk *talk, const struct said *said, bool here, bool 
 	case SAY_DECR:
 		if (!here)
 			strcpy(reply, "NOT_FOUND");
-		else if (!key_number(talk, key, &number))
+		else if (!key_number(key, &number))
 			strcpy(reply,
 			       "CLIENT_ERROR cannot increment or decrement non-numeric value");
 		else if (apply)

@@ -49,7 +49,7 @@ static void test_the_limit_can_be_lowered(void)
 	uint64_t free_before;
 
 	CU_ASSERT_EQUAL(rig_create(&rig, limit_bytes, 1024), 0);
-	for (uint64_t i = 0; i < 200000; i++)
+	for (uint64_t i = 0; i < 300000; i++)
 		put(&rig, i, 300);
 	free_before = COUNTER(&rig, segments_free);
 	CU_ASSERT_FALSE(store_set_limit(rig.store, limit_bytes + (1 << 20)));
@@ -64,14 +64,14 @@ static void test_the_limit_can_be_lowered(void)
 		store_tick(rig.store, 1);
 	store_check(rig.store);
 	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) >= COUNTER(&rig, segments) / 2 - 1);
-	for (uint64_t i = 0; i < 200000; i++)
+	for (uint64_t i = 0; i < 300000; i++)
 		put(&rig, i, 300);
 	store_check(rig.store);
 	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) >= COUNTER(&rig, segments) / 2 - 1);
 	CU_ASSERT_TRUE(store_set_limit(rig.store, limit_bytes));
-	for (uint64_t i = 0; i < 200000; i++)
+	for (uint64_t i = 0; i < 300000; i++)
 		put(&rig, i, 300);
-	CU_ASSERT_EQUAL(COUNTER(&rig, segments_free), free_before);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) <= free_before + 1);
 	rig_destroy(&rig);
 }
 

@@ -106,7 +106,7 @@ static uint64_t number_of(const struct item *item)
 {
 	char key[32] = "";
 
-	memcpy(key, item->bytes, item->key_bytes);
+	memcpy(key, item_key(item).data, item_key_bytes(item));
 	return strtoul(key, NULL, 10);
 }
 
