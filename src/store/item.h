@@ -54,7 +54,6 @@ enum item_state {
 #define ITEM_MARKS_SHIFT    28
 #define ITEM_HAS_WIDE       (1u << 31) /* any of the wide parts */
 #define ITEM_EXPIRY_MAX     UINT16_MAX /* above the base, if it is not wide */
-#define ITEM_WIDE_BYTES_MAX (2 + 4 + 4 + 4)
 
 struct item {
 	_Atomic uint32_t access; /* readers of other workers store it too */

@@ -280,7 +280,8 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	/* what is being written keeps its segment, so `old` stays */
 	if (!store_reserve(store, &options, &settled))
 		return false;
-	store_write_value(store, &settled, old);
+	if (!store_write_value(store, &settled, old))
+		ASSERT(!"it was in one segment, and is little larger than half of one now");
 	store_abandon(store, reservation);
 	*reservation = settled;
 	return true;

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The binary protocol, and somebody who speaks text to the same cache.
- *
- * Input: a byte. Even: then bytes as they come, see raw.h. Odd: then a program, see play.h. */
+/* The binary protocol, and somebody who speaks text to the same cache. */
 #include "play.h"
-#include "raw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const play_make first[2] = {ask_binary, ask_binary},
-	                       second[2] = {ask_text, ask_meta};
-	struct input input = {data, size};
+	static const play_make first[2] = {ask_binary, ask_binary};
+	static const play_make second[2] = {ask_text, ask_meta};
 
-	if (input_u8(&input) % 2 == 0)
-		raw_stream(&input);
-	else
-		play_run(&input, first, second);
+	play_input(data, size, first, second);
 	return 0;
 }

@@ -9,16 +9,15 @@ Needs what the fuzz targets need. Exit status 0: every bug was found, and the co
 """
 import os
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import planting
+
 BUG_SECONDS_MAX = 60
-TARGETS = ("text", "meta", "binary", "udp")
 
 # target, what is wrong, file, what stands there exactly once, what stands there instead
 BUGS = [
@@ -124,26 +123,8 @@ BUGS = [
 ]
 
 
-def copy_code(to):
-    for folder in ("src", "tests"):
-        shutil.copytree(ROOT / folder, to / folder)
-    for file in ROOT.glob("meson*"):
-        shutil.copy(file, to)
-
-
-def check_table(code):
-    for target, sentence, file, text, _ in BUGS:
-        count = (code / file).read_text().count(text)
-        if count != 1:
-            sys.exit(f"{target}: {sentence}: its text occurs {count} times in {file}, not once: "
-                     f"the code has changed: plant it anew\n{text}")
-
-
-def build(code, targets, what):
-    done = subprocess.run(["ninja", "-C", code / "build", *(f"tests/fuzz-{t}" for t in targets)],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{what} does not compile:\n{done.stdout}")
+def programs(targets):
+    return [f"tests/fuzz-{target}" for target in targets]
 
 
 def hunt(code, target, seconds):
@@ -162,52 +143,30 @@ def hunt(code, target, seconds):
 
 
 def plant(code, bug):
-    target, sentence, file, text, replacement = bug
-    path = code / file
-    original = path.read_text()
-    path.write_text(original.replace(text, replacement))
-    build(code, [target], f"{target}: {sentence}: what stands there instead")
-    start = time.monotonic()
-    found = hunt(code, target, BUG_SECONDS_MAX)
-    took = time.monotonic() - start
-    path.write_text(original)
+    target, sentence = bug[:2]
+    with planting.planted(code, bug, programs([target])):
+        start = time.monotonic()
+        found = hunt(code, target, BUG_SECONDS_MAX)
+        took = time.monotonic() - start
     verdict = f"found in {took:.0f} s: {found}" if found else "NOT FOUND"
     print(f"{target}: {sentence}: {verdict}", flush=True)
     return found is not None
 
 
 def run(code, bugs):
-    targets = [target for target in TARGETS if any(bug[0] == target for bug in bugs)]
-    copy_code(code)
-    check_table(code)
+    targets = sorted({bug[0] for bug in bugs})
     subprocess.run(["meson", "setup", code / "build", code, "-Dfuzz=true", "-Dslow_asserts=true",
                     "-Db_sanitize=address,undefined", "-Dc_args=-fsanitize=fuzzer-no-link"],
                    check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CC": "clang"})
-    build(code, targets, "the code as it is")
+    planting.build(code, programs(targets), "the code as it is")
     for target in targets:
         found = hunt(code, target, 0)
         if found:
-            print(f"the code as it is fails: {target}: {found}\n0 passed, 1 failed")
-            return 1
+            print(f"the code as it is fails: {target}: {found}")
+            return None
     print("as it is: all of the corpus holds", flush=True)
-    found = sum([plant(code, bug) for bug in bugs])
-    print(f"{found} passed, {len(bugs) - found} failed")
-    return 0 if found == len(bugs) else 1
-
-
-def main():
-    word = sys.argv[1] if len(sys.argv) > 1 else ""
-    bugs = [bug for bug in BUGS if any(word in text for text in bug[:3])]
-    if not bugs:
-        sys.exit(f"no bug has to do with {word}")
-    # an end by a signal removes the copy too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        try:
-            return run(pathlib.Path(folder), bugs)
-        except KeyboardInterrupt:
-            return 130
+    return sum([plant(code, bug) for bug in bugs])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(planting.main(BUGS, run))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "play.h"
 
+#include "raw.h"
+
 #define SMALL_VALUE_MAX 1400  /* a reply to it may fit a datagram, and may not */
 #define LARGE_VALUE_MAX 69000 /* longer than a segment */
 
@@ -332,7 +334,7 @@ void play_destroy(struct play *play)
 	model_destroy(&play->model);
 }
 
-void play_run(struct input *input, const play_make first[2], const play_make second[2])
+static void run(struct input *input, const play_make first[2], const play_make second[2])
 {
 	struct play play;
 
@@ -343,4 +345,15 @@ void play_run(struct input *input, const play_make first[2], const play_make sec
 		play_step(&play, input);
 	play_check(&play);
 	play_destroy(&play);
+}
+
+void play_input(const uint8_t *data, size_t size, const play_make first[2],
+                const play_make second[2])
+{
+	struct input input = {data, size};
+
+	if (input_u8(&input) % 2 == 0)
+		raw_stream(&input);
+	else
+		run(&input, first, second);
 }

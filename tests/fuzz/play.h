@@ -52,5 +52,7 @@ void play_settle(struct play *play, struct play_client *client);
 /* Everything that is stored is looked at, and nothing was evicted. */
 void play_check(struct play *play);
 
-/* Plays all of the input. `first`, `second`: what the two clients say. */
-void play_run(struct input *input, const play_make first[2], const play_make second[2]);
+/* A target: a byte; even, then bytes as they come, see raw.h; odd, then a program. `first`,
+ * `second`: what the two clients say. */
+void play_input(const uint8_t *data, size_t size, const play_make first[2],
+                const play_make second[2]);

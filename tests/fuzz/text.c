@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text protocol's classic commands, some meta ones among them.
- *
- * Input: a byte. Even: then bytes as they come, see raw.h. Odd: then a program, see play.h. */
+/* The text protocol's classic commands, some meta ones among them. */
 #include "play.h"
-#include "raw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const play_make first[2] = {ask_text, ask_meta}, second[2] = {ask_text, ask_meta};
-	struct input input = {data, size};
+	static const play_make says[2] = {ask_text, ask_meta};
 
-	if (input_u8(&input) % 2 == 0)
-		raw_stream(&input);
-	else
-		play_run(&input, first, second);
+	play_input(data, size, says, says);
 	return 0;
 }

@@ -8,14 +8,14 @@ planted.py [WORD]     WORD: only bugs whose kind, sentence or file contains it
 Needs what the build needs. Exit status 0: every bug was caught, and the code as it is holds.
 """
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import planting
+
+PROGRAMS = ["tests/sim"]
 SEED_COUNT = 300
 BUG_SECONDS_MAX = 60  # for the seeds of one bug
 
@@ -170,28 +170,6 @@ BUGS = [
 ]
 
 
-def copy_code(to):
-    for folder in ("src", "tests"):
-        shutil.copytree(ROOT / folder, to / folder)
-    for file in ROOT.glob("meson*"):
-        shutil.copy(file, to)
-
-
-def check_table(code):
-    for kind, sentence, file, text, _ in BUGS:
-        count = (code / file).read_text().count(text)
-        if count != 1:
-            sys.exit(f"{kind}: {sentence}: its text occurs {count} times in {file}, not once: the "
-                     f"code has changed: plant it anew\n{text}")
-
-
-def build(code, what):
-    done = subprocess.run(["ninja", "-C", code / "build", "tests/sim"], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{what} does not compile:\n{done.stdout}")
-
-
 def failure(done):
     """What the simulation says is wrong, or None. A broken invariant ends it with a signal."""
     if done.returncode == 0:
@@ -220,13 +198,9 @@ def hunt(code):
 
 
 def plant(code, bug):
-    kind, sentence, file, text, replacement = bug
-    path = code / file
-    original = path.read_text()
-    path.write_text(original.replace(text, replacement))
-    build(code, f"{kind}: {sentence}: what stands there instead")
-    seed, found = hunt(code)
-    path.write_text(original)
+    kind, sentence = bug[:2]
+    with planting.planted(code, bug, PROGRAMS):
+        seed, found = hunt(code)
     found = found.removeprefix(f"seed {seed} FAILED: ")
     verdict = f"caught by seed {seed}: {found}" if seed else f"NOT CAUGHT in {found}"
     print(f"{kind}: {sentence}: {verdict}", flush=True)
@@ -234,34 +208,16 @@ def plant(code, bug):
 
 
 def run(code, bugs):
-    copy_code(code)
-    check_table(code)
     subprocess.run(["meson", "setup", code / "build", code, "-Dslow_asserts=true"], check=True,
                    stdout=subprocess.DEVNULL)
-    build(code, "the code as it is")
+    planting.build(code, PROGRAMS, "the code as it is")
     found = failure(run_seeds(code, 1, SEED_COUNT, None))
     if found:
-        print(f"the code as it is fails: {found}\n0 passed, 1 failed")
-        return 1
+        print(f"the code as it is fails: {found}")
+        return None
     print(f"as it is: {SEED_COUNT} seeds hold", flush=True)
-    caught = sum([plant(code, bug) for bug in bugs])
-    print(f"{caught} passed, {len(bugs) - caught} failed")
-    return 0 if caught == len(bugs) else 1
-
-
-def main():
-    word = sys.argv[1] if len(sys.argv) > 1 else ""
-    bugs = [bug for bug in BUGS if any(word in text for text in bug[:3])]
-    if not bugs:
-        sys.exit(f"no bug has to do with {word}")
-    # an end by a signal removes the copy too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        try:
-            return run(pathlib.Path(folder), bugs)
-        except KeyboardInterrupt:
-            return 130
+    return sum([plant(code, bug) for bug in bugs])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(planting.main(BUGS, run))

@@ -209,6 +209,35 @@ static void test_settling_after_many_writes(void)
 	rig_destroy(&rig);
 }
 
+/* As long as half a segment; with a wide cas unique it is longer, and has a segment of its own. */
+static void test_settling_makes_it_large(void)
+{
+	static const uint8_t value[32768];
+	struct rig rig;
+	struct store_reservation reservation;
+	struct store_item_options options;
+	struct store_place place;
+
+	CU_ASSERT_EQUAL_FATAL(rig_create(&rig, 8 << 20, sizeof(value)), 0);
+	options = options_of(&rig);
+	options.value_bytes = (uint32_t)(sizeof(value) - 14 - options.key.length);
+	options.cas_is_given = true;
+	options.cas_unique = 5;
+	rig.store->cas_newest = 5;
+	CU_ASSERT_TRUE(store_reserve(rig.store, &options, &reservation));
+	store_write(rig.store, &reservation, value, options.value_bytes);
+	rig.store->cas_newest = UINT32_MAX;
+	CU_ASSERT_EQUAL(reservation.segment_count, 0);
+	CU_ASSERT_TRUE(store_settle(rig.store, &reservation));
+	CU_ASSERT_EQUAL(reservation.segment_count, 1);
+	store_publish(rig.store, &reservation, NULL);
+	CU_ASSERT_TRUE(find_key(&rig, &place));
+	CU_ASSERT_EQUAL(store_cas_unique(rig.store, place.item), 5);
+	CU_ASSERT_EQUAL(item_value_bytes(place.item), options.value_bytes);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
 /* Changes of an item: in place as long as there is room; then it moves, and is the same otherwise.
  */
 static void test_changes(void)
@@ -317,6 +346,7 @@ static const struct unit_case cases[] = {
     {"a given cas unique takes four bytes more if it is far away", test_given_cas},
     {"cas uniques go on for years", test_cas_goes_on_for_years},
     {"what was begun too many writes ago moves on", test_settling_after_many_writes},
+    {"what moves on may be a large item then", test_settling_makes_it_large},
     {"a change is made in place, or the item moves", test_changes},
     {"a change that finds no memory changes nothing", test_a_change_that_finds_no_memory},
     {"how long an item has been idle", test_idle_time},
