@@ -18,7 +18,7 @@ static bool invalidate(struct shard *shard, const struct request *request,
 	                        ? shard_expiry_s(shard, request->exptime, now_s)
 	                        : store_expiry_s(shard->store, place->item);
 
-	if (!store_change(shard->store, place, expiry_s, new_cas(shard, request)))
+	if (!shard_change(shard, place, expiry_s, new_cas(shard, request)))
 		return false;
 	item_set_marks(place->item, (item_marks(place->item) & ~ITEM_WON) | ITEM_STALE);
 	return true;

@@ -68,7 +68,7 @@ static bool is_recache_due(const struct shard *shard, const struct request *requ
 static bool renew(struct shard *shard, const struct request *request, struct store_place *place,
                   uint32_t now_s)
 {
-	return store_change(shard->store, place, shard_expiry_s(shard, request->exptime, now_s),
+	return shard_change(shard, place, shard_expiry_s(shard, request->exptime, now_s),
 	                    store_cas_unique(shard->store, place->item));
 }
 
@@ -139,7 +139,7 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 	/* as memcached: what was vivified is a hit */
 	if (ret_reply->status == REPLY_HIT)
 		counter_add(touch ? &counters->touch_hits : &counters->get_hits, 1);
-	else
+	else if (ret_reply->status == REPLY_MISS)
 		counter_add(touch ? &counters->touch_misses : &counters->get_misses, 1);
 }
 
@@ -179,11 +179,13 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
 		return;
 	}
-	counter_add(&shard->counters.touch_hits, 1);
+	/* to a gat of the text protocol it is a miss, as there is no line for it in the midst of
+	 * others */
 	if (!renew(shard, request, &place, now_s)) {
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
+	counter_add(&shard->counters.touch_hits, 1);
 	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, &place);
 	if (!is_gat)

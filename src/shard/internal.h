@@ -42,6 +42,10 @@ int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t
 struct item *shard_store_small(struct shard *shard, const struct store_item_options *options,
                                const uint8_t *value, const struct store_place *replaced);
 
+/* store_change(); a refusal is counted. */
+bool shard_change(struct shard *shard, struct store_place *place, uint32_t expiry_s,
+                  uint64_t cas_unique);
+
 /* ITEM_KEY_IS_BINARY or 0. */
 static inline uint32_t shard_key_mark(const struct request *request)
 {

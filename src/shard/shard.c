@@ -101,6 +101,15 @@ struct item *shard_store_small(struct shard *shard, const struct store_item_opti
 	return item;
 }
 
+bool shard_change(struct shard *shard, struct store_place *place, uint32_t expiry_s,
+                  uint64_t cas_unique)
+{
+	if (store_change(shard->store, place, expiry_s, cas_unique))
+		return true;
+	counter_add(&shard->counters.store_no_memory, 1);
+	return false;
+}
+
 static void execute_flush(struct shard *shard, const struct request *request, uint32_t now_s,
                           struct reply *ret_reply)
 {
