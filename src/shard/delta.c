@@ -10,39 +10,55 @@ static bool is_space(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* As strtoull() in memcached's hands: spaces, a sign, digits, then the end, a NUL or a space, and
- * whatever follows that. "-0" is a number and "-5" is none. `goes_on`: the text's end is not the
- * number's. */
-static bool parse_number(struct slice text, bool goes_on, uint64_t *ret_number)
+/* A value's bytes one after another. */
+struct text {
+	const struct store *store;
+	struct store_piece piece;
+	uint32_t at;
+};
+
+/* -1: the value ends here. */
+static int peek(struct text *text)
 {
-	size_t i = 0;
-	size_t first_digit;
-	bool negative = false;
+	if (text->at == text->piece.length) {
+		if (!store_value_next(text->store, &text->piece))
+			return -1;
+		text->at = 0;
+	}
+	return text->piece.data[text->at];
+}
+
+/* As strtoull() in memcached's hands: spaces, a sign, digits, then the end, a NUL or a space, and
+ * whatever follows that. "-0" is a number and "-5" is none. What is too large for one of its chunks
+ * is none either. */
+static bool parse_number(const struct store *store, const struct item *item, uint64_t *ret_number)
+{
+	struct text text = {store, store_value(store, item), 0};
+	bool is_negative = false;
+	bool has_digits = false;
 	uint64_t number = 0;
+	int c = peek(&text);
 
-	while (i < text.length && is_space(text.data[i]))
-		i++;
-	if (i < text.length && (text.data[i] == '+' || text.data[i] == '-'))
-		negative = text.data[i++] == '-';
-	for (first_digit = i; i < text.length; i++) {
-		uint64_t digit = (uint64_t)text.data[i] - '0';
-
-		if (digit > 9)
-			break;
-		if (__builtin_mul_overflow(number, 10u, &number) ||
-		    __builtin_add_overflow(number, digit, &number))
-			return false;
-	}
-	if (i == first_digit || (i == text.length && goes_on) ||
-	    (i < text.length && text.data[i] != 0 && !is_space(text.data[i])))
+	if (item_value_bytes(item) > NUMBER_VALUE_BYTES_MAX)
 		return false;
-	if (negative) {
-		number = 0 - number;
-		if (number >> 63 != 0)
-			return false;
+	for (; c >= 0 && is_space((uint8_t)c); c = peek(&text))
+		text.at++;
+	if (c == '+' || c == '-') {
+		is_negative = c == '-';
+		text.at++;
+		c = peek(&text);
 	}
-	*ret_number = number;
-	return true;
+	for (; c >= '0' && c <= '9'; c = peek(&text)) {
+		if (__builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(c - '0'), &number))
+			return false;
+		has_digits = true;
+		text.at++;
+	}
+	if (!has_digits || (c > 0 && !is_space((uint8_t)c)))
+		return false;
+	*ret_number = is_negative ? 0 - number : number;
+	return !is_negative || *ret_number >> 63 == 0;
 }
 
 /* From the end of `to` towards its front; returns the digits' count. */
@@ -155,16 +171,11 @@ static void apply_delta(struct shard *shard, const struct request *request,
                         struct reply *ret_reply)
 {
 	bool incr = request->op == REQUEST_INCR;
-	struct store_piece piece = store_value(shard->store, place->item);
 	int64_t ttl_s = shard_ttl_s(shard, place->item, now_s);
 	struct item *item;
 	uint64_t number;
 
-	/* As memcached: what is too large for one chunk is no number. In a longer one than that
-	 * of a segment the number and what ends it are in the first of them. */
-	if (item_value_bytes(place->item) > NUMBER_VALUE_BYTES_MAX ||
-	    !parse_number((struct slice){piece.data, piece.length}, piece.left_bytes > 0,
-	                  &number)) {
+	if (!parse_number(shard->store, place->item, &number)) {
 		ret_reply->status = REPLY_NOT_NUMERIC;
 		return;
 	}
