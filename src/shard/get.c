@@ -72,7 +72,7 @@ static bool renew(struct shard *shard, const struct request *request, struct sto
 	                    store_cas_unique(shard->store, place->item));
 }
 
-static void modified_hit(struct shard *shard, const struct request *request,
+static void modified_hit(struct shard *shard, const struct request *request, uint64_t hash,
                          struct store_place *place, uint32_t now_s, struct reply *ret_reply)
 {
 	uint32_t expiry_s = store_expiry_s(shard->store, place->item);
@@ -88,7 +88,7 @@ static void modified_hit(struct shard *shard, const struct request *request,
 		expiry_s = store_expiry_s(shard->store, place->item);
 	settle_win(place->item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
 	if (!(request->modifiers & REQUEST_NO_BUMP))
-		store_mark_read(shard->store, place);
+		store_mark_read(shard->store, hash, place);
 }
 
 /* A miss, and VIVIFY: the item is empty, and whoever made it has won. */
@@ -128,10 +128,13 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 	uint64_t hash = store_hash(shard->store, request->key);
 	bool touch = (request->modifiers & REQUEST_RENEW) != 0;
 	struct store_place place;
+	bool is_there = shard_find(shard, hash, request->key, &place);
 
 	counter_add(touch ? &counters->cmd_touch : &counters->cmd_get, 1);
-	if (shard_find(shard, hash, request->key, &place))
-		modified_hit(shard, request, &place, now_s, ret_reply);
+	if (!is_there)
+		store_mark_missed(shard->store, hash);
+	if (is_there)
+		modified_hit(shard, request, hash, &place, now_s, ret_reply);
 	else if (request->modifiers & REQUEST_VIVIFY)
 		vivify(shard, request, hash, now_s, ret_reply);
 	else
@@ -156,13 +159,14 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 	hash = store_hash(shard->store, request->key);
 	counter_add(&shard->counters.cmd_get, 1);
 	if (!shard_find(shard, hash, request->key, &place)) {
+		store_mark_missed(shard->store, hash);
 		counter_add(&shard->counters.get_misses, 1);
 		ret_reply->status = REPLY_MISS;
 		return;
 	}
 	counter_add(&shard->counters.get_hits, 1);
 	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, &place);
+	store_mark_read(shard->store, hash, &place);
 }
 
 /* memcached counts a gat as no get. */
@@ -175,6 +179,7 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 
 	counter_add(&shard->counters.cmd_touch, 1);
 	if (!shard_find(shard, hash, request->key, &place)) {
+		store_mark_missed(shard->store, hash);
 		counter_add(&shard->counters.touch_misses, 1);
 		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
 		return;
@@ -187,7 +192,7 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 	}
 	counter_add(&shard->counters.touch_hits, 1);
 	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, &place);
+	store_mark_read(shard->store, hash, &place);
 	if (!is_gat)
 		ret_reply->status = REPLY_TOUCHED;
 }

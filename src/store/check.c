@@ -8,19 +8,19 @@ struct totals {
 	uint64_t open_count;
 	uint64_t pin_count;
 	uint64_t segments_pinned;
-	uint32_t segments; /* accounted for: free, in the log, or a part of a large value */
+	uint32_t listed;
+	uint32_t flushed;
+	uint32_t segments; /* accounted for: free, in a list, or a part of a large value */
 };
 
 /* Every slot points at a live item whose key belongs there, and at no other slot's. */
 static void check_index(const struct store *store, uint64_t *ret_slot_count)
 {
 	const struct index *index = &store->index;
-	uint64_t bucket_count = (uint64_t)index->page_count << (index->page_shift - BUCKET_SHIFT);
+	uint64_t bucket_count = (uint64_t)index->pages.count << (index->pages.shift - BUCKET_SHIFT);
 	uint64_t slot_count = 0;
 
 	ASSERT(index->bucket_count <= bucket_count && index->bucket_count_next <= bucket_count);
-	for (uint32_t i = 0; i < index->page_count; i++)
-		ASSERT(store_segment(store, index->pages[i])->state == SEGMENT_INDEX);
 	for (uint64_t i = 0; i < bucket_count * BUCKET_SLOTS; i++) {
 		struct bucket *bucket = index_bucket(index, (uint32_t)(i / BUCKET_SLOTS));
 		_Atomic uint64_t *slot = &bucket->slots[i % BUCKET_SLOTS];
@@ -44,6 +44,12 @@ static void check_index(const struct store *store, uint64_t *ret_slot_count)
 		ASSERT(index_find(index, hash, item_key(item)) == slot);
 	}
 	*ret_slot_count = slot_count;
+}
+
+static void check_pages(const struct store *store, const struct pages *pages)
+{
+	for (uint32_t i = 0; i < pages->count; i++)
+		ASSERT(store_segment(store, pages->numbers[i])->state == SEGMENT_PAGE);
 }
 
 /* The parts of a large value are chained, and as many as its length wants. While it is being
@@ -104,13 +110,14 @@ static void check_large_waiting(const struct store *store)
 	ASSERT(store->large_last == previous);
 }
 
-/* Walks the items of a segment in the log, or of a large item's first that is being written. */
+/* Walks the items of a segment in a list, or of a large item's first that is being written. */
 static void check_segment(const struct store *store, uint32_t index, struct totals *totals)
 {
 	const struct segment *segment = store_segment(store, index);
 	const uint8_t *data = segment_data(&store->segments, index);
 	uint64_t offset = 0;
 	uint32_t live_count = 0;
+	uint32_t live_bytes = 0;
 	uint32_t open_count = 0;
 	uint32_t segment_count = 1;
 
@@ -121,6 +128,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 		if (item_state(item) == ITEM_LIVE) {
 			check_live_item(store, segment, item);
 			live_count++;
+			live_bytes += (uint32_t)min_u64(item_bytes(item), segment->used_bytes);
 			totals->items++;
 			totals->item_bytes += item_bytes(item);
 		} else if (item_state(item) == ITEM_OPEN) {
@@ -140,6 +148,8 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	}
 	ASSERT(offset == segment->used_bytes);
 	ASSERT(live_count == segment->live_count);
+	ASSERT(live_bytes == segment->live_bytes);
+	ASSERT(segment_count == segment->chain_count);
 	ASSERT(open_count == segment->open_count);
 	check_waiting(segment);
 	ASSERT(segment->state != SEGMENT_SEALED ||
@@ -153,31 +163,51 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 		totals->segments_pinned += segment_count;
 }
 
-static void check_log(const struct store *store, struct totals *totals)
+static void check_list(const struct store *store, enum log_id log, enum list_id list,
+                       struct totals *totals)
 {
+	const struct segment_list *segments = &store->logs[log].lists[list];
+	uint32_t before = totals->segments;
 	uint32_t previous = SEGMENT_NONE;
-	uint32_t i = store->log.oldest;
-	bool active_seen = store->log.active == SEGMENT_NONE;
+	uint32_t i = segments->oldest;
 
 	while (i != SEGMENT_NONE) {
 		const struct segment *segment = store_segment(store, i);
 
 		ASSERT(segment->previous == previous);
-		ASSERT(segment->sequence <= store->log.sequence);
-		ASSERT(previous == SEGMENT_NONE ||
+		ASSERT(segment->log == log && segment->list == list);
+		ASSERT(segment->sequence <= store->sequence);
+		ASSERT(previous == SEGMENT_NONE || list == LIST_SPARSE ||
 		       segment->sequence > store_segment(store, previous)->sequence);
 		ASSERT(segment->state == SEGMENT_SEALED || segment->state == SEGMENT_ACTIVE);
-		ASSERT((segment->state == SEGMENT_ACTIVE) == (i == store->log.active));
-		active_seen = active_seen || i == store->log.active;
+		ASSERT((segment->state == SEGMENT_ACTIVE) == (i == store->logs[log].active));
+		ASSERT(list != LIST_SPARSE || segment->state == SEGMENT_SEALED);
+		totals->flushed += store_is_flushed(store, segment) ? 1 : 0;
+		totals->listed++;
 		check_segment(store, i, totals);
 		ASSERT(totals->segments <= store->segments.count);
 		previous = i;
 		i = segment->next;
 	}
-	ASSERT(previous == store->log.newest);
+	ASSERT(previous == segments->newest);
+	ASSERT(totals->segments - before == segments->count);
+}
+
+static void check_logs(const struct store *store, struct totals *totals)
+{
+	for (uint32_t i = 0; i < LOG_COUNT; i++) {
+		uint32_t active = store->logs[i].active;
+
+		ASSERT(active == SEGMENT_NONE ||
+		       (store_segment(store, active)->state == SEGMENT_ACTIVE &&
+		        store_segment(store, active)->log == i &&
+		        store_segment(store, active)->list == LIST_SMALL));
+		for (uint32_t j = 0; j < LIST_COUNT; j++)
+			check_list(store, (enum log_id)i, (enum list_id)j, totals);
+	}
+	ASSERT(totals->listed == store->listed_count);
 	ASSERT(store->flush_sequence == 0 ||
-	       store_is_flushed(store, store_segment(store, store->log.oldest)));
-	ASSERT(active_seen);
+	       (store->flushed_count > 0 && totals->flushed == store->flushed_count));
 }
 
 static uint32_t count_free_list(const struct store *store)
@@ -203,7 +233,10 @@ void store_check(const struct store *store)
 
 	ASSERT(store->magic == STORE_MAGIC);
 	check_index(store, &slot_count);
-	check_log(store, &totals);
+	check_pages(store, &store->index.pages);
+	check_pages(store, &store->ghost_pages);
+	check_pages(store, &store->shadow_pages);
+	check_logs(store, &totals);
 	check_large_waiting(store);
 	for (uint32_t i = 0; i < store->segments.count; i++) {
 		uint32_t before = totals.segments;
@@ -214,7 +247,7 @@ void store_check(const struct store *store)
 		writing_segment_count += totals.segments - before;
 	}
 	ASSERT(writing_segment_count == store->writing_segment_count);
-	totals.segments += count_free_list(store) + store->index.page_count;
+	totals.segments += count_free_list(store) + store_page_count(store);
 	ASSERT(totals.segments == store->segments.count);
 	ASSERT(totals.items == slot_count);
 	ASSERT(totals.items == counter_read(&store->counters.curr_items));

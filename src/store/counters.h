@@ -20,10 +20,17 @@
 	  "Items removed because their buckets were full")                                         \
 	X(limit_maxbytes, "bytes", COUNTER_LEVEL, "Memory the store may take, all told")           \
 	X(hash_bytes, "bytes", COUNTER_LEVEL, "Memory of the index")                               \
+	X(ghost_bytes, "bytes", COUNTER_LEVEL, "Memory of what is known of the evicted")           \
+	X(shadow_bytes, "bytes", COUNTER_LEVEL, "Memory of the caches that adaptive compares")     \
+	X(copied_bytes, "bytes", COUNTER_TOTAL, "Items copied because they stay, in reclaiming")   \
+	X(promotions, "items", COUNTER_TOTAL, "Items that have passed probation")                  \
+	X(ghost_hits, "items", COUNTER_TOTAL, "Items stored anew soon after they left probation")  \
+	X(probation_bytes, "bytes", COUNTER_LEVEL, "Memory that new items may take")               \
 	X(segment_bytes, "bytes", COUNTER_LEVEL, "Size of a segment")                              \
 	X(segments, "segments", COUNTER_LEVEL, "Segments there are")                               \
 	X(segments_free, "segments", COUNTER_LEVEL, "Segments that hold nothing")                  \
 	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
+	X(segments_compacted, "segments", COUNTER_TOTAL, "Segments emptied for their dead room")   \
 	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
 	X(writes_revoked, "items", COUNTER_TOTAL,                                                  \
 	  "Values on their way in that lost their room: it was wanted, and their bytes did not "   \

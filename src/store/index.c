@@ -35,6 +35,20 @@ _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct sl
 	return slot;
 }
 
+_Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash)
+{
+	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
+
+	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
+		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
+		uint64_t value = slot_load(slot);
+
+		if (value >> 48 == hash >> 48 && value != 0)
+			return slot;
+	}
+	return NULL;
+}
+
 _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash, const struct item *item)
 {
 	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
@@ -99,7 +113,7 @@ _Atomic uint64_t *index_vacancy(struct index *index, uint64_t hash)
 
 void index_resize(struct index *index, uint32_t page_count)
 {
-	uint32_t count = page_count << (index->page_shift - BUCKET_SHIFT);
+	uint32_t count = page_count << (index->pages.shift - BUCKET_SHIFT);
 
 	ASSERT(!index_is_resizing(index) && count > 0 && count != index->bucket_count);
 	index->bucket_count_next = count;

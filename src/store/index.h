@@ -5,8 +5,8 @@
  *
  * A bucket is 8 slots of 8 bytes; a slot of 0 is empty:
  *
- *   63      48 47       40 39                            0
- *   |  tag    | frequency | location: 4-byte units, + 1  |
+ *   63      48 47       36 35                            0
+ *   |  tag    |   mark    | location: 4-byte units, + 1  |
  *
  * A key is in one slot at most: replacing an item is one store, and a reader sees the old one or
  * the new one.
@@ -20,11 +20,12 @@
 
 #include "base/memory.h"
 #include "store/item.h"
+#include "store/mark.h"
+#include "store/pages.h"
 
 #define BUCKET_SLOTS       8
 #define BUCKET_SHIFT       6 /* log2 of its bytes */
-#define SLOT_LOCATION_BITS 40
-#define SLOT_FREQUENCY_MAX 255
+#define SLOT_LOCATION_BITS 36
 
 struct bucket {
 	_Atomic uint64_t slots[BUCKET_SLOTS];
@@ -34,10 +35,7 @@ _Static_assert(sizeof(struct bucket) == CACHE_LINE_BYTES, "a bucket is one cache
 _Static_assert(sizeof(struct bucket) == 1 << BUCKET_SHIFT, "and that is its size");
 
 struct index {
-	uint8_t *arena;  /* what locations and pages count from */
-	uint32_t *pages; /* segments that hold the buckets, in order */
-	uint32_t page_count;
-	uint32_t page_shift; /* log2 of a segment's bytes */
+	struct pages pages; /* with the buckets; locations count from their arena */
 	uint64_t hash_seed;
 	uint32_t bucket_count;
 	/* while it is being resized: */
@@ -52,8 +50,8 @@ static inline uint64_t slot_load(const _Atomic uint64_t *slot)
 	return atomic_load_explicit(slot, memory_order_acquire);
 }
 
-/* Publishes: pairs with slot_load(). Frequency updates go this way too, as they store the location
- * anew. Only the owner stores. */
+/* Publishes: pairs with slot_load(). Marks go this way too, as they store the location anew. Only
+ * the owner stores. */
 static inline void slot_store(_Atomic uint64_t *slot, uint64_t value)
 {
 	atomic_store_explicit(slot, value, memory_order_release);
@@ -64,33 +62,37 @@ static inline uint64_t slot_location(uint64_t slot)
 	return slot & (((uint64_t)1 << SLOT_LOCATION_BITS) - 1);
 }
 
-static inline uint32_t slot_frequency(uint64_t slot)
+static inline uint32_t slot_mark(uint64_t slot)
 {
-	return (uint8_t)(slot >> SLOT_LOCATION_BITS);
+	return (uint32_t)(slot >> SLOT_LOCATION_BITS) & MARK_MASK;
 }
 
-static inline uint64_t slot_value(uint64_t hash, uint32_t frequency, uint64_t location)
+static inline uint64_t slot_with_mark(uint64_t slot, uint32_t mark)
 {
-	return (hash >> 48 << 48) | ((uint64_t)frequency << SLOT_LOCATION_BITS) | location;
+	return (slot & ~((uint64_t)MARK_MASK << SLOT_LOCATION_BITS)) | (uint64_t)mark
+	                                                                   << SLOT_LOCATION_BITS;
 }
+
+static inline uint64_t slot_value(uint64_t hash, uint32_t mark, uint64_t location)
+{
+	return (hash >> 48 << 48) | ((uint64_t)mark << SLOT_LOCATION_BITS) | location;
+}
+
+_Static_assert(16 + MARK_BITS + SLOT_LOCATION_BITS == 64, "a slot has no holes");
 
 static inline struct item *index_item(const struct index *index, uint64_t slot)
 {
-	return (struct item *)(index->arena + (slot_location(slot) - 1) * 4);
+	return (struct item *)(index->pages.arena + (slot_location(slot) - 1) * 4);
 }
 
 static inline uint64_t index_location(const struct index *index, const struct item *item)
 {
-	return (uint64_t)((const uint8_t *)item - index->arena) / 4 + 1;
+	return (uint64_t)((const uint8_t *)item - index->pages.arena) / 4 + 1;
 }
 
 static inline struct bucket *index_bucket(const struct index *index, uint32_t number)
 {
-	uint32_t shift = index->page_shift - BUCKET_SHIFT;
-	uint32_t page = index->pages[number >> shift];
-
-	return (struct bucket *)(index->arena + ((uint64_t)page << index->page_shift)) +
-	       (number & (((uint32_t)1 << shift) - 1));
+	return pages_at(&index->pages, (uint64_t)number << BUCKET_SHIFT);
 }
 
 /* Where a key's candidates are: what each tells, and what the tag does, is hardly the same. */
@@ -140,6 +142,9 @@ uint64_t index_hash(const struct index *index, struct slice key);
 
 /* The slot of the item with this key, or NULL. */
 _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct slice key);
+
+/* A slot that has the hash's tag, most likely that of its key, or NULL. Looks at no item. */
+_Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash);
 
 /* The slot that points at this very item, or NULL. */
 _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash,

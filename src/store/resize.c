@@ -11,9 +11,11 @@
 #define SHRUNK_UNDER    70
 #define MADE_FOR        82
 
-#define GROWTH_MAX  8 /* at once, times */
-#define GROWTH_PART 8 /* and at least so large a part of what there is */
-#define SHRINK_MAX  2 /* at once, so that there is room for what comes meanwhile */
+#define GROWTH_MAX       8  /* at once, times */
+#define GROWTH_PART      8  /* and at least so large a part of what there is */
+#define SHADOW_TOLERANCE 16 /* a cache that is larger or smaller by such a part is another one */
+
+#define SHRINK_MAX 2 /* at once, so that there is room for what comes meanwhile */
 
 /* A write moves so many buckets, and half as many as are in a page when it wants a segment: so a
  * resize is over before the next, and before a fraction of the memory has been written. */
@@ -42,66 +44,122 @@ static uint32_t pages_for(const struct store *store, uint64_t item_count)
 	return (uint32_t)(item_count * 100 / (MADE_FOR * page_slots(store)) + 1);
 }
 
+/* The ghosts have an entry of half a slot's size for each slot. */
+static uint32_t ghost_pages_for(uint32_t page_count)
+{
+	return (page_count + 1) / 2;
+}
+
 /* For as many items as there will be when memory is full, if they go on as they are: so many to a
- * segment, and pages for them in the rest. */
+ * segment, and pages for them, and for their ghosts, in the rest. */
 static uint32_t foresee_pages(const struct store *store)
 {
-	uint32_t count = store->index.page_count;
-	uint64_t used = store_used_count(store) - count;
+	uint32_t count = store->index.pages.count;
+	uint64_t used = store_used_count(store) - store_page_count(store);
 	uint64_t items = slots_in_use(store);
 	uint64_t pages = items * 100 * store->segment_count_max /
-	                     (used * page_slots(store) * MADE_FOR + items * 100) +
+	                     (used * page_slots(store) * MADE_FOR + items * 150) +
 	                 1;
 
 	return max_u32(count + count / GROWTH_PART + 1,
 	               (uint32_t)min_u64(pages, count * GROWTH_MAX));
 }
 
-static void count_pages(struct store *store)
+bool store_add_page(struct store *store, struct pages *pages)
 {
-	atomic_store_explicit(&store->counters.hash_bytes,
-	                      (uint64_t)store->index.page_count << store->segments.shift,
-	                      memory_order_relaxed);
-}
-
-bool store_add_page(struct store *store)
-{
-	uint32_t page = store_take_segment(store, SEGMENT_INDEX);
+	uint32_t page = store_take_segment(store, SEGMENT_PAGE);
 
 	if (page == SEGMENT_NONE)
 		return false;
 	memset(segment_data(&store->segments, page), 0, segment_bytes(&store->segments));
-	store->index.pages[store->index.page_count++] = page;
-	count_pages(store);
+	pages->numbers[pages->count++] = page;
 	return true;
 }
 
-/* One page with each call, as each may have to be emptied first. */
-void store_tend_index(struct store *store)
+void store_drop_pages(struct store *store, struct pages *pages, uint32_t count)
 {
-	if (index_is_resizing(&store->index))
-		return;
-	if (store->pages_wanted == 0) {
-		bool full = store_used_count(store) >= store->segment_count_max;
+	while (pages->count > count)
+		store_release(store, pages->numbers[--pages->count]);
+}
 
-		if (!is_over(store, full ? GROWN_OVER_FULL : GROWN_OVER))
+void store_count_ghosts(struct store *store)
+{
+	uint64_t bytes = pages_bytes(&store->ghost_pages);
+
+	store->ghost.bucket_count = (uint32_t)(bytes / GHOST_BUCKET_BYTES);
+	counter_set(&store->counters.ghost_bytes, bytes);
+}
+
+/* The shadows begin when all their pages are there, and anew when the cache has another size. */
+static void tend_shadows(struct store *store)
+{
+	uint64_t cache_bytes = store_cache_bytes(store) + pages_bytes(&store->shadow_pages);
+	uint64_t one_bytes = segment_bytes(&store->segments);
+	uint32_t wanted = (uint32_t)((shadows_bytes(cache_bytes) + one_bytes - 1) / one_bytes);
+
+	if (!store->eviction.is_adaptive) {
+		shadows_end(&store->shadows);
+		store_drop_pages(store, &store->shadow_pages, 0);
+	} else if (store->shadow_pages.count < min_u32(wanted, SHADOW_PAGES_MAX)) {
+		store_add_page(store, &store->shadow_pages);
+	} else {
+		shadows_begin(&store->shadows, &store->shadow_pages, store_cache_bytes(store),
+		              store->eviction.policy);
+	}
+	counter_set(&store->counters.shadow_bytes, pages_bytes(&store->shadow_pages));
+}
+
+static bool shadows_are_right(const struct store *store)
+{
+	uint64_t bytes = store->shadows.whole_bytes;
+	uint64_t cache_bytes = store_cache_bytes(store);
+
+	if (!store->eviction.is_adaptive)
+		return store->shadow_pages.count == 0;
+	return store->shadows.entry_count != 0 && cache_bytes < bytes + bytes / SHADOW_TOLERANCE &&
+	       cache_bytes > bytes - bytes / SHADOW_TOLERANCE;
+}
+
+static void tend_index(struct store *store)
+{
+	if (store->pages_wanted == 0) {
+		if (!is_over(store, store_is_full(store) ? GROWN_OVER_FULL : GROWN_OVER))
 			return;
 		store->pages_wanted = foresee_pages(store);
 	}
-	if (!store_add_page(store) || store->index.page_count < store->pages_wanted)
+	if (!store_add_page(store, &store->index.pages) ||
+	    store->index.pages.count < store->pages_wanted)
 		return;
 	store->pages_wanted = 0;
-	index_resize(&store->index, store->index.page_count);
+	counter_set(&store->counters.hash_bytes, pages_bytes(&store->index.pages));
+	index_resize(&store->index, store->index.pages.count);
+}
+
+/* One page with each call, as each may have to be emptied first. */
+void store_tend_tables(struct store *store)
+{
+	if (index_is_resizing(&store->index))
+		return;
+	if (store->pages_wanted == 0 &&
+	    store->ghost_pages.count < ghost_pages_for(store->index.pages.count)) {
+		store_add_page(store, &store->ghost_pages);
+		store_count_ghosts(store);
+	} else if (!shadows_are_right(store)) {
+		tend_shadows(store);
+	} else {
+		tend_index(store);
+	}
 }
 
 static void release_pages(struct store *store)
 {
 	struct index *index = &store->index;
-	uint32_t count = index->bucket_count >> (index->page_shift - BUCKET_SHIFT);
+	uint32_t count = index->bucket_count >> (index->pages.shift - BUCKET_SHIFT);
 
-	while (index->page_count > count)
-		store_release(store, index->pages[--index->page_count]);
-	count_pages(store);
+	store_drop_pages(store, &index->pages, count);
+	store_drop_pages(store, &store->ghost_pages, ghost_pages_for(count));
+	store_count_ghosts(store);
+	counter_set(&store->counters.hash_bytes, pages_bytes(&index->pages));
 }
 
 static void move_buckets(struct store *store, uint32_t count)
@@ -136,10 +194,10 @@ void store_move_many(struct store *store)
 bool store_shrink_index(struct store *store)
 {
 	uint32_t pages =
-	    max_u32(pages_for(store, slots_in_use(store)), store->index.page_count / SHRINK_MAX);
+	    max_u32(pages_for(store, slots_in_use(store)), store->index.pages.count / SHRINK_MAX);
 
 	if (index_is_resizing(&store->index) || store->pages_wanted != 0 ||
-	    pages >= store->index.page_count || is_over(store, SHRUNK_UNDER))
+	    pages >= store->index.pages.count || is_over(store, SHRUNK_UNDER))
 		return false;
 	index_resize(&store->index, pages);
 	return true;

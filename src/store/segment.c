@@ -30,10 +30,11 @@ uint32_t segments_take(struct segments *segments, enum segment_state state)
 	segments->free_first = segment->next;
 	segments->free_count--;
 	*segment = (struct segment){
-	    .state = state,
+	    .state = (uint8_t)state,
 	    .next = SEGMENT_NONE,
 	    .previous = SEGMENT_NONE,
 	    .extent_next = SEGMENT_NONE,
+	    .chain_count = 1,
 	};
 	return index;
 }
@@ -53,30 +54,31 @@ void segments_free(struct segments *segments, uint32_t index)
 	}
 }
 
-void segment_log_append(struct segments *segments, struct segment_log *log, uint32_t index)
+void segment_list_append(struct segments *segments, struct segment_list *list, uint32_t index)
 {
 	struct segment *segment = &segments->headers[index];
 
-	segment->sequence = ++log->sequence;
 	segment->next = SEGMENT_NONE;
-	segment->previous = log->newest;
-	if (log->newest == SEGMENT_NONE)
-		log->oldest = index;
+	segment->previous = list->newest;
+	if (list->newest == SEGMENT_NONE)
+		list->oldest = index;
 	else
-		segments->headers[log->newest].next = index;
-	log->newest = index;
+		segments->headers[list->newest].next = index;
+	list->newest = index;
+	list->count += segment->chain_count;
 }
 
-void segment_log_remove(struct segments *segments, struct segment_log *log, uint32_t index)
+void segment_list_remove(struct segments *segments, struct segment_list *list, uint32_t index)
 {
 	struct segment *segment = &segments->headers[index];
 
 	if (segment->previous == SEGMENT_NONE)
-		log->oldest = segment->next;
+		list->oldest = segment->next;
 	else
 		segments->headers[segment->previous].next = segment->next;
 	if (segment->next == SEGMENT_NONE)
-		log->newest = segment->previous;
+		list->newest = segment->previous;
 	else
 		segments->headers[segment->next].previous = segment->previous;
+	list->count -= segment->chain_count;
 }

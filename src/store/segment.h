@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arena, cut into segments at start. A segment is free, or in the log with items appended to
- * it, or holds a part of a large value or of the index. Headers lie in an array of their own.
+/* The arena, cut into segments at start. A segment is free, or in one of the lists with items
+ * appended to it, or holds a part of a large value or of the store's own tables. Headers lie in an
+ * array of their own.
  * Owner: the store. */
 #pragma once
 
@@ -14,11 +15,25 @@
 
 enum segment_state {
 	SEGMENT_FREE,   /* in the free list */
-	SEGMENT_ACTIVE, /* in the log, newest items go here */
-	SEGMENT_SEALED, /* in the log, takes no more items; or a large item's first, published */
-	SEGMENT_OPEN,   /* a large item's first, being written: not in the log yet */
+	SEGMENT_ACTIVE, /* in a list, newest items go here */
+	SEGMENT_SEALED, /* in a list, takes no more items; or a large item's first, published */
+	SEGMENT_OPEN,   /* a large item's first, being written: not in a list yet */
 	SEGMENT_EXTENT, /* a further part of a large value */
-	SEGMENT_INDEX,  /* a page of the index */
+	SEGMENT_PAGE,   /* memory of the store's own: index, ghosts, shadows */
+};
+
+/* Which log a segment belongs to, and of which list of the log it is. */
+enum log_id {
+	LOG_PROBATION, /* what is new */
+	LOG_MAIN,      /* what has proved itself */
+	LOG_COUNT,
+};
+
+enum list_id {
+	LIST_SMALL,  /* segments of many items */
+	LIST_LARGE,  /* one large item each */
+	LIST_SPARSE, /* segments of many items, most of which is dead room */
+	LIST_COUNT,
 };
 
 struct store_reservation;
@@ -28,28 +43,31 @@ struct segment {
 	uint64_t cas_base;      /* the cas uniques of its items count from here, */
 	uint32_t expiry_base_s; /* and their expiries from here */
 	uint32_t extent_next;   /* a large value's next part */
-	uint64_t sequence;      /* in the log: larger than that of any older one */
+	uint64_t sequence;      /* larger than that of any that is older in its list */
 	/* the owner's */
-	uint32_t state __attribute__((aligned(CACHE_LINE_BYTES)));
-	uint32_t next;          /* in the free list; in the log, the next newer */
-	uint32_t previous;      /* in the log, the next older */
+	uint8_t state __attribute__((aligned(CACHE_LINE_BYTES))); /* enum segment_state */
+	uint8_t log;                                              /* enum log_id */
+	uint8_t list;                                             /* enum list_id */
+	uint32_t next;          /* in the free list; in a list, the next newer */
+	uint32_t previous;      /* in a list, the next older */
 	uint32_t used_bytes;    /* where the next item goes */
-	uint32_t live_count;    /* items the index points at */
+	uint32_t live_bytes;    /* of items the index points at; of a large one, what is here */
+	uint32_t live_count;    /* how many */
 	uint32_t open_count;    /* items being written */
 	uint32_t waiting_count; /* of these, the ones that wait for bytes */
 	uint32_t pin_count;     /* references to bytes of this segment, or of its extents */
 	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
+	uint32_t chain_count;   /* the segment and its extents */
 	struct store_reservation *waiting; /* those that do, unless it is OPEN */
 };
 
 _Static_assert(sizeof(struct segment) == 2 * CACHE_LINE_BYTES, "readers have a line to themselves");
 
 /* Segments from oldest to newest. */
-struct segment_log {
+struct segment_list {
 	uint32_t oldest;
 	uint32_t newest;
-	uint32_t active;   /* the one that takes items, or SEGMENT_NONE */
-	uint64_t sequence; /* of the one that was appended last, gone or not */
+	uint32_t count; /* extents included */
 };
 
 struct segments {
@@ -70,8 +88,8 @@ uint32_t segments_take(struct segments *segments, enum segment_state state);
 /* Frees a segment that is in no list, and all its extents. */
 void segments_free(struct segments *segments, uint32_t index);
 
-void segment_log_append(struct segments *segments, struct segment_log *log, uint32_t index);
-void segment_log_remove(struct segments *segments, struct segment_log *log, uint32_t index);
+void segment_list_append(struct segments *segments, struct segment_list *list, uint32_t index);
+void segment_list_remove(struct segments *segments, struct segment_list *list, uint32_t index);
 
 static inline uint32_t segment_bytes(const struct segments *segments)
 {

@@ -20,26 +20,38 @@ static struct geometry geometry_for(uint64_t memory_bytes)
 	       2u << geometry.segment_shift <= SEGMENT_BYTES_MAX)
 		geometry.segment_shift++;
 	one_bytes = ((uint64_t)1 << geometry.segment_shift) + sizeof(struct segment) +
-	            sizeof(uint32_t);                        /* in the directory of the index */
+	            2 * sizeof(uint32_t); /* in the directories of the index and of the ghosts */
 	left_bytes -= (uint64_t)1 << geometry.segment_shift; /* for their alignment */
-	left_bytes -= CACHE_LINE_BYTES;                      /* for that of the directory */
+	left_bytes -= 3 * CACHE_LINE_BYTES +
+	              SHADOW_PAGES_MAX * sizeof(uint32_t); /* for those of the directories */
 	geometry.segment_count = (uint32_t)(left_bytes / one_bytes);
 	return geometry;
 }
 
-/* Two longest values, each with a partly filled segment, 10 segments besides, two of them of the
- * index, and as much as one for their alignment. A segment is at most 64 KiB + memory / 1024, and
- * headers take less than 0.2 %, so what is asked for is (2 × value + 13 × 64 KiB) / (1 − 0.002 −
- * 13 / 1024) with some to spare. */
+/* Two longest values, each with a partly filled segment, 12 segments besides, two of them of the
+ * index, one of the ghosts and one reserved, and as much as one for their alignment. A segment is
+ * at most 64 KiB + memory / 1024, and headers take less than 0.3 %, so what is asked for is (2 ×
+ * value
+ * + 15 × 64 KiB) / (1 − 0.003 − 15 / 1024) with some to spare. */
 uint64_t store_memory_bytes_min(uint64_t value_bytes_max)
 {
-	return (2 * value_bytes_max + ((uint64_t)1 << 20)) / 7 * 8;
+	return (2 * value_bytes_max + ((uint64_t)9 << 17)) / 7 * 8;
+}
+
+static struct pages pages_create(const struct store *store, uint32_t count_max,
+                                 struct memory *memory)
+{
+	return (struct pages){
+	    .arena = store->segments.arena,
+	    .numbers = memory_take(memory, count_max * sizeof(uint32_t)),
+	    .shift = store->segments.shift,
+	};
 }
 
 int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory)
 {
-	uint64_t location_bytes_max = (uint64_t)8 << SLOT_LOCATION_BITS;
+	uint64_t location_bytes_max = (uint64_t)4 << SLOT_LOCATION_BITS;
 	uint32_t segment_count_min;
 	struct geometry geometry;
 	struct store *store;
@@ -49,22 +61,33 @@ int store_create(struct store **ret_store, const struct store_options *options,
 		return -EINVAL;
 	geometry = geometry_for(options->memory_bytes);
 	segment_count_min =
-	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 6;
+	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 8;
 	ASSERT(geometry.segment_count >= segment_count_min);
 	store = memory_take(memory, sizeof(*store));
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
-	    .index = {.hash_seed = options->hash_seed, .page_shift = geometry.segment_shift},
+	    .index = {.hash_seed = options->hash_seed},
 	    .segment_count_min = segment_count_min,
 	    .segment_count_max = geometry.segment_count,
-	    .log = {.oldest = SEGMENT_NONE, .newest = SEGMENT_NONE, .active = SEGMENT_NONE},
 	    .expiry_soonest_s = EXPIRY_NEVER,
 	};
-	store->index.pages = memory_take(memory, geometry.segment_count * sizeof(uint32_t));
 	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
-	store->index.arena = store->segments.arena;
-	store_add_page(store);
+	store->index.pages = pages_create(store, geometry.segment_count, memory);
+	store->ghost_pages = pages_create(store, geometry.segment_count, memory);
+	store->shadow_pages = pages_create(store, SHADOW_PAGES_MAX, memory);
+	store->ghost.pages = &store->ghost_pages;
+	for (uint32_t i = 0; i < LOG_COUNT; i++) {
+		store->logs[i].active = SEGMENT_NONE;
+		for (uint32_t j = 0; j < LIST_COUNT; j++)
+			store->logs[i].lists[j] =
+			    (struct segment_list){SEGMENT_NONE, SEGMENT_NONE, 0};
+	}
+	store_add_page(store, &store->index.pages);
+	store_add_page(store, &store->ghost_pages);
+	store_count_ghosts(store);
+	counter_set(&store->counters.hash_bytes, pages_bytes(&store->index.pages));
 	store->index.bucket_count = segment_bytes(&store->segments) / sizeof(struct bucket);
+	store_begin_eviction(store, options->policy);
 	counter_add(&store->counters.limit_maxbytes, options->memory_bytes);
 	counter_add(&store->counters.segment_bytes, segment_bytes(&store->segments));
 	counter_add(&store->counters.segments, geometry.segment_count);
@@ -76,9 +99,10 @@ int store_create(struct store **ret_store, const struct store_options *options,
  * want of a segment. */
 static void flush_now(struct store *store)
 {
-	store_seal(store);
-	if (store->log.newest != SEGMENT_NONE)
-		store->flush_sequence = store->log.sequence;
+	for (uint32_t i = 0; i < LOG_COUNT; i++)
+		store_seal(store, (enum log_id)i);
+	store->flushed_count = store->listed_count;
+	store->flush_sequence = store->flushed_count > 0 ? store->sequence : 0;
 	store->flush_due_s = 0;
 	store->expiry_soonest_s = 0;
 }
@@ -143,18 +167,26 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
 	return store_judge(store, ret_place->item);
 }
 
-void store_mark_read(const struct store *store, const struct store_place *place)
+void store_mark_read(struct store *store, uint64_t hash, const struct store_place *place)
 {
 	uint64_t slot = slot_load(place->slot);
+	uint32_t mark = mark_hit(slot_mark(slot), store->eviction.clock.tick);
 
 	item_mark_read(place->item, store->now_s);
-	/* At the top a hot key's line is no longer written to. */
-	if (slot_frequency(slot) < SLOT_FREQUENCY_MAX)
-		slot_store(place->slot, slot + ((uint64_t)1 << SLOT_LOCATION_BITS));
+	if (mark != slot_mark(slot))
+		slot_store(place->slot, slot_with_mark(slot, mark));
+	if (shadows_see(&store->shadows, hash))
+		store->eviction.policy =
+		    shadows_read(&store->shadows, hash, item_bytes(place->item));
 }
 
-/* A live item in the segment expires at expiry_s (0: never). */
-static void cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s)
+void store_mark_missed(struct store *store, uint64_t hash)
+{
+	if (shadows_see(&store->shadows, hash))
+		store->eviction.policy = shadows_read(&store->shadows, hash, 0);
+}
+
+void store_cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s)
 {
 	if (expiry_s == 0)
 		expiry_s = EXPIRY_NEVER;
@@ -179,13 +211,9 @@ uint64_t store_next_cas(struct store *store)
 
 void store_leave(struct store *store, struct item *item)
 {
-	uint32_t index = segment_index_of(&store->segments, item);
-
-	item_set_state(item, ITEM_DEAD);
 	counter_subtract(&store->counters.curr_items, 1);
 	counter_subtract(&store->counters.bytes, item_bytes(item));
-	store_segment(store, index)->live_count--;
-	store_release_if_empty(store, index);
+	store_drop(store, item);
 }
 
 void store_remove(struct store *store, const struct store_place *place)
@@ -223,7 +251,8 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 	store_leave(store, item);
 }
 
-/* Both buckets are full: the least read of the 16 goes, of several the one in the oldest segment.
+/* Both buckets are full: the one of the 16 with the fewest hits goes, of several the one in the
+ * oldest segment.
  * Ages are the segments', as their headers are few and near; the items are neither. */
 static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 {
@@ -235,14 +264,14 @@ static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 
 	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
 		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
-		uint32_t frequency = slot_frequency(slot_load(slot));
+		uint32_t hits = mark_hits(slot_mark(slot_load(slot)));
 		struct item *item = index_item(&store->index, slot_load(slot));
 		uint64_t age = store_segment_of(store, item)->sequence;
 
-		if (frequency > least || (frequency == least && age >= oldest))
+		if (hits > least || (hits == least && age >= oldest))
 			continue;
 		victim = slot;
-		least = frequency;
+		least = hits;
 		oldest = age;
 	}
 	counter_add(&store->counters.index_evictions, 1);
@@ -257,21 +286,27 @@ _Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash)
 	return slot != NULL ? slot : evict_slot(store, hash);
 }
 
-/* What is replaced may have moved since it was found, or had to leave. */
-static void put_in_index(struct store *store, uint64_t hash, uint64_t location,
-                         const struct store_place *replaced)
+/* What is replaced may have moved since it was found, or had to leave. What replaces it goes on
+ * with its mark. */
+static void put_in_index(struct store *store, const struct store_reservation *reservation,
+                         uint64_t location, const struct store_place *replaced)
 {
+	uint32_t tick = store->eviction.clock.tick;
+	uint64_t hash = reservation->hash;
 	_Atomic uint64_t *slot = NULL;
-	uint32_t frequency;
+	uint32_t mark;
 
 	if (replaced != NULL)
 		slot = index_find_item(&store->index, hash, replaced->item);
 	if (slot == NULL) {
-		slot_store(store_vacancy(store, hash), slot_value(hash, 0, location));
+		mark = mark_of(tick, 0);
+		slot_store(store_vacancy(store, hash), slot_value(hash, mark, location));
 		return;
 	}
-	frequency = slot_frequency(slot_load(slot));
-	slot_store(slot, slot_value(hash, frequency, location));
+	mark = slot_mark(slot_load(slot));
+	if (!reservation->is_update)
+		mark = mark_hit(mark, tick);
+	slot_store(slot, slot_value(hash, mark, location));
 	store_leave(store, replaced->item);
 }
 
@@ -291,21 +326,25 @@ static void publish(struct store *store, struct store_reservation *reservation,
 	item_set_access(item, item_key_bytes(item), is_read, store->now_s);
 	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
-	segment->live_count++;
+	store_count_live(store, item);
 	store->writing_segment_count -= reservation->segment_count;
 	if (segment->state == SEGMENT_OPEN) {
 		segment->state = SEGMENT_SEALED;
-		segment_log_append(&store->segments, &store->log,
-		                   segment_index_of(&store->segments, item));
+		store_list(store, segment_index_of(&store->segments, item),
+		           (enum log_id)segment->log, LIST_LARGE);
 	}
-	cover_expiry(store, segment, store_expiry_s(store, item));
+	store_cover_expiry(store, segment, store_expiry_s(store, item));
 	counter_subtract(&store->counters.reservations, 1);
 	counter_add(&store->counters.curr_items, 1);
 	counter_add(&store->counters.bytes, item_bytes(item));
-	if (!reservation->is_update)
+	if (!reservation->is_update) {
 		counter_add(&store->counters.total_items, 1);
+		store_count_written(store, item_bytes(item));
+		if (shadows_see(&store->shadows, reservation->hash))
+			shadows_write(&store->shadows, reservation->hash, item_bytes(item));
+	}
 	reservation->item = NULL;
-	put_in_index(store, reservation->hash, index_location(&store->index, item), replaced);
+	put_in_index(store, reservation, index_location(&store->index, item), replaced);
 }
 
 void store_publish(struct store *store, struct store_reservation *reservation,
@@ -358,7 +397,7 @@ bool store_change(struct store *store, struct store_place *place, uint32_t expir
 	uint32_t expiry_before_s = store_expiry_s(store, item);
 
 	/* First the segment: it must not look expired while the item does not. */
-	cover_expiry(store, segment, expiry_s);
+	store_cover_expiry(store, segment, expiry_s);
 	if (item_set_expiry(item, expiry_s, segment->expiry_base_s) &&
 	    item_set_cas(item, cas_unique, segment->cas_base))
 		return true;

@@ -18,14 +18,16 @@
 #include "base/memory.h"
 #include "store/counters.h"
 #include "store/item.h"
+#include "store/policy.h"
 
 struct store;
 struct segment;
 
 struct store_options {
-	uint64_t memory_bytes;    /* index, segments and book-keeping together; below 8 TiB */
+	uint64_t memory_bytes;    /* index, segments and book-keeping together; below 256 GiB */
 	uint64_t value_bytes_max; /* the longest value that must fit */
 	uint64_t hash_seed;
+	enum policy policy;
 };
 
 /* The smallest memory_bytes that can hold two of the longest values, as append wants. */
@@ -42,6 +44,9 @@ void store_tick(struct store *store, uint32_t now_s);
 /* Changes how much memory the store may take: at most what it was created with. It gives up what
  * is over little by little, with store_tick(). False: too little, or too much. */
 bool store_set_limit(struct store *store, uint64_t memory_bytes);
+
+/* Who is evicted first from now on. What is known of the items stays. */
+void store_set_policy(struct store *store, enum policy policy);
 
 uint64_t store_hash(const struct store *store, struct slice key);
 
@@ -67,7 +72,10 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
                               struct store_place *ret_place);
 
 /* Somebody reads the item: eviction and the *_unfetched counters go by it. */
-void store_mark_read(const struct store *store, const struct store_place *place);
+void store_mark_read(struct store *store, uint64_t hash, const struct store_place *place);
+
+/* Somebody wants to read what is not there: `adaptive` goes by it. */
+void store_mark_missed(struct store *store, uint64_t hash);
 
 /* The first second that it is gone in; 0: never. */
 uint32_t store_expiry_s(const struct store *store, const struct item *item);

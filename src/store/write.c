@@ -52,8 +52,8 @@ static void put_wide_parts(struct item *item, uint32_t shape,
 		store_be32(at, options->value_bytes);
 }
 
-static struct item *item_begin(struct store *store, uint32_t index, uint32_t shape,
-                               const struct store_item_options *options)
+static struct item *put_item(struct store *store, uint32_t index, uint32_t shape,
+                             const struct store_item_options *options)
 {
 	struct segment *segment = store_segment(store, index);
 	struct item *item =
@@ -68,8 +68,6 @@ static struct item *item_begin(struct store *store, uint32_t index, uint32_t sha
 		fits &= item_set_cas(item, options->cas_unique, segment->cas_base);
 	ASSERT(fits);
 	memcpy((uint8_t *)item + shape_head_bytes(shape), options->key.data, options->key.length);
-	segment->open_count++;
-	counter_add(&store->counters.reservations, 1);
 	return item;
 }
 
@@ -80,25 +78,36 @@ static bool is_outdated(const struct store *store, const struct segment *segment
 	       store->cas_newest - segment->cas_base > UINT32_MAX - CAS_NEAR;
 }
 
-/* The active segment, with room for so many bytes; SEGMENT_NONE: no memory. */
-static uint32_t active_with_room(struct store *store, uint64_t bytes)
+static bool has_room(const struct store *store, uint32_t index, uint64_t bytes)
 {
-	uint32_t index = store->log.active;
+	const struct segment *segment;
 
-	if (index != SEGMENT_NONE) {
-		const struct segment *segment = store_segment(store, index);
+	if (index == SEGMENT_NONE)
+		return false;
+	segment = store_segment(store, index);
+	return segment->used_bytes + bytes <= segment_bytes(&store->segments) &&
+	       !is_outdated(store, segment);
+}
 
-		if (segment->used_bytes + bytes <= segment_bytes(&store->segments) &&
-		    !is_outdated(store, segment))
-			return index;
-	}
-	store_seal(store);
-	index = store_take_segment(store, SEGMENT_ACTIVE);
-	if (index != SEGMENT_NONE) {
-		segment_log_append(&store->segments, &store->log, index);
-		store->log.active = index;
-	}
-	return index;
+/* The log's active segment, with room for so many bytes; SEGMENT_NONE: no memory. Whoever is
+ * reclaiming takes what is free. */
+static uint32_t active_with_room(struct store *store, enum log_id log, uint64_t bytes,
+                                 bool is_reclaiming)
+{
+	uint32_t *active = &store->logs[log].active;
+
+	if (has_room(store, *active, bytes))
+		return *active;
+	if (!is_reclaiming && !store_free_one(store))
+		return SEGMENT_NONE;
+	/* reclaiming may have brought another one */
+	if (has_room(store, *active, bytes))
+		return *active;
+	store_seal(store, log);
+	*active = store_take_free(store, SEGMENT_ACTIVE);
+	if (*active != SEGMENT_NONE)
+		store_list(store, *active, log, LIST_SMALL);
+	return *active;
 }
 
 bool store_reserve(struct store *store, const struct store_item_options *options,
@@ -108,15 +117,22 @@ bool store_reserve(struct store *store, const struct store_item_options *options
 	uint32_t head_bytes = shape_head_bytes(shape) + (uint32_t)options->key.length;
 	uint64_t bytes = item_padded((uint64_t)head_bytes + options->value_bytes);
 	bool large = store_is_large(store, bytes);
+	enum log_id log;
 	uint32_t index;
 	struct item *item;
 
 	ASSERT(options->key.length <= UINT8_MAX);
-	store_tend_index(store);
-	index = large ? store_take_segment(store, SEGMENT_OPEN) : active_with_room(store, bytes);
+	store_tend_tables(store);
+	log = store_choose_log(store, options->hash, bytes);
+	index = large ? store_take_segment(store, SEGMENT_OPEN)
+	              : active_with_room(store, log, bytes, false);
 	if (index == SEGMENT_NONE)
 		return false;
-	item = item_begin(store, index, shape, options);
+	if (large)
+		store_segment(store, index)->log = (uint8_t)log;
+	item = put_item(store, index, shape, options);
+	store_segment(store, index)->open_count++;
+	counter_add(&store->counters.reservations, 1);
 	bytes = min_u64(bytes, segment_bytes(&store->segments));
 	store_segment(store, index)->used_bytes += (uint32_t)bytes;
 	*ret_reservation = (struct store_reservation){
@@ -146,6 +162,7 @@ static bool extend(struct store *store, struct store_reservation *reservation)
 	if (index == SEGMENT_NONE)
 		return false;
 	store_segment(store, reservation->tail)->extent_next = index;
+	store_segment_of(store, reservation->item)->chain_count++;
 	reservation->tail = index;
 	reservation->at = segment_data(&store->segments, index);
 	reservation->room_bytes = segment_bytes(&store->segments);
@@ -287,6 +304,46 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	return true;
 }
 
+bool store_copy_item(struct store *store, _Atomic uint64_t *slot, struct item *item, enum log_id to)
+{
+	const struct segment *from = store_segment_of(store, item);
+	struct store_item_options options = {
+	    .key = item_key(item),
+	    .value_bytes = item_value_bytes(item),
+	    .client_flags = item_client_flags(item),
+	    .expiry_s = item_expiry_s(item, from->expiry_base_s),
+	    .marks = item_marks(item),
+	    .cas_is_given = true,
+	    .cas_unique = item_cas_unique(item, from->cas_base),
+	};
+	uint32_t shape = shape_of(store, &options);
+	uint64_t head_bytes = (uint64_t)shape_head_bytes(shape) + options.key.length;
+	uint64_t bytes = item_padded(head_bytes + options.value_bytes);
+	uint32_t index = SEGMENT_NONE;
+	struct segment *segment;
+	struct item *copy;
+
+	if (bytes <= segment_bytes(&store->segments))
+		index = active_with_room(store, to, bytes, true);
+	if (index == SEGMENT_NONE)
+		return false;
+	copy = put_item(store, index, shape, &options);
+	segment = store_segment(store, index);
+	segment->used_bytes += (uint32_t)bytes;
+	memcpy((uint8_t *)copy + head_bytes, options.key.data + options.key.length,
+	       options.value_bytes);
+	atomic_store_explicit(&copy->access, item_access(item), memory_order_relaxed);
+	item_set_state(copy, ITEM_LIVE);
+	store_count_live(store, copy);
+	store_cover_expiry(store, segment, options.expiry_s);
+	counter_add(&store->counters.bytes, bytes - item_bytes(item));
+	counter_add(&store->counters.copied_bytes, bytes);
+	slot_store(slot, slot_value(slot_load(slot), slot_mark(slot_load(slot)),
+	                            index_location(&store->index, copy)));
+	store_drop(store, item);
+	return true;
+}
+
 void store_abandon(struct store *store, struct store_reservation *reservation)
 {
 	struct item *item = reservation->item;
@@ -338,20 +395,10 @@ bool store_value_next(const struct store *store, struct store_piece *piece)
 	return true;
 }
 
-/* A segment and its extents. */
-static uint32_t segments_held(const struct store *store, const struct segment *segment)
-{
-	uint32_t count = 1;
-
-	for (; segment->extent_next != SEGMENT_NONE; count++)
-		segment = store_segment(store, segment->extent_next);
-	return count;
-}
-
 static void pin(struct store *store, struct segment *segment)
 {
 	if (segment->pin_count++ == 0)
-		counter_add(&store->counters.segments_pinned, segments_held(store, segment));
+		counter_add(&store->counters.segments_pinned, segment->chain_count);
 	counter_add(&store->counters.pins, 1);
 }
 
@@ -376,7 +423,7 @@ void store_unpin(struct store *store, struct segment *segment)
 {
 	ASSERT(segment->pin_count > 0);
 	if (--segment->pin_count == 0)
-		counter_subtract(&store->counters.segments_pinned, segments_held(store, segment));
+		counter_subtract(&store->counters.segments_pinned, segment->chain_count);
 	counter_subtract(&store->counters.pins, 1);
 	store_release_if_empty(store, (uint32_t)(segment - store->segments.headers));
 }

@@ -112,10 +112,10 @@ BUGS = [
      "return expiry_s <= store->now_s ? STORE_EXPIRED", "return expiry_s == store->now_s ? STORE_EXPIRED"),
     ("stale read", "flush_all spares what is there", "src/store/store.c",
      """\
-		store->flush_sequence = store->log.sequence;
+	store->flush_sequence = store->flushed_count > 0 ? store->sequence : 0;
 """,
      """\
-		store->flush_sequence = 0;
+	store->flush_sequence = 0;
 """),
     ("stale read", "a deleted item stays", "src/shard/delete.c",
      "	store_remove(shard->store, place);\n",

@@ -268,7 +268,8 @@ static void test_changes(void)
 	options.client_flags = 70000;
 	options.marks = ITEM_STALE | ITEM_KEY_IS_BINARY;
 	place = put_options(&rig, &options);
-	store_mark_read(rig.store, &place);
+	store_mark_read(rig.store, options.hash, &place);
+	slot_store(place.slot, slot_with_mark(slot_load(place.slot), mark_of(30, 5)));
 	rig.store->cas_newest = newest;
 	options.cas_is_given = true;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -284,7 +285,7 @@ static void test_changes(void)
 		check_item(&rig, place.item, &options);
 		CU_ASSERT_TRUE(item_is_read(place.item));
 		CU_ASSERT_EQUAL(item_idle_s(place.item, 1007), 7);
-		CU_ASSERT_EQUAL(slot_frequency(slot_load(place.slot)), 1);
+		CU_ASSERT_EQUAL(slot_mark(slot_load(place.slot)), mark_of(30, 5));
 		CU_ASSERT_EQUAL(COUNTER(&rig, curr_items), 1);
 		CU_ASSERT_EQUAL(COUNTER(&rig, total_items), total);
 	}
@@ -306,7 +307,7 @@ static void test_a_change_that_finds_no_memory(void)
 	options.cas_is_given = true;
 	options.cas_unique = 1;
 	CU_ASSERT_TRUE(store_change(rig.store, &place, 100, 1));
-	store_seal(rig.store);
+	store_seal(rig.store, LOG_PROBATION);
 	free_count = COUNTER(&rig, segments_free);
 	rig.store->segment_count_max = COUNTER(&rig, segments) - (uint32_t)free_count;
 	CU_ASSERT_FALSE(store_change(rig.store, &place, 1000000, 1));
@@ -332,7 +333,7 @@ static void test_idle_time(void)
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + 100), 100);
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + ITEM_SECOND_MASK), ITEM_SECOND_MASK);
 	store_tick(rig.store, now_s + 100);
-	store_mark_read(rig.store, &place);
+	store_mark_read(rig.store, options.hash, &place);
 	CU_ASSERT_TRUE(item_is_read(place.item));
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + 100), 0);
 	CU_ASSERT_TRUE(slice_equal(item_key(place.item), options.key));
