@@ -7,6 +7,7 @@
 #include "control/login.h"
 #include "control/users.h"
 #include "kanted_facts.h"
+#include "kanted_reload.h"
 #include "net/dpdk.h"
 #include "worker/worker.h"
 
@@ -36,6 +37,7 @@
 
 struct kanted {
 	struct config *config;
+	const char *config_path;
 	struct dpdk *dpdk; /* NULL: no port needs it */
 	struct worker *worker;
 	struct stats_worker published;
@@ -127,6 +129,7 @@ static struct worker_options worker_options_from(struct kanted *kanted)
 	struct worker_options options = {
 	    .shard = {.memory_bytes = config->memory_bytes,
 	              .value_bytes_max = (uint32_t)config->item_bytes_max,
+	              .policy = (enum policy)config->eviction,
 	              .hash_seed = random_seed(),
 	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
 	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,
@@ -457,6 +460,8 @@ static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
 			log_info("stopping on signal %d", signal_number);
 			return;
 		}
+		if (signal_number == SIGHUP && config_reload(kanted->config, kanted->config_path))
+			worker_set_policy(kanted->worker, (enum policy)kanted->config->eviction);
 	}
 }
 
@@ -495,6 +500,7 @@ static int run(struct kanted *kanted)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	kanted->start_us = now_us();
@@ -534,7 +540,8 @@ static int run(struct kanted *kanted)
 
 static void usage(FILE *to)
 {
-	fputs("kanted -c FILE            serve as FILE says, until SIGINT or SIGTERM\n"
+	fputs("kanted -c FILE            serve as FILE says, until SIGINT or SIGTERM;\n"
+	      "                          on SIGHUP `eviction` is read from FILE again\n"
 	      "kanted --check -c FILE    read FILE, say what is wrong with it, and end\n"
 	      "kanted --version | --help\n",
 	      to);
@@ -568,6 +575,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	kanted.config_path = path;
 	r = config_load(&kanted.config, path, error, sizeof(error));
 	if (r < 0) {
 		fprintf(stderr, "%s%s", error,

@@ -18,7 +18,9 @@ const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER
 
 const uint32_t config_parameter_count = PARAMETER_COUNT;
 
-#define CONGESTION_NAME(name) #name,
+#define WORKER_MEMORY_BYTES_MAX (256 * CONFIG_GIB)
+
+#define WORD(name) #name,
 
 struct unit {
 	const char *suffix;
@@ -44,12 +46,14 @@ static const struct unit *units_of(enum config_type type)
 /* The words that may stand for 0, 1 … ; NULL: numbers stand there. */
 static const char *const *words_of(enum config_type type)
 {
-	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(CONGESTION_NAME) NULL};
+	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(WORD) NULL};
+	static const char *const policies[] = {POLICIES(WORD) NULL};
 
 	static const char *const switches[] = {"false", "true", NULL};
 
 	switch (type) {
 	case CONFIG_CONGESTION: return congestion;
+	case CONFIG_POLICY: return policies;
 	case CONFIG_SWITCH: return switches;
 	default: return NULL;
 	}
@@ -264,6 +268,17 @@ static void check_item_fits(const struct config *config, const struct node *root
 	           item, room);
 }
 
+/* An item's place in the index is 36 bits of 4 bytes. */
+static void check_memory(const struct config *config, const struct node *root,
+                         struct faults *faults)
+{
+	const struct node *node = node_child(root, "memory");
+
+	if (config->memory_bytes / config->worker_count >= WORKER_MEMORY_BYTES_MAX)
+		faults_add(faults, node->line, node->key,
+		           "a worker's share has to be below 256GiB: give less or more workers");
+}
+
 /* Each worker has its share of the connections, which must not be none. */
 static void check_connections(const struct config *config, const struct node *root,
                               struct faults *faults)
@@ -343,6 +358,7 @@ static void check_root(struct config *config, const struct node *root, struct fa
 		           "`ports: [{kind: socket, listen: \"127.0.0.1:11211\"}]`");
 	if (faults->count == 0) {
 		check_item_fits(config, root, faults);
+		check_memory(config, root, faults);
 		check_connections(config, root, faults);
 	}
 }

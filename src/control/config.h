@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/port.h"
+#include "store/policy.h"
 #include "tcp/congestion.h"
 
 #define CONFIG_WORKER_COUNT_MAX 128
@@ -25,6 +26,7 @@ enum config_type {
 	CONFIG_DURATION,   /* microseconds; ms, s, min, h; 0 needs no unit */
 	CONFIG_WORKERS,    /* a count, or a list of cores */
 	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
+	CONFIG_POLICY,     /* enum policy, by name */
 	CONFIG_SWITCH,     /* false, true */
 };
 
@@ -36,6 +38,9 @@ enum config_type {
 	  "Memory for items and their index, of all workers together")                             \
 	X(item_bytes_max, "item_size_max", CONFIG_SIZE, CONFIG_KIB, CONFIG_GIB, CONFIG_MIB,        \
 	  "The largest value; at most half of a worker's share of memory")                         \
+	X(eviction, "eviction", CONFIG_POLICY, 0, POLICY_COUNT - 1, POLICY_s3fifo,                 \
+	  "Who has to go for want of memory: s3fifo, lru, lfu, size, ttl or adaptive; may change " \
+	  "while kanted runs")                                                                     \
 	X(connection_count_max, "max_connections", CONFIG_COUNT, 1, 1000000, 1024,                 \
 	  "Connections of all workers together; one more is refused")                              \
 	X(request_timeout_us, "request_timeout", CONFIG_DURATION, 100000, 3600000000, 10000000,    \

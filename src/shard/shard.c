@@ -23,6 +23,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)),
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
+	    .policy = options->policy,
 	};
 	struct shard *shard;
 	struct store *store;
@@ -46,6 +47,11 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	store_observe_revocations(store, shard_write_revoked, shard);
 	*ret_shard = shard;
 	return 0;
+}
+
+void shard_set_policy(struct shard *shard, enum policy policy)
+{
+	store_set_policy(shard->store, policy);
 }
 
 uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s)

@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "shard/event.h"
 #include "store/counters.h"
+#include "store/policy.h"
 
 struct shard;
 
@@ -43,6 +44,7 @@ struct shard_counters {
 struct shard_options {
 	uint64_t memory_bytes;    /* all that items, index and book-keeping may take */
 	uint32_t value_bytes_max; /* the item limit, 1 KiB … 1 GiB */
+	enum policy policy;       /* who has to go for want of memory */
 	uint64_t hash_seed;       /* from a random source; keys cannot be aimed at one bucket */
 	uint64_t unix_time_at_start_s; /* wall clock when now_s was 0: for absolute exptimes */
 };
@@ -54,6 +56,9 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max);
  * -EINVAL: memory_bytes is too small. */
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory);
+
+/* Who has to go for want of memory from now on; what is known of the items stays. */
+void shard_set_policy(struct shard *shard, enum policy policy);
 
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
  * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL. A reply's `item` and `key` are valid

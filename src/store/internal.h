@@ -170,6 +170,9 @@ static inline uint64_t store_cache_bytes(const struct store *store)
 	return (uint64_t)count << store->segments.shift;
 }
 
+/* Goes by this policy, which the shadows may have chosen. */
+void store_follow(struct store *store, enum policy policy);
+
 void store_begin_eviction(struct store *store, enum policy policy);
 
 /* Where an item of these many bytes, new to the index or not, is to go. */

@@ -15,6 +15,22 @@
 
 #define BATCH_LARGE 64 /* the most of policy_traits */
 
+/* Segments that probation may have. */
+static uint32_t share_count(const struct store *store)
+{
+	uint64_t count = store_cache_bytes(store) >> store->segments.shift;
+
+	if (!policy_traits[store->eviction.policy].has_probation)
+		return 0;
+	return (uint32_t)(count * store->eviction.share >> 16);
+}
+
+static void count_share(struct store *store)
+{
+	counter_set(&store->counters.probation_bytes, (uint64_t)share_count(store)
+	                                                  << store->segments.shift);
+}
+
 void store_begin_eviction(struct store *store, enum policy policy)
 {
 	uint32_t one_bytes = segment_bytes(&store->segments);
@@ -32,28 +48,25 @@ void store_begin_eviction(struct store *store, enum policy policy)
 
 void store_set_policy(struct store *store, enum policy policy)
 {
-	struct eviction *eviction = &store->eviction;
-
-	eviction->is_adaptive = policy == POLICY_adaptive;
-	if (!eviction->is_adaptive)
-		eviction->policy = policy;
+	store->eviction.is_adaptive = policy == POLICY_adaptive;
+	if (policy != POLICY_adaptive)
+		store_follow(store, policy);
+	count_share(store);
 }
 
-/* Segments that probation may have. */
-static uint32_t share_count(const struct store *store)
+void store_follow(struct store *store, enum policy policy)
 {
-	uint64_t count = store_cache_bytes(store) >> store->segments.shift;
-
-	if (!policy_traits[store->eviction.policy].has_probation)
-		return 0;
-	return (uint32_t)(count * store->eviction.share >> 16);
+	if (policy == store->eviction.policy)
+		return;
+	store->eviction.policy = policy;
+	counter_set(&store->counters.policy, policy);
+	counter_add(&store->counters.policy_changes, 1);
 }
 
 void store_count_written(struct store *store, uint64_t bytes)
 {
 	if (tick_clock_pass(&store->eviction.clock, bytes, store_cache_bytes(store)))
-		counter_set(&store->counters.probation_bytes, (uint64_t)share_count(store)
-		                                                  << store->segments.shift);
+		count_share(store);
 }
 
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)

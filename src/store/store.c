@@ -176,14 +176,13 @@ void store_mark_read(struct store *store, uint64_t hash, const struct store_plac
 	if (mark != slot_mark(slot))
 		slot_store(place->slot, slot_with_mark(slot, mark));
 	if (shadows_see(&store->shadows, hash))
-		store->eviction.policy =
-		    shadows_read(&store->shadows, hash, item_bytes(place->item));
+		store_follow(store, shadows_read(&store->shadows, hash, item_bytes(place->item)));
 }
 
 void store_mark_missed(struct store *store, uint64_t hash)
 {
 	if (shadows_see(&store->shadows, hash))
-		store->eviction.policy = shadows_read(&store->shadows, hash, 0);
+		store_follow(store, shadows_read(&store->shadows, hash, 0));
 }
 
 void store_cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s)

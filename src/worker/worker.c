@@ -36,6 +36,8 @@ struct worker {
 	uint32_t free_seat_count;
 	uint32_t swept_index;
 	uint64_t next_sweep_us;
+	uint32_t policy;                /* enum policy */
+	_Atomic uint32_t policy_wanted; /* any thread's */
 	uint64_t idle_timeout_us;
 	struct stream_user user; /* of the streams of all carriers */
 	struct net nets[PORT_COUNT_MAX];
@@ -313,6 +315,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .time = {.now_us = now_us, .now_s = 1},
 	    .next_sweep_us = options->idle_timeout_us == 0 ? UINT64_MAX : now_us,
 	    .idle_timeout_us = options->idle_timeout_us,
+	    .policy = options->shard.policy,
+	    .policy_wanted = options->shard.policy,
 	    .user = {opened, received, finished, drained, closed, worker},
 	};
 	seats_create(worker, options->connection_count_max, memory);
@@ -406,6 +410,22 @@ static void sweep_idle(struct worker *worker)
 	}
 }
 
+void worker_set_policy(struct worker *worker, enum policy policy)
+{
+	atomic_store_explicit(&worker->policy_wanted, (uint32_t)policy, memory_order_relaxed);
+}
+
+/* Relaxed: the number is all there is to see. */
+static void take_policy(struct worker *worker)
+{
+	uint32_t wanted = atomic_load_explicit(&worker->policy_wanted, memory_order_relaxed);
+
+	if (wanted == worker->policy)
+		return;
+	worker->policy = wanted;
+	shard_set_policy(worker->shard, (enum policy)wanted);
+}
+
 uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 {
 	uint32_t busy = 0;
@@ -422,6 +442,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	busy += worker->sessions.turn_wait_count;
 	if (now_us >= worker->next_sweep_us)
 		sweep_idle(worker);
+	take_policy(worker);
 	sessions_expire(&worker->sessions, &worker->time);
 	sessions_advance(&worker->sessions, &worker->time);
 	tcp_advance(worker->tcp, now_us);

@@ -61,6 +61,9 @@ void worker_add_counters(struct worker *worker, const struct counter_group *grou
 /* Its kernel sockets, to listen on more ports; NULL without with_sockets. */
 struct sockets *worker_sockets(struct worker *worker);
 
+/* Who has to go for want of memory: from the worker's next turn on. Any thread may call this. */
+void worker_set_policy(struct worker *worker, enum policy policy);
+
 /* One turn. wait_ms: how long it may sleep in the kernel when it has nothing but sockets. Returns
  * how many frames and sockets had something: 0 when it may rest. */
 uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms);

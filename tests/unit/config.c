@@ -67,6 +67,7 @@ static const char whole_example[] =
     "request_timeout: 500ms\n"
     "idle_timeout: 2min\n"
     "congestion: newreno\n"
+    "eviction: adaptive\n"
     "udp_reply_bytes_max: 1000\n"
     "udp_amplification_max: 4\n"
     "ports:\n"
@@ -98,6 +99,7 @@ static void test_a_whole_example_fills_the_parameters(void)
 	CU_ASSERT_EQUAL(config->request_timeout_us, 500000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 120000000);
 	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_newreno);
+	CU_ASSERT_EQUAL(config->eviction, POLICY_adaptive);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1000);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 4);
 	CU_ASSERT_EQUAL(config->port_count, 6);
@@ -153,6 +155,7 @@ static void test_what_is_not_said_has_its_default(void)
 	CU_ASSERT_EQUAL(config->request_timeout_us, 10000000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 0);
 	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_cubic);
+	CU_ASSERT_EQUAL(config->eviction, POLICY_s3fifo);
 	CU_ASSERT_EQUAL(config->keepalive_us, 7200000000);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1400);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 10);
@@ -266,6 +269,9 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "request_timeout: 10\n", 3, "\"10\" is not a duration"},
 	    {PORTS "request_timeout: 0\n", 3, "from 100ms to 1h"},
 	    {PORTS "congestion: reno\n", 3, "\"reno\" is not known: write cubic or newreno"},
+	    {PORTS "eviction: arc\n", 3,
+	     "\"arc\" is not known: write s3fifo or lru or lfu or size or ttl"},
+	    {PORTS "workers: 2\nmemory: 512GiB\n", 4, "below 256GiB"},
 	    {PORTS "shutdown_command: yes\n", 3, "\"yes\" is not known: write false or true"},
 	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
 	    {PORTS "auth_file: users\n", 3, "\"users\" is not an absolute path"},

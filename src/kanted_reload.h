@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the config again, on SIGHUP. */
+#pragma once
+
+#include "control/config.h"
+
+/* Takes over into `config` what may change while kanted runs, which is `eviction`, and says so; of
+ * the rest, what counts from the next start. A file with a fault changes nothing, and is said, too.
+ * True: something has changed. */
+bool config_reload(struct config *config, const char *path);
