@@ -131,9 +131,15 @@ BUGS = [
 	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
 """),
-    ("stale read", "an evicted segment's items stay in the index", "src/store/reclaim.c",
-     "store_evict(store, slot, items[i]);",
-     "store_leave(store, items[i]);"),
+    ("stale read", "an evicted segment's items stay in the index", "src/store/sift.c",
+     "	store_evict(store, slot, item);",
+     "	store_leave(store, item);"),
+    ("stale read", "a copied item never expires", "src/store/write.c",
+     "	    .expiry_s = item_expiry_s(item, from->expiry_base_s),\n",
+     "	    .expiry_s = 0,\n"),
+    ("stale read", "a copied item has a part of its value", "src/store/write.c",
+     "	       options.value_bytes);\n	atomic_store",
+     "	       options.value_bytes / 2);\n	atomic_store"),
     ("stale read", "incr writes a copy that no reader sees", "src/shard/delta.c",
      "store_publish(shard->store, &reservation, place);",
      "store_abandon(shard->store, &reservation);"),
@@ -149,9 +155,9 @@ BUGS = [
 	copy = *reservation;
 	store_abandon(store, &copy);
 """),
-    ("large sends", "memory that is still being sent is written over", "src/store/reclaim.c",
-     "return segment->open_count > 0 || segment->pin_count > 0;",
-     "return segment->open_count > 0;"),
+    ("large sends", "memory that is still being sent is written over", "src/store/log.c",
+     "segment->open_count > 0 || segment->pin_count > 0)",
+     "segment->open_count > 0)"),
     ("large sends", "a packet for the card to cut up says nothing of it", "src/tcp/output.c",
      "outgoing.packet.segment_bytes = connection->mss;",
      "outgoing.packet.segment_bytes = 0;"),

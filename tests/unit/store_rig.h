@@ -60,7 +60,9 @@ static inline void put(struct rig *rig, uint64_t number, uint32_t value_bytes)
 	enum store_verdict verdict;
 
 	CU_ASSERT_TRUE_FATAL(store_reserve(rig->store, &options, &reservation));
-	CU_ASSERT_TRUE_FATAL(store_write(rig->store, &reservation, zeros, value_bytes));
+	while (reservation.left_bytes > 0)
+		CU_ASSERT_TRUE_FATAL(store_write(rig->store, &reservation, zeros,
+		                                 min_u64(reservation.left_bytes, sizeof(zeros))));
 	verdict = store_find(rig->store, options.hash, options.key, &place);
 	store_publish(rig->store, &reservation, verdict == STORE_MISSING ? NULL : &place);
 }

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who goes and who stays when room is wanted. */
+#include "store_rig.h"
+
+#include "base/random.h"
+#include "store/internal.h"
+
+#define VALUE_BYTES 1000
+
+static void rig_of(struct rig *rig, uint64_t memory_bytes, enum policy policy)
+{
+	CU_ASSERT_EQUAL_FATAL(rig_create(rig, memory_bytes, 65536), 0);
+	store_set_policy(rig->store, policy);
+}
+
+/* As a client asks. */
+static bool read_item(struct rig *rig, uint64_t number)
+{
+	char key[32];
+	struct store_item_options options = item_options(rig, number, 0, key);
+	struct store_place place;
+
+	if (store_find(rig->store, options.hash, options.key, &place) != STORE_LIVE) {
+		store_mark_missed(rig->store, options.hash);
+		return false;
+	}
+	store_mark_read(rig->store, options.hash, &place);
+	return true;
+}
+
+static void read_or_put(struct rig *rig, uint64_t number, uint32_t value_bytes, uint64_t *misses)
+{
+	if (read_item(rig, number))
+		return;
+	++*misses;
+	put(rig, number, value_bytes);
+}
+
+static enum log_id log_of(struct rig *rig, uint64_t number)
+{
+	struct store_place place;
+
+	CU_ASSERT_TRUE_FATAL(find(rig, number, &place));
+	return (enum log_id)store_segment_of(rig->store, place.item)->log;
+}
+
+/* What fits into memory about once. */
+static uint64_t cache_full(struct rig *rig, uint32_t value_bytes)
+{
+	return store_cache_bytes(rig->store) / item_bytes_of(7, value_bytes);
+}
+
+static void test_one_hit_passes_probation(void)
+{
+	struct rig rig;
+	struct store_place place;
+	uint64_t count;
+	uint32_t missing = 0;
+
+	rig_of(&rig, 16 << 20, POLICY_s3fifo);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < count / 4; i++)
+		put(&rig, i, VALUE_BYTES);
+	/* in the tick of its birth a hit does not count */
+	for (uint64_t i = count / 8; i < count / 4; i += 2)
+		read_item(&rig, i);
+	for (uint64_t i = 0; i < count / 8; i += 2)
+		read_item(&rig, i);
+	CU_ASSERT_EQUAL(log_of(&rig, 0), LOG_PROBATION);
+	for (uint64_t i = count; i < 3 * count; i++)
+		put(&rig, i, VALUE_BYTES);
+	for (uint64_t i = 0; i < count / 8; i++)
+		missing += find(&rig, i, &place) != (i % 2 == 0);
+	CU_ASSERT_EQUAL(missing, 0);
+	CU_ASSERT_EQUAL(log_of(&rig, 0), LOG_MAIN);
+	CU_ASSERT_FALSE(find(&rig, count / 4 - 1, &place));
+	CU_ASSERT_TRUE(COUNTER(&rig, promotions) >= count / 16);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
+static void test_who_comes_back_goes_to_main(void)
+{
+	struct rig rig;
+	struct store_place place;
+	uint64_t count;
+
+	rig_of(&rig, 16 << 20, POLICY_s3fifo);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < count * 5 / 4; i++)
+		put(&rig, i, VALUE_BYTES);
+	CU_ASSERT_FALSE(find(&rig, 3, &place));
+	put(&rig, 3, VALUE_BYTES);
+	CU_ASSERT_EQUAL(log_of(&rig, 3), LOG_MAIN);
+	CU_ASSERT_EQUAL(COUNTER(&rig, ghost_hits), 1);
+	/* a new version of it stays there, one of a new item where that is */
+	put(&rig, 3, VALUE_BYTES / 2);
+	CU_ASSERT_EQUAL(log_of(&rig, 3), LOG_MAIN);
+	put(&rig, count * 5 / 4 - 1, VALUE_BYTES / 2);
+	CU_ASSERT_EQUAL(log_of(&rig, count * 5 / 4 - 1), LOG_PROBATION);
+	/* who was deleted is not known again, and what is long ago is forgotten */
+	CU_ASSERT_TRUE(find(&rig, 3, &place));
+	store_remove(rig.store, &place);
+	put(&rig, 3, VALUE_BYTES);
+	CU_ASSERT_EQUAL(log_of(&rig, 3), LOG_PROBATION);
+	for (uint64_t i = 2 * count; i < 6 * count; i++)
+		put(&rig, i, VALUE_BYTES);
+	put(&rig, 4, VALUE_BYTES);
+	CU_ASSERT_EQUAL(log_of(&rig, 4), LOG_PROBATION);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
+/* With large items, too, and without a copy. */
+static void test_what_is_hot_stays_whatever_comes(void)
+{
+	static const uint32_t value_bytes[] = {100, 1000, 20000, 60000, 200000};
+
+	for (uint32_t n = 0; n < 5 * 2; n++) {
+		struct rig rig;
+		struct store_place place;
+		uint64_t count;
+		uint32_t missing = 0;
+
+		rig_of(&rig, 16 << 20, n % 2 == 0 ? POLICY_s3fifo : POLICY_lfu);
+		count = cache_full(&rig, value_bytes[n / 2]);
+		for (uint64_t i = 0; i < 8 * count; i++) {
+			put(&rig, i, value_bytes[n / 2]);
+			/* a fiftieth of memory, again and again */
+			if (i > count / 50)
+				read_item(&rig, i % (count / 50 + 1));
+		}
+		for (uint64_t i = 0; i < count / 50; i++)
+			missing += find(&rig, i, &place) ? 0 : 1;
+		CU_ASSERT_TRUE(missing <= count / 50 / 100);
+		if (value_bytes[n / 2] > 32768)
+			CU_ASSERT_EQUAL(COUNTER(&rig, copied_bytes), 0);
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+}
+
+/* Recency for lru, and its order. */
+static void test_lru(void)
+{
+	struct rig rig;
+	struct store_place place;
+	uint64_t count;
+	uint64_t first = 0;
+	uint64_t last = 0;
+
+	rig_of(&rig, 16 << 20, POLICY_lru);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < 2 * count; i++)
+		put(&rig, i, VALUE_BYTES);
+	for (uint64_t i = 0; i < count; i++)
+		first += find(&rig, i, &place);
+	for (uint64_t i = count; i < 2 * count; i++)
+		last += find(&rig, i, &place);
+	/* it may keep a few from a batch longer than is due */
+	CU_ASSERT_TRUE(first < count / 100);
+	CU_ASSERT_TRUE(last > count * 9 / 10);
+	CU_ASSERT_EQUAL(log_of(&rig, 2 * count - 1), LOG_MAIN);
+	CU_ASSERT_EQUAL(COUNTER(&rig, probation_bytes), 0);
+	rig_destroy(&rig);
+}
+
+/* The large ones go, and the many small ones stay. */
+static void test_size(void)
+{
+	struct rig rig;
+	uint64_t misses[2] = {0, 0};
+
+	for (uint32_t n = 0; n < 2; n++) {
+		uint64_t state = 1;
+
+		rig_of(&rig, 16 << 20, n == 0 ? POLICY_size : POLICY_lru);
+		for (uint64_t i = 0; i < 300000; i++) {
+			uint64_t number = random_splitmix64(&state) % 20000;
+
+			read_or_put(&rig, number, number % 20 == 0 ? 20000 : 200, &misses[n]);
+		}
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+	CU_ASSERT_TRUE(misses[0] < misses[1] * 2 / 3);
+}
+
+static void put_until(struct rig *rig, uint64_t number, uint32_t expiry_s)
+{
+	static const uint8_t zeros[VALUE_BYTES];
+	char key[32];
+	struct store_item_options options = item_options(rig, number, VALUE_BYTES, key);
+	struct store_reservation reservation;
+
+	options.expiry_s = expiry_s;
+	CU_ASSERT_TRUE_FATAL(store_reserve(rig->store, &options, &reservation));
+	store_write(rig->store, &reservation, zeros, VALUE_BYTES);
+	store_publish(rig->store, &reservation, NULL);
+}
+
+static void test_ttl(void)
+{
+	struct rig rig;
+	struct store_place place;
+	uint64_t count;
+	uint64_t soon = 0;
+	uint64_t late = 0;
+	uint64_t never = 0;
+
+	rig_of(&rig, 16 << 20, POLICY_ttl);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < 2 * count; i++)
+		put_until(&rig, i, i % 4 == 0 ? 0 : i % 4 == 1 ? 100000 : 1000);
+	for (uint64_t i = 0; i < 2 * count; i++) {
+		uint64_t *kind = i % 4 == 0 ? &never : i % 4 == 1 ? &late : &soon;
+
+		*kind += find(&rig, i, &place);
+	}
+	CU_ASSERT_TRUE(never > 2 * count / 4 * 95 / 100);
+	CU_ASSERT_TRUE(late > 2 * count / 4 / 2);
+	CU_ASSERT_TRUE(soon < 2 * count / 2 / 4); /* it looks at a few segments at a time */
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
+/* Each version dies with the next. Live items are less than three quarters of memory: none may go.
+ */
+static void test_dead_room_comes_back_before_anything_goes(void)
+{
+	for (uint32_t n = 0; n < POLICY_COUNT; n++) {
+		struct rig rig;
+		uint64_t state = n;
+		uint64_t count;
+
+		rig_of(&rig, 16 << 20, (enum policy)n);
+		count = cache_full(&rig, VALUE_BYTES) * 45 / 100;
+		for (uint64_t i = 0; i < 20 * count; i++)
+			put(&rig, i < count ? i : random_splitmix64(&state) % count, VALUE_BYTES);
+		CU_ASSERT_EQUAL(COUNTER(&rig, evictions), 0);
+		CU_ASSERT_EQUAL(COUNTER(&rig, curr_items), count);
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+}
+
+/* Nothing is lost by that, and what is known of the items stays. */
+static void test_the_policy_changes(void)
+{
+	struct rig rig;
+	uint64_t state = 1;
+	uint64_t misses = 0;
+	uint64_t count;
+
+	rig_of(&rig, 16 << 20, POLICY_s3fifo);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < 60 * count; i++) {
+		uint64_t items = COUNTER(&rig, curr_items);
+
+		if (i % 1000 == 0)
+			store_set_policy(rig.store, (enum policy)(i / 1000 % POLICY_COUNT));
+		CU_ASSERT_EQUAL_FATAL(COUNTER(&rig, curr_items), items);
+		read_or_put(&rig, random_splitmix64(&state) % (2 * count), VALUE_BYTES, &misses);
+		CU_ASSERT_TRUE_FATAL(COUNTER(&rig, segments_free) > 0);
+	}
+	store_check(rig.store);
+	CU_ASSERT_TRUE(misses < 33 * count);
+	CU_ASSERT_TRUE(COUNTER(&rig, policy_changes) > 30);
+	rig_destroy(&rig);
+}
+
+/* Every key is asked for twice, further apart than probation lasts: only lru hits, and is found. */
+static void test_adaptive_finds_the_one(void)
+{
+	struct rig rig;
+	uint64_t count;
+	uint64_t misses = 0;
+	uint64_t late_misses = 0;
+	uint64_t free_before;
+
+	rig_of(&rig, 64 << 20, POLICY_adaptive);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < 30 * count; i++) {
+		read_or_put(&rig, i, VALUE_BYTES, &misses);
+		if (i >= count * 4 / 10)
+			read_or_put(&rig, i - count * 4 / 10, VALUE_BYTES,
+			            i > 20 * count ? &late_misses : &misses);
+	}
+	CU_ASSERT_EQUAL(COUNTER(&rig, policy), POLICY_lru);
+	CU_ASSERT_TRUE(late_misses < count / 10);
+	CU_ASSERT_TRUE(COUNTER(&rig, shadow_bytes) >= 640 << 10);
+	CU_ASSERT_TRUE(COUNTER(&rig, shadow_bytes) <= (64 << 20) / 64);
+	store_check(rig.store);
+	free_before = COUNTER(&rig, segments_free);
+	store_set_policy(rig.store, POLICY_lru);
+	put(&rig, 1, VALUE_BYTES);
+	CU_ASSERT_EQUAL(COUNTER(&rig, shadow_bytes), 0);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) > free_before);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
+static void test_ranks(void)
+{
+	struct policy_item item = {.left_s = UINT32_MAX, .item_bytes = 100};
+	uint32_t before = 0;
+
+	/* the more hits and the younger the higher, whatever the weight */
+	for (uint64_t weight = 256; weight < (uint64_t)1 << 44; weight *= 7)
+		for (uint32_t hits = 0; hits < MARK_HITS_MAX; hits++)
+			for (uint32_t age = 0; age < 255; age++)
+				for (uint32_t n = POLICY_lfu; n <= POLICY_size; n++) {
+					uint32_t one, older, more;
+
+					item.mark = mark_of(1000 - age, hits);
+					one = policy_rank((enum policy)n, &item, 1000, weight);
+					item.mark = mark_of(999 - age, hits);
+					older = policy_rank((enum policy)n, &item, 1000, weight);
+					item.mark = mark_of(1000 - age, hits + 1);
+					more = policy_rank((enum policy)n, &item, 1000, weight);
+					CU_ASSERT_TRUE_FATAL(one < POLICY_RANKS && older <= one &&
+					                     more >= one);
+				}
+	/* the longer it has left the higher; what never expires is the highest */
+	for (uint64_t left_s = 0; left_s < UINT32_MAX; left_s += left_s / 100 + 1) {
+		item.left_s = (uint32_t)left_s;
+		CU_ASSERT_TRUE_FATAL(policy_rank(POLICY_ttl, &item, 0, 0) >= before);
+		before = policy_rank(POLICY_ttl, &item, 0, 0);
+		CU_ASSERT_TRUE_FATAL(before < POLICY_RANKS);
+	}
+}
+
+static const struct unit_case cases[] = {
+    {"one hit passes probation", test_one_hit_passes_probation},
+    {"who comes back goes to main", test_who_comes_back_goes_to_main},
+    {"what is hot stays, whatever comes", test_what_is_hot_stays_whatever_comes},
+    {"lru", test_lru},
+    {"size", test_size},
+    {"ttl", test_ttl},
+    {"dead room comes back before anything goes", test_dead_room_comes_back_before_anything_goes},
+    {"the policy changes", test_the_policy_changes},
+    {"adaptive finds the one", test_adaptive_finds_the_one},
+    {"ranks", test_ranks},
+};
+
+int main(void)
+{
+	return UNIT_RUN("store eviction", cases);
+}
