@@ -33,6 +33,8 @@
 	X(segments, "segments", COUNTER_LEVEL, "Segments there are")                               \
 	X(segments_free, "segments", COUNTER_LEVEL, "Segments that hold nothing")                  \
 	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
+	X(segments_deserted, "segments", COUNTER_TOTAL,                                            \
+	  "Of these, those with items that were hot once, and that nobody asks for any more")      \
 	X(segments_compacted, "segments", COUNTER_TOTAL, "Segments emptied for their dead room")   \
 	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
 	X(writes_revoked, "items", COUNTER_TOTAL,                                                  \

@@ -19,11 +19,21 @@
 #define CAS_OLDER     ((uint64_t)1 << 31)
 #define CAS_NEAR      ((uint64_t)1 << 30)
 
+/* Whether clients have turned away from what is in main: counts the hits of its older half. */
+struct desertion {
+	uint64_t middle;    /* the halves part at this sequence */
+	uint32_t hits;      /* in this tick */
+	uint32_t last_hits; /* and in the last */
+	uint32_t usual;     /* in a tick, times 256 */
+	bool has_happened;
+};
+
 /* What decides who has to go (reclaim.c). */
 struct eviction {
 	enum policy policy; /* never POLICY_adaptive */
 	bool is_adaptive;   /* the shadows choose it */
 	struct tick_clock clock;
+	struct desertion desertion;
 	uint32_t share;   /* of probation, in 1/65536 of the segments */
 	uint32_t emptied; /* the segment that is being emptied, or SEGMENT_NONE */
 	/* s3fifo: who has fewer hits goes. It rises when too many have too many. */
@@ -174,6 +184,16 @@ static inline uint64_t store_cache_bytes(const struct store *store)
 void store_follow(struct store *store, enum policy policy);
 
 void store_begin_eviction(struct store *store, enum policy policy);
+
+/* An item of the segment has got a hit, its first in this tick. */
+static inline void store_count_hit(struct store *store, struct segment *segment)
+{
+	struct desertion *desertion = &store->eviction.desertion;
+
+	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
+	if (segment->log == LOG_MAIN && segment->sequence <= desertion->middle)
+		desertion->hits++;
+}
 
 /* Where an item of these many bytes, new to the index or not, is to go. */
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes);

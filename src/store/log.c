@@ -19,6 +19,7 @@ void store_list(struct store *store, uint32_t index, enum log_id log, enum list_
 
 	segment->log = (uint8_t)log;
 	segment->list = (uint8_t)list;
+	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
 	/* a sparse one is as old as it was */
 	if (list != LIST_SPARSE)
 		segment->sequence = ++store->sequence;

@@ -13,7 +13,48 @@
  * rest are one fewer. */
 #define CHANCES_LOOKED 8
 
+#define DESERTED_HITS  32u /* expected in two ticks, at least, to tell anything */
+#define DESERTED_PART  32u /* of these not even one in so many has come */
+#define DESERTED_TICKS 2u  /* and of a segment none since the tick before the last */
+#define USUAL_TICKS    16  /* what is usual is an average over about so many */
+
 #define BATCH_LARGE 64 /* the most of policy_traits */
+
+static uint32_t find_not_held(const struct store *store, uint32_t index)
+{
+	while (index != SEGMENT_NONE && store_is_held(store_segment(store, index)))
+		index = store_segment(store, index)->next;
+	return index;
+}
+
+/* The log's oldest segment of the kind that may go. */
+static uint32_t oldest_of(const struct store *store, enum log_id log, enum list_id list)
+{
+	return find_not_held(store, store->logs[log].lists[list].oldest);
+}
+
+/* Of two of one log. */
+static uint32_t older_of(const struct store *store, uint32_t a, uint32_t b)
+{
+	if (a == SEGMENT_NONE || b == SEGMENT_NONE)
+		return a == SEGMENT_NONE ? b : a;
+	return store_segment(store, a)->sequence < store_segment(store, b)->sequence ? a : b;
+}
+
+static uint32_t oldest_of_main(const struct store *store)
+{
+	return older_of(store, oldest_of(store, LOG_MAIN, LIST_SMALL),
+	                oldest_of(store, LOG_MAIN, LIST_LARGE));
+}
+
+static uint32_t log_count(const struct store *store, enum log_id log)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < LIST_COUNT; i++)
+		count += store->logs[log].lists[i].count;
+	return count;
+}
 
 /* Segments that probation may have. */
 static uint32_t share_count(const struct store *store)
@@ -63,10 +104,40 @@ void store_follow(struct store *store, enum policy policy)
 	counter_add(&store->counters.policy_changes, 1);
 }
 
+static uint64_t sequence_of(const struct store *store, uint32_t index)
+{
+	return index == SEGMENT_NONE ? 0 : store_segment(store, index)->sequence;
+}
+
+/* At the end of a tick: the older half of main has hardly had a hit in two, where there would have
+ * been enough to tell. It is over when that has become usual. */
+static void look_for_desertion(struct store *store)
+{
+	const struct segment_list *lists = store->logs[LOG_MAIN].lists;
+	struct desertion *desertion = &store->eviction.desertion;
+	uint32_t recent = desertion->hits + desertion->last_hits;
+	uint64_t oldest = sequence_of(store, oldest_of_main(store));
+	uint64_t newest = max_u64(sequence_of(store, lists[LIST_SMALL].newest),
+	                          sequence_of(store, lists[LIST_LARGE].newest));
+
+	desertion->has_happened = policy_traits[store->eviction.policy].has_probation &&
+	                          desertion->usual * 2 >= DESERTED_HITS << 8 &&
+	                          (recent << 8) * DESERTED_PART < desertion->usual * 2;
+	desertion->usual += (desertion->hits << 8) / USUAL_TICKS;
+	desertion->usual -= desertion->usual / USUAL_TICKS;
+	desertion->last_hits = desertion->hits;
+	desertion->hits = 0;
+	desertion->middle = oldest + (newest - oldest) / 2;
+}
+
 void store_count_written(struct store *store, uint64_t bytes)
 {
-	if (tick_clock_pass(&store->eviction.clock, bytes, store_cache_bytes(store)))
-		count_share(store);
+	struct eviction *eviction = &store->eviction;
+
+	if (!tick_clock_pass(&eviction->clock, bytes, store_cache_bytes(store)))
+		return;
+	count_share(store);
+	look_for_desertion(store);
 }
 
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)
@@ -89,36 +160,6 @@ enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)
 		return has_probation ? LOG_PROBATION : LOG_MAIN;
 	counter_add(&store->counters.ghost_hits, 1);
 	return LOG_MAIN;
-}
-
-static uint32_t find_not_held(const struct store *store, uint32_t index)
-{
-	while (index != SEGMENT_NONE && store_is_held(store_segment(store, index)))
-		index = store_segment(store, index)->next;
-	return index;
-}
-
-/* The log's oldest segment of the kind that may go. */
-static uint32_t oldest_of(const struct store *store, enum log_id log, enum list_id list)
-{
-	return find_not_held(store, store->logs[log].lists[list].oldest);
-}
-
-/* Of two of one log. */
-static uint32_t older_of(const struct store *store, uint32_t a, uint32_t b)
-{
-	if (a == SEGMENT_NONE || b == SEGMENT_NONE)
-		return a == SEGMENT_NONE ? b : a;
-	return store_segment(store, a)->sequence < store_segment(store, b)->sequence ? a : b;
-}
-
-static uint32_t log_count(const struct store *store, enum log_id log)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < LIST_COUNT; i++)
-		count += store->logs[log].lists[i].count;
-	return count;
 }
 
 /* A segment all of whose items have expired or were flushed. expiry_soonest_s keeps this from
@@ -202,8 +243,7 @@ static bool reclaim_by_chances(struct store *store)
 	    .to = LOG_MAIN,
 	    .takes_chance = true,
 	};
-	uint32_t index = older_of(store, oldest_of(store, LOG_MAIN, LIST_SMALL),
-	                          oldest_of(store, LOG_MAIN, LIST_LARGE));
+	uint32_t index = oldest_of_main(store);
 
 	if (index == SEGMENT_NONE)
 		return false;
@@ -312,6 +352,26 @@ static bool reclaim_main(struct store *store)
 	return reclaim_by_rank(store);
 }
 
+/* What was hot once would stay for as many rounds as it has hits, and rounds come slowly while all
+ * that is new has to make do with probation. So when clients ask for other keys than before, what
+ * they have turned away from goes first. */
+static bool reclaim_deserted(struct store *store)
+{
+	struct sieve none = {.rank_min = UINT32_MAX};
+	uint32_t index = oldest_of_main(store);
+	uint32_t age;
+
+	if (!store->eviction.desertion.has_happened || index == SEGMENT_NONE)
+		return false;
+	age = (store->eviction.clock.tick - store_segment(store, index)->hit_tick) & UINT8_MAX;
+	if (age < DESERTED_TICKS)
+		return false;
+	counter_add(&store->counters.segments_evicted, 1);
+	counter_add(&store->counters.segments_deserted, 1);
+	store_empty(store, index, &none);
+	return true;
+}
+
 static bool reclaim_log(struct store *store)
 {
 	uint32_t probation = log_count(store, LOG_PROBATION);
@@ -327,7 +387,7 @@ bool store_make_room(struct store *store)
 	if (reclaim_expired(store))
 		return true;
 	store_shrink_index(store);
-	if (reclaim_sparse(store) || reclaim_log(store))
+	if (reclaim_sparse(store) || reclaim_deserted(store) || reclaim_log(store))
 		return true;
 	if (store->large_first == NULL)
 		return store_shrink_index_now(store);

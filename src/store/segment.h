@@ -45,12 +45,9 @@ struct segment {
 	uint32_t extent_next;   /* a large value's next part */
 	uint64_t sequence;      /* larger than that of any that is older in its list */
 	/* the owner's */
-	uint8_t state __attribute__((aligned(CACHE_LINE_BYTES))); /* enum segment_state */
-	uint8_t log;                                              /* enum log_id */
-	uint8_t list;                                             /* enum list_id */
-	uint32_t next;          /* in the free list; in a list, the next newer */
-	uint32_t previous;      /* in a list, the next older */
-	uint32_t used_bytes;    /* where the next item goes */
+	_Alignas(CACHE_LINE_BYTES) uint32_t next; /* in the free list; in a list, the next newer */
+	uint32_t previous;                        /* in a list, the next older */
+	uint32_t used_bytes;                      /* where the next item goes */
 	uint32_t live_bytes;    /* of items the index points at; of a large one, what is here */
 	uint32_t live_count;    /* how many */
 	uint32_t open_count;    /* items being written */
@@ -58,6 +55,10 @@ struct segment {
 	uint32_t pin_count;     /* references to bytes of this segment, or of its extents */
 	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
 	uint32_t chain_count;   /* the segment and its extents */
+	uint8_t state;          /* enum segment_state */
+	uint8_t log;            /* enum log_id */
+	uint8_t list;           /* enum list_id */
+	uint8_t hit_tick;       /* when an item of it was hit last, or it was listed */
 	struct store_reservation *waiting; /* those that do, unless it is OPEN */
 };
 

@@ -112,7 +112,7 @@ void shadows_begin(struct shadows *shadows, const struct pages *pages, uint64_t 
 	    .cache_bytes = cache_bytes,
 	    .batch_bytes = (uint64_t)1 << pages->shift,
 	    .segment_bytes = (uint32_t)1 << pages->shift,
-	    .chosen = chosen,
+	    .chosen = chosen < SHADOW_COUNT ? chosen : POLICY_s3fifo,
 	};
 	for (uint32_t i = 0; i < pages->count; i++)
 		memset(pages_at(pages, (uint64_t)i << pages->shift), 0, shadows->segment_bytes);

@@ -173,8 +173,10 @@ void store_mark_read(struct store *store, uint64_t hash, const struct store_plac
 	uint32_t mark = mark_hit(slot_mark(slot), store->eviction.clock.tick);
 
 	item_mark_read(place->item, store->now_s);
-	if (mark != slot_mark(slot))
+	if (mark != slot_mark(slot)) {
 		slot_store(place->slot, slot_with_mark(slot, mark));
+		store_count_hit(store, store_segment_of(store, place->item));
+	}
 	if (shadows_see(&store->shadows, hash))
 		store_follow(store, shadows_read(&store->shadows, hash, item_bytes(place->item)));
 }

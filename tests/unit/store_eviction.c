@@ -300,6 +300,52 @@ static void test_adaptive_finds_the_one(void)
 	rig_destroy(&rig);
 }
 
+/* memcached's old wound: small values, then large ones of other keys, and small ones again. When
+ * memory has been written once, the hits are those of a fresh instance but for 2 %. */
+static void test_no_calcification(void)
+{
+	static const uint32_t value_bytes[] = {100, 10000, 100};
+	struct rig rig;
+
+	rig_of(&rig, 32 << 20, POLICY_s3fifo);
+	for (uint32_t n = 0; n < 3; n++) {
+		uint64_t count = cache_full(&rig, value_bytes[n]);
+		uint64_t written = 0;
+		uint64_t hits[2] = {0, 0};
+		uint64_t asked = 0;
+		uint64_t state = n;
+		struct rig fresh;
+
+		rig_of(&fresh, 32 << 20, POLICY_s3fifo);
+		while (written < 5 * count) {
+			/* a product of uniform numbers: few keys are asked for often, of four
+			 * memories' worth */
+			uint64_t number = random_splitmix64(&state) % (4 * count);
+			uint64_t misses = 0;
+
+			for (uint32_t i = 0; i < 2; i++)
+				number = number * (random_splitmix64(&state) >> 32) >> 32;
+			number += (uint64_t)(n + 1) * 100000000;
+			read_or_put(&rig, number, value_bytes[n], &misses);
+			written += misses;
+			if (written >= count && written < 2 * count) {
+				asked++;
+				hits[0] += 1 - misses;
+			}
+			misses = 0;
+			read_or_put(&fresh, number, value_bytes[n], &misses);
+			if (written >= count && written < 2 * count)
+				hits[1] += 1 - misses;
+		}
+		CU_ASSERT_TRUE(hits[0] + asked / 50 >= hits[1]);
+		CU_ASSERT_TRUE(hits[1] > asked / 2);
+		CU_ASSERT_EQUAL(COUNTER(&rig, segments_deserted) > 0, n > 0);
+		store_check(rig.store);
+		rig_destroy(&fresh);
+	}
+	rig_destroy(&rig);
+}
+
 static void test_ranks(void)
 {
 	struct policy_item item = {.left_s = UINT32_MAX, .item_bytes = 100};
@@ -340,6 +386,7 @@ static const struct unit_case cases[] = {
     {"dead room comes back before anything goes", test_dead_room_comes_back_before_anything_goes},
     {"the policy changes", test_the_policy_changes},
     {"adaptive finds the one", test_adaptive_finds_the_one},
+    {"no calcification", test_no_calcification},
     {"ranks", test_ranks},
 };
 
