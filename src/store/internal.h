@@ -41,7 +41,7 @@ struct eviction {
 	uint64_t kept_bytes; /* since a segment was won */
 	uint64_t won_bytes;
 	/* the others: */
-	uint64_t weights[POLICY_COUNT];
+	uint64_t weights[POLICY_COUNT];    /* 0: none yet */
 	uint64_t rank_bytes[POLICY_RANKS]; /* of the items in a batch */
 };
 
@@ -220,6 +220,9 @@ static inline bool store_is_held(const struct segment *segment)
 
 /* Empties a segment that is not held, but for a large item that stays. Its last item frees it. */
 void store_empty(struct store *store, uint32_t index, struct sieve *sieve);
+
+/* Of a segment of small items: of those that have time yet. */
+uint64_t store_hot_bytes(const struct store *store, uint32_t index);
 
 /* Adds the segment's items to eviction.rank_bytes. */
 void store_rank_items(struct store *store, uint32_t index);

@@ -6,7 +6,6 @@
 
 /* Of those that rank by time: quarters of a tick from now, the middle; from RANK_LINEAR on they get
  * coarser, 1/256 of their own length. */
-#define RANK_NOW         (POLICY_RANKS / 2)
 #define RANK_OF_SCORE    6 /* log2: a score is in 1/256 of a tick */
 #define RANK_LINEAR_BITS 9
 #define RANK_LINEAR      (1u << RANK_LINEAR_BITS)
@@ -17,7 +16,7 @@
 
 const struct policy_traits policy_traits[POLICY_COUNT] = {
     [POLICY_s3fifo] = {.has_probation = true, .gives_chances = true, .large_batch = 1},
-    [POLICY_lru] = {.large_batch = 16},
+    [POLICY_lru] = {.earns_time = true, .large_batch = 16},
     [POLICY_lfu] = {.has_probation = true, .earns_time = true, .large_batch = 16},
     [POLICY_size] = {.earns_time = true, .large_batch = 64, .looks_at_all_large = true},
     [POLICY_ttl] = {.large_batch = 64, .looks_at_all_large = true},
@@ -82,7 +81,8 @@ uint32_t policy_rank(enum policy policy, const struct policy_item *item, uint32_
 {
 	switch (policy) {
 	case POLICY_s3fifo: return mark_hits(item->mark);
-	case POLICY_lru: return RANK_NOW - mark_age(item->mark, tick);
+	case POLICY_lru:
+		return rank_of_score((int64_t)weight - ((int64_t)mark_age(item->mark, tick) << 8));
 	case POLICY_lfu: return rank_of_earned(item, tick, weight, 1);
 	case POLICY_size: return rank_of_earned(item, tick, weight, max_u32(item->item_bytes, 1));
 	case POLICY_ttl: return rank_of_time_left(item->left_s);
@@ -100,9 +100,9 @@ uint64_t policy_weigh(uint64_t weight, uint32_t rank)
 	return weight < WEIGHT_MIN ? WEIGHT_MIN : min_u64(weight, WEIGHT_MAX);
 }
 
-uint64_t policy_first_weight(enum policy policy, uint32_t segment_bytes)
+uint64_t policy_first_weight(enum policy policy, uint64_t mean_bytes)
 {
-	return policy == POLICY_size ? WEIGHT_START * segment_bytes : WEIGHT_START;
+	return policy == POLICY_size ? WEIGHT_START * mean_bytes : WEIGHT_START;
 }
 
 uint32_t policy_move_share(uint32_t share, bool to_probation, uint64_t bytes, uint64_t cache_bytes)

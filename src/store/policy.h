@@ -23,7 +23,7 @@ enum policy {
 struct policy_traits {
 	bool has_probation;      /* new items start there; else in main */
 	bool gives_chances;      /* a round costs a hit, and without hits an item goes */
-	bool earns_time;         /* ranks by the weight, which is adapted */
+	bool earns_time;         /* an item's time is by the weight, which is adapted */
 	uint32_t large_batch;    /* large items looked at in a reclaim */
 	bool looks_at_all_large; /* … whatever came in between */
 };
@@ -39,14 +39,19 @@ struct policy_item {
 
 #define POLICY_RANKS 4096
 
+/* With those that earn time: of an item whose time is over now, and of one that has time yet. */
+#define RANK_NOW (POLICY_RANKS / 2)
+#define RANK_HOT (RANK_NOW + 8 * 4) /* 8 ticks */
+
 /* Of s3fifo: more hits than these are worth no more. */
 #define CHANCES_MAX 3
 
 /* Of what ranks: that of so many segments of small items, one's worth goes. */
 #define BATCH_SEGMENTS 3
 
-/* How long an item lives for a hit, in 1/256 of a tick; with `size`, an item of one byte. */
-uint64_t policy_first_weight(enum policy policy, uint32_t segment_bytes);
+/* How long an item lives for a hit, in 1/256 of a tick; with `size`, an item of one byte. To begin
+ * with: with the mean size of those there are. */
+uint64_t policy_first_weight(enum policy policy, uint64_t mean_bytes);
 
 /* 0 … POLICY_RANKS - 1, the higher the longer it stays. `tick` is the time now (mark.h). */
 uint32_t policy_rank(enum policy policy, const struct policy_item *item, uint32_t tick,

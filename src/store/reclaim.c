@@ -18,6 +18,8 @@
 #define DESERTED_TICKS 2u  /* and of a segment none since the tick before the last */
 #define USUAL_TICKS    16  /* what is usual is an average over about so many */
 
+#define PASSED_OVER_MAX 32 /* segments in a row, of which most is hot */
+
 #define BATCH_LARGE 64 /* the most of policy_traits */
 
 static uint32_t find_not_held(const struct store *store, uint32_t index)
@@ -74,16 +76,12 @@ static void count_share(struct store *store)
 
 void store_begin_eviction(struct store *store, enum policy policy)
 {
-	uint32_t one_bytes = segment_bytes(&store->segments);
-
 	store->eviction = (struct eviction){
 	    .clock.left_bytes = store_cache_bytes(store) / TICKS_OF_A_CACHE,
 	    .share = SHARE_START,
 	    .emptied = SEGMENT_NONE,
 	    .chances = 1,
 	};
-	for (uint32_t i = 0; i < POLICY_COUNT; i++)
-		store->eviction.weights[i] = policy_first_weight((enum policy)i, one_bytes);
 	store_set_policy(store, policy);
 }
 
@@ -312,6 +310,37 @@ static uint32_t choose_rank(const struct store *store, uint64_t bytes, struct si
 	return POLICY_RANKS - 1;
 }
 
+static void weigh_first(struct store *store)
+{
+	enum policy policy = store->eviction.policy;
+	uint64_t items = counter_read(&store->counters.curr_items);
+	uint64_t mean_bytes = counter_read(&store->counters.bytes) / max_u64(items, 1);
+
+	if (store->eviction.weights[policy] == 0)
+		store->eviction.weights[policy] = policy_first_weight(policy, mean_bytes);
+}
+
+/* What is hot comes to lie together, as it is copied together. A batch of nothing else would have
+ * to do without a third of that, so such segments go to the newest end as they are. */
+static void pass_over_hot(struct store *store)
+{
+	if (!policy_traits[store->eviction.policy].earns_time)
+		return;
+	for (uint32_t i = 0; i < PASSED_OVER_MAX; i++) {
+		uint32_t index = oldest_of(store, LOG_MAIN, LIST_SMALL);
+		const struct segment *segment;
+
+		if (index == SEGMENT_NONE)
+			return;
+		segment = store_segment(store, index);
+		if (segment->state == SEGMENT_ACTIVE || store_is_flushed(store, segment) ||
+		    store_hot_bytes(store, index) < segment->live_bytes / 8 * 7)
+			return;
+		store_unlist(store, index);
+		store_list(store, index, LOG_MAIN, LIST_SMALL);
+	}
+}
+
 /* A segment's worth goes. Half of that may be dead already: not all, as room cannot always be put
  * together. */
 static bool reclaim_by_rank(struct store *store)
@@ -320,10 +349,13 @@ static bool reclaim_by_rank(struct store *store)
 	struct sieve sieve = {.policy = eviction->policy, .to = LOG_MAIN};
 	uint64_t one_bytes = segment_bytes(&store->segments);
 	uint32_t batch[BATCH_SEGMENTS + BATCH_LARGE];
-	uint32_t count = choose_batch(store, batch);
 	uint64_t dead_bytes = 0;
 	uint32_t highest;
+	uint32_t count;
 
+	weigh_first(store);
+	pass_over_hot(store);
+	count = choose_batch(store, batch);
 	if (count == 0)
 		return false;
 	memset(eviction->rank_bytes, 0, sizeof(eviction->rank_bytes));

@@ -85,7 +85,6 @@ static void shadow_begin(struct shadows *shadows, uint32_t i)
 	    .policy = (enum policy)i,
 	    .offset = i * count * ENTRY_BYTES,
 	    .share = SHARE_START,
-	    .weight = policy_first_weight((enum policy)i, shadows->segment_bytes),
 	    .clock.left_bytes = shadows->cache_bytes / TICKS_OF_A_CACHE,
 	    .ghost = {.pages = shadows->pages},
 	};
@@ -292,9 +291,14 @@ static uint32_t choose_batch(const struct shadows *shadows, const struct shadow 
 static void reclaim_by_rank(const struct shadows *shadows, struct shadow *shadow)
 {
 	struct candidate batch[BATCH_SMALL_MAX + BATCH_LARGE_MAX];
-	uint32_t count = choose_batch(shadows, shadow, batch);
 	uint64_t won_bytes = 0;
 	uint32_t highest = 0;
+	uint32_t count;
+
+	if (shadow->weight == 0)
+		shadow->weight =
+		    policy_first_weight(shadow->policy, shadows->cache_bytes / shadow->count);
+	count = choose_batch(shadows, shadow, batch);
 
 	qsort(batch, count, sizeof(batch[0]), compare_candidates);
 	for (uint32_t n = 0; n < count; n++) {

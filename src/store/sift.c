@@ -138,6 +138,29 @@ void store_empty(struct store *store, uint32_t index, struct sieve *sieve)
 		store_revoke(store, segment->waiting);
 }
 
+uint64_t store_hot_bytes(const struct store *store, uint32_t index)
+{
+	const struct segment *segment = store_segment(store, index);
+	uint8_t *at = segment_data(&store->segments, index);
+	uint32_t live_count = segment->live_count;
+	struct item_batch batch;
+	uint64_t bytes = 0;
+
+	for (; live_count > 0; live_count -= batch.count) {
+		next_items(store, &at, live_count, &batch);
+		for (uint32_t i = 0; i < batch.count; i++) {
+			const _Atomic uint64_t *slot =
+			    index_find_item(&store->index, batch.hashes[i], batch.items[i]);
+			uint32_t rank = rank_of(store, store->eviction.policy,
+			                        slot_mark(slot_load(slot)), batch.items[i]);
+
+			if (rank >= RANK_HOT)
+				bytes += item_bytes(batch.items[i]);
+		}
+	}
+	return bytes;
+}
+
 void store_rank_items(struct store *store, uint32_t index)
 {
 	struct eviction *eviction = &store->eviction;

@@ -116,16 +116,16 @@ static void test_what_is_hot_stays_whatever_comes(void)
 {
 	static const uint32_t value_bytes[] = {100, 1000, 20000, 60000, 200000};
 
-	for (uint32_t n = 0; n < 5 * 2; n++) {
+	for (uint32_t n = 0; n < 5 * 4; n++) {
 		struct rig rig;
 		struct store_place place;
 		uint64_t count;
 		uint32_t missing = 0;
 
-		rig_of(&rig, 16 << 20, n % 2 == 0 ? POLICY_s3fifo : POLICY_lfu);
-		count = cache_full(&rig, value_bytes[n / 2]);
-		for (uint64_t i = 0; i < 8 * count; i++) {
-			put(&rig, i, value_bytes[n / 2]);
+		rig_of(&rig, 16 << 20, (enum policy)(n % 4));
+		count = cache_full(&rig, value_bytes[n / 4]);
+		for (uint64_t i = 0; i < 6 * count; i++) {
+			put(&rig, i, value_bytes[n / 4]);
 			/* a fiftieth of memory, again and again */
 			if (i > count / 50)
 				read_item(&rig, i % (count / 50 + 1));
@@ -133,7 +133,7 @@ static void test_what_is_hot_stays_whatever_comes(void)
 		for (uint64_t i = 0; i < count / 50; i++)
 			missing += find(&rig, i, &place) ? 0 : 1;
 		CU_ASSERT_TRUE(missing <= count / 50 / 100);
-		if (value_bytes[n / 2] > 32768)
+		if (value_bytes[n / 4] > 32768)
 			CU_ASSERT_EQUAL(COUNTER(&rig, copied_bytes), 0);
 		store_check(rig.store);
 		rig_destroy(&rig);
