@@ -119,7 +119,7 @@ DIFFERENCES = tuple((reason, re.compile(request, re.DOTALL), re.compile(replies,
 
     ("meta: q hides what ma has made, as with memcached 1.6.45",
      META_BEFORE + rb"ma doubtful (?=[^\n]*\bq\b)(?=[^\n]*\bN\d)[^\n]*\r\n" + META_AFTER,
-     rb"(VA 1 f0 )t[^\n]*( s1\r\n0\r\n)\|(?:VA 1[^\n]*\n0\r\n|HD[^\n]*\n)\1t[^\n]*\2"),
+     rb"(VA \d+ f0 )t[^\n]*( s\d+\r\n\d+\r\n)\|(?:VA \d+[^\n]*\n\d+\r\n|HD[^\n]*\n)\1t[^\n]*\2"),
 
     ("meta: a key is at most 250 bytes when it is no base64 any more, as with memcached 1.6.45",
      rb"m[gsdae] [^ ]{251,} [^\n]*b[^\n]*\r\n(?:zz\r\n)?",
