@@ -22,9 +22,11 @@
 /* Whether clients have turned away from what is in main: counts the hits of its older half. */
 struct desertion {
 	uint64_t middle;    /* the halves part at this sequence */
-	uint32_t hits;      /* in this tick */
-	uint32_t last_hits; /* and in the last */
-	uint32_t usual;     /* in a tick, times 256 */
+	uint64_t hits;      /* in this tick */
+	uint64_t last_hits; /* and in the last */
+	uint64_t elsewhere; /* of all other items */
+	uint64_t last_elsewhere;
+	uint64_t usual; /* in a tick, times 256 */
 	bool has_happened;
 };
 
@@ -193,6 +195,8 @@ static inline void store_count_hit(struct store *store, struct segment *segment)
 	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
 	if (segment->log == LOG_MAIN && segment->sequence <= desertion->middle)
 		desertion->hits++;
+	else
+		desertion->elsewhere++;
 }
 
 /* Where an item of these many bytes, new to the index or not, is to go. */

@@ -13,10 +13,11 @@
  * rest are one fewer. */
 #define CHANCES_LOOKED 8
 
-#define DESERTED_HITS  32u /* expected in two ticks, at least, to tell anything */
-#define DESERTED_PART  32u /* of these not even one in so many has come */
-#define DESERTED_TICKS 2u  /* and of a segment none since the tick before the last */
-#define USUAL_TICKS    16  /* what is usual is an average over about so many */
+#define DESERTED_HITS      32u /* expected in two ticks, at least, to tell anything */
+#define DESERTED_PART      32u /* of these not even one in so many has come */
+#define DESERTED_ELSEWHERE 8u  /* have come: who only writes has turned away from nothing */
+#define DESERTED_TICKS     2u  /* and of a segment none since the tick before the last */
+#define USUAL_TICKS        16  /* what is usual is an average over about so many */
 
 #define PASSED_OVER_MAX 32 /* segments in a row, of which most is hot */
 
@@ -108,22 +109,26 @@ static uint64_t sequence_of(const struct store *store, uint32_t index)
 }
 
 /* At the end of a tick: the older half of main has hardly had a hit in two, where there would have
- * been enough to tell. It is over when that has become usual. */
+ * been enough to tell, but others have. It is over when that has become usual. */
 static void look_for_desertion(struct store *store)
 {
 	const struct segment_list *lists = store->logs[LOG_MAIN].lists;
 	struct desertion *desertion = &store->eviction.desertion;
-	uint32_t recent = desertion->hits + desertion->last_hits;
+	uint64_t recent = desertion->hits + desertion->last_hits;
 	uint64_t oldest = sequence_of(store, oldest_of_main(store));
 	uint64_t newest = max_u64(sequence_of(store, lists[LIST_SMALL].newest),
 	                          sequence_of(store, lists[LIST_LARGE].newest));
 
-	desertion->has_happened = policy_traits[store->eviction.policy].has_probation &&
-	                          desertion->usual * 2 >= DESERTED_HITS << 8 &&
-	                          (recent << 8) * DESERTED_PART < desertion->usual * 2;
+	desertion->has_happened =
+	    policy_traits[store->eviction.policy].has_probation &&
+	    desertion->usual * 2 >= DESERTED_HITS << 8 &&
+	    desertion->elsewhere + desertion->last_elsewhere >= DESERTED_ELSEWHERE &&
+	    (recent << 8) * DESERTED_PART < desertion->usual * 2;
 	desertion->usual += (desertion->hits << 8) / USUAL_TICKS;
 	desertion->usual -= desertion->usual / USUAL_TICKS;
 	desertion->last_hits = desertion->hits;
+	desertion->last_elsewhere = desertion->elsewhere;
+	desertion->elsewhere = 0;
 	desertion->hits = 0;
 	desertion->middle = oldest + (newest - oldest) / 2;
 }

@@ -346,6 +346,32 @@ static void test_no_calcification(void)
 	rig_destroy(&rig);
 }
 
+/* Who only writes, and reads nothing meanwhile, has not turned away from what is hot. */
+static void test_a_bulk_load_drives_out_nothing(void)
+{
+	struct rig rig;
+	struct store_place place;
+	uint64_t misses = 0;
+	uint64_t missing = 0;
+	uint64_t state = 1;
+	uint64_t count;
+
+	rig_of(&rig, 32 << 20, POLICY_s3fifo);
+	count = cache_full(&rig, VALUE_BYTES);
+	for (uint64_t i = 0; i < 20 * count; i++) {
+		read_or_put(&rig, random_splitmix64(&state) % (count / 2), VALUE_BYTES, &misses);
+		read_or_put(&rig, 10 * count + i, VALUE_BYTES, &misses);
+	}
+	for (uint64_t i = 0; i < 2 * count; i++)
+		put(&rig, 40 * count + i, VALUE_BYTES);
+	for (uint64_t i = 0; i < count / 2; i++)
+		missing += find(&rig, i, &place) ? 0 : 1;
+	CU_ASSERT_TRUE(missing < count / 2 / 50);
+	CU_ASSERT_EQUAL(COUNTER(&rig, segments_deserted), 0);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
 static void test_ranks(void)
 {
 	struct policy_item item = {.left_s = UINT32_MAX, .item_bytes = 100};
@@ -387,6 +413,7 @@ static const struct unit_case cases[] = {
     {"the policy changes", test_the_policy_changes},
     {"adaptive finds the one", test_adaptive_finds_the_one},
     {"no calcification", test_no_calcification},
+    {"a bulk load drives out nothing", test_a_bulk_load_drives_out_nothing},
     {"ranks", test_ranks},
 };
 
