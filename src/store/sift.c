@@ -66,10 +66,11 @@ static void sift(struct store *store, struct sieve *sieve, uint64_t hash, struct
 	_Atomic uint64_t *slot = index_find_item(&store->index, hash, item);
 	enum log_id from = (enum log_id)store_segment_of(store, item)->log;
 	uint64_t bytes = room_bytes(store, item);
-	uint32_t mark = slot_mark(slot_load(slot));
 	bool is_live = store_judge(store, item) == STORE_LIVE;
+	uint32_t mark;
 
 	ASSERT(slot != NULL);
+	mark = slot_mark(slot_load(slot));
 	if (is_live && stays(store, sieve, mark, item, bytes)) {
 		uint64_t kept =
 		    slot_with_mark(slot_load(slot), mark_of_kept(store, sieve, from, mark));

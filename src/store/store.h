@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Items in a log of segments, found by an index: one shard's memory. Knows keys, values, expiry
+/* Items in logs of segments, found by an index: one shard's memory. Knows keys, values, expiry
  * and eviction; knows nothing of commands.
  * Owner: one shard, the only caller. The index is laid out for lock-free readers on other workers
  * (see index.h); everything else here is the owner's.
  *
  * Memory comes back by whole segments: one whose items are all gone is free at once; when none is
- * free, one whose items have all expired, else the oldest. A segment with a pin is passed over. A
- * large item (longer than half a segment) has a segment of its own in the log and further ones
- * chained to that, so it comes and goes by the same rules.
+ * free, one whose items have all expired, else one that is mostly dead room, else one of the
+ * oldest, of which what is worth most stays (reclaim.c). A segment with a pin is passed over. A
+ * large item (longer than half a segment) has a segment of its own in a list of its log and further
+ * ones chained to that; it stays by going to that list's end.
  *
  * Whoever writes an item and waits for its bytes says so; then its room can be taken away, so that
  * nobody keeps memory by sending half a value. It is when its segment is the oldest, and, of large
