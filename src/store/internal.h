@@ -2,6 +2,7 @@
 /* What the store's own files share. */
 #pragma once
 
+#include "store/desertion.h"
 #include "store/ghost.h"
 #include "store/index.h"
 #include "store/policy.h"
@@ -18,17 +19,6 @@
 #define EXPIRY_NEAR_S (ITEM_EXPIRY_MAX / 2)
 #define CAS_OLDER     ((uint64_t)1 << 31)
 #define CAS_NEAR      ((uint64_t)1 << 30)
-
-/* Whether clients have turned away from what is in main: counts the hits of its older half. */
-struct desertion {
-	uint64_t middle;    /* the halves part at this sequence */
-	uint64_t hits;      /* in this tick */
-	uint64_t last_hits; /* and in the last */
-	uint64_t elsewhere; /* of all other items */
-	uint64_t last_elsewhere;
-	uint64_t usual; /* in a tick, times 256 */
-	bool has_happened;
-};
 
 /* What decides who has to go (reclaim.c). */
 struct eviction {
@@ -193,10 +183,8 @@ static inline void store_count_hit(struct store *store, struct segment *segment)
 	struct desertion *desertion = &store->eviction.desertion;
 
 	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
-	if (segment->log == LOG_MAIN && segment->sequence <= desertion->middle)
-		desertion->hits++;
-	else
-		desertion->elsewhere++;
+	desertion_hit(desertion,
+	              segment->log == LOG_MAIN && segment->sequence <= desertion->middle);
 }
 
 /* Where an item of these many bytes, new to the index or not, is to go. */
@@ -212,6 +200,7 @@ struct sieve {
 	uint64_t bytes;     /* and, of those that have this very rank, so many bytes */
 	enum log_id to;     /* where the others go; if to another log, their hits are used up */
 	bool takes_chance;  /* … else one of them is */
+	bool is_deserted;   /* so those that go are remembered */
 	uint64_t won_bytes;
 	uint64_t kept_bytes;
 };

@@ -13,11 +13,7 @@
  * rest are one fewer. */
 #define CHANCES_LOOKED 8
 
-#define DESERTED_HITS      32u /* expected in two ticks, at least, to tell anything */
-#define DESERTED_PART      32u /* of these not even one in so many has come */
-#define DESERTED_ELSEWHERE 8u  /* have come: who only writes has turned away from nothing */
-#define DESERTED_TICKS     2u  /* and of a segment none since the tick before the last */
-#define USUAL_TICKS        16  /* what is usual is an average over about so many */
+#define DESERTED_TICKS 2u /* without a hit in a segment, after which it may be taken for that */
 
 #define PASSED_OVER_MAX 32 /* segments in a row, of which most is hot */
 
@@ -108,39 +104,17 @@ static uint64_t sequence_of(const struct store *store, uint32_t index)
 	return index == SEGMENT_NONE ? 0 : store_segment(store, index)->sequence;
 }
 
-/* At the end of a tick: the older half of main has hardly had a hit in two, where there would have
- * been enough to tell, but others have. It is over when that has become usual. */
-static void look_for_desertion(struct store *store)
-{
-	const struct segment_list *lists = store->logs[LOG_MAIN].lists;
-	struct desertion *desertion = &store->eviction.desertion;
-	uint64_t recent = desertion->hits + desertion->last_hits;
-	uint64_t oldest = sequence_of(store, oldest_of_main(store));
-	uint64_t newest = max_u64(sequence_of(store, lists[LIST_SMALL].newest),
-	                          sequence_of(store, lists[LIST_LARGE].newest));
-
-	desertion->has_happened =
-	    policy_traits[store->eviction.policy].has_probation &&
-	    desertion->usual * 2 >= DESERTED_HITS << 8 &&
-	    desertion->elsewhere + desertion->last_elsewhere >= DESERTED_ELSEWHERE &&
-	    (recent << 8) * DESERTED_PART < desertion->usual * 2;
-	desertion->usual += (desertion->hits << 8) / USUAL_TICKS;
-	desertion->usual -= desertion->usual / USUAL_TICKS;
-	desertion->last_hits = desertion->hits;
-	desertion->last_elsewhere = desertion->elsewhere;
-	desertion->elsewhere = 0;
-	desertion->hits = 0;
-	desertion->middle = oldest + (newest - oldest) / 2;
-}
-
 void store_count_written(struct store *store, uint64_t bytes)
 {
+	const struct segment_list *lists = store->logs[LOG_MAIN].lists;
 	struct eviction *eviction = &store->eviction;
 
 	if (!tick_clock_pass(&eviction->clock, bytes, store_cache_bytes(store)))
 		return;
 	count_share(store);
-	look_for_desertion(store);
+	desertion_tick(&eviction->desertion, sequence_of(store, oldest_of_main(store)),
+	               max_u64(sequence_of(store, lists[LIST_SMALL].newest),
+	                       sequence_of(store, lists[LIST_LARGE].newest)));
 }
 
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)
@@ -157,9 +131,11 @@ enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)
 	memory = ghost_take(&store->ghost, hash, store_cache_bytes(store));
 	if (memory.is_known && memory.is_near)
 		store->eviction.share =
-		    policy_move_share(store->eviction.share, memory.log == LOG_PROBATION, bytes,
+		    policy_move_share(store->eviction.share, memory.kind == GHOST_PROBATION, bytes,
 		                      store_cache_bytes(store));
-	if (!memory.is_known || memory.log != LOG_PROBATION)
+	if (memory.is_known && memory.kind == GHOST_DESERTED)
+		desertion_returned(&store->eviction.desertion, bytes);
+	if (!memory.is_known || memory.kind == GHOST_MAIN)
 		return has_probation ? LOG_PROBATION : LOG_MAIN;
 	counter_add(&store->counters.ghost_hits, 1);
 	return LOG_MAIN;
@@ -389,16 +365,15 @@ static bool reclaim_main(struct store *store)
 	return reclaim_by_rank(store);
 }
 
-/* What was hot once would stay for as many rounds as it has hits, and rounds come slowly while all
- * that is new has to make do with probation. So when clients ask for other keys than before, what
- * they have turned away from goes first. */
+/* What clients have turned away from goes before what they may ask for. */
 static bool reclaim_deserted(struct store *store)
 {
-	struct sieve none = {.rank_min = UINT32_MAX};
+	struct sieve none = {.rank_min = UINT32_MAX, .is_deserted = true};
 	uint32_t index = oldest_of_main(store);
 	uint32_t age;
 
-	if (!store->eviction.desertion.has_happened || index == SEGMENT_NONE)
+	if (!policy_traits[store->eviction.policy].has_probation ||
+	    !store->eviction.desertion.has_happened || index == SEGMENT_NONE)
 		return false;
 	age = (store->eviction.clock.tick - store_segment(store, index)->hit_tick) & UINT8_MAX;
 	if (age < DESERTED_TICKS)
@@ -406,6 +381,7 @@ static bool reclaim_deserted(struct store *store)
 	counter_add(&store->counters.segments_evicted, 1);
 	counter_add(&store->counters.segments_deserted, 1);
 	store_empty(store, index, &none);
+	desertion_dropped(&store->eviction.desertion, none.won_bytes);
 	return true;
 }
 

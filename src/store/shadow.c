@@ -176,7 +176,7 @@ static void evict(const struct shadows *shadows, struct shadow *shadow, uint32_t
 {
 	const struct entry *entry = entry_at(shadows, shadow, i);
 
-	ghost_put(&shadow->ghost, ghost_hash(entry->fingerprint), (enum log_id)entry->log,
+	ghost_put(&shadow->ghost, ghost_hash(entry->fingerprint), (enum ghost_kind)entry->log,
 	          entry->bytes, shadows->cache_bytes);
 	forget(shadows, shadow, i);
 }
@@ -402,9 +402,9 @@ static bool insert(struct shadows *shadows, struct shadow *shadow, uint32_t fing
 		return false;
 	memory = ghost_take(&shadow->ghost, ghost_hash(fingerprint), shadows->cache_bytes);
 	if (memory.is_known && memory.is_near)
-		shadow->share = policy_move_share(shadow->share, memory.log == LOG_PROBATION, bytes,
-		                                  shadows->cache_bytes);
-	if (memory.is_known && memory.log == LOG_PROBATION)
+		shadow->share = policy_move_share(shadow->share, memory.kind == GHOST_PROBATION,
+		                                  bytes, shadows->cache_bytes);
+	if (memory.is_known && memory.kind == GHOST_PROBATION)
 		log = LOG_MAIN;
 	tick_clock_pass(&shadow->clock, bytes, shadows->cache_bytes);
 	entry = entry_at(shadows, shadow, i);

@@ -84,7 +84,9 @@ static void sift(struct store *store, struct sieve *sieve, uint64_t hash, struct
 		}
 	}
 	if (is_live)
-		ghost_put(&store->ghost, hash, from, item_bytes(item), store_cache_bytes(store));
+		ghost_put(&store->ghost, hash,
+		          sieve->is_deserted ? GHOST_DESERTED : (enum ghost_kind)from,
+		          item_bytes(item), store_cache_bytes(store));
 	store_evict(store, slot, item);
 	sieve->won_bytes += bytes;
 }

@@ -372,6 +372,39 @@ static void test_a_bulk_load_drives_out_nothing(void)
 	rig_destroy(&rig);
 }
 
+/* Who goes through his keys in order has turned away from nothing either: it is learned once. */
+static void test_a_loop_is_no_desertion(void)
+{
+	static const uint32_t percents[] = {30, 50, 80};
+
+	for (uint32_t n = 0; n < 3; n++) {
+		uint64_t misses[9] = {0}; /* in each round */
+		uint64_t learning = 0;
+		uint64_t others = 0;
+		uint64_t ignored = 0;
+		struct rig rig;
+		uint64_t count;
+		uint64_t length;
+
+		rig_of(&rig, 16 << 20, POLICY_s3fifo);
+		count = cache_full(&rig, VALUE_BYTES);
+		length = count * percents[n] / 100;
+		for (uint32_t round = 0; round < 9; round++) {
+			for (uint64_t i = 0; i < length; i++) {
+				read_or_put(&rig, i, VALUE_BYTES, &misses[round]);
+				read_or_put(&rig, 10 * count + others++, VALUE_BYTES, &ignored);
+			}
+			if (round >= 2) /* by then it is all in main */
+				learning += misses[round];
+		}
+		CU_ASSERT_TRUE(learning < length / 2);
+		for (uint32_t round = 6; round < 9; round++)
+			CU_ASSERT_TRUE(misses[round] < length / 50);
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+}
+
 static void test_ranks(void)
 {
 	struct policy_item item = {.left_s = UINT32_MAX, .item_bytes = 100};
@@ -414,6 +447,7 @@ static const struct unit_case cases[] = {
     {"adaptive finds the one", test_adaptive_finds_the_one},
     {"no calcification", test_no_calcification},
     {"a bulk load drives out nothing", test_a_bulk_load_drives_out_nothing},
+    {"a loop is no desertion", test_a_loop_is_no_desertion},
     {"ranks", test_ranks},
 };
 
