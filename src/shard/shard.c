@@ -54,6 +54,12 @@ void shard_set_policy(struct shard *shard, enum policy policy)
 	store_set_policy(shard->store, policy);
 }
 
+bool shard_work(struct shard *shard, uint32_t now_s)
+{
+	store_tick(shard->store, now_s);
+	return store_work(shard->store);
+}
+
 uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s)
 {
 	uint64_t expiry_s;

@@ -60,6 +60,10 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 /* Who has to go for want of memory from now on; what is known of the items stays. */
 void shard_set_policy(struct shard *shard, enum policy policy);
 
+/* Some of what the store has to do sooner or later; once a turn. Returns whether there is more to
+ * do now. */
+bool shard_work(struct shard *shard, uint32_t now_s);
+
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
  * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL. A reply's `item` and `key` are valid
  * until the next call on this shard. */

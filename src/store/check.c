@@ -10,6 +10,7 @@ struct totals {
 	uint64_t segments_pinned;
 	uint32_t listed;
 	uint32_t flushed;
+	uint32_t in_windows;
 	uint32_t segments; /* accounted for: free, in a list, or a part of a large value */
 };
 
@@ -74,15 +75,11 @@ static uint32_t check_extents(const struct store *store, uint32_t first, const s
 	return count;
 }
 
-static void check_live_item(const struct store *store, const struct segment *segment,
-                            const struct item *item)
+static void check_live_item(const struct store *store, const struct item *item)
 {
 	uint64_t hash = store_hash(store, item_key(item));
-	uint32_t expiry_s = store_expiry_s(store, item);
 
 	ASSERT(index_find_item(&store->index, hash, item) != NULL);
-	ASSERT(expiry_s != 0 ? expiry_s <= segment->expiry_max_s
-	                     : segment->expiry_max_s == EXPIRY_NEVER);
 }
 
 static void check_waiting(const struct segment *segment)
@@ -126,7 +123,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 		const struct item *item = (const struct item *)(data + offset);
 
 		if (item_state(item) == ITEM_LIVE) {
-			check_live_item(store, segment, item);
+			check_live_item(store, item);
 			live_count++;
 			live_bytes += (uint32_t)min_u64(item_bytes(item), segment->used_bytes);
 			totals->items++;
@@ -136,7 +133,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 		} else {
 			ASSERT(item_state(item) == ITEM_DEAD);
 		}
-		if (store_is_large(store, item_bytes(item))) {
+		if (segment->state == SEGMENT_OPEN || segment->list == LIST_LARGE) {
 			ASSERT(offset == 0);
 			segment_count =
 			    check_extents(store, index, item, item_state(item) != ITEM_OPEN);
@@ -152,15 +149,45 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	ASSERT(segment_count == segment->chain_count);
 	ASSERT(open_count == segment->open_count);
 	check_waiting(segment);
-	ASSERT(segment->state != SEGMENT_SEALED ||
+	ASSERT(segment->state != SEGMENT_SEALED || segment->is_claimed ||
 	       live_count + open_count + segment->pin_count > 0);
-	ASSERT(live_count == 0 || store->expiry_soonest_s <= store->now_s + 1 ||
-	       store->expiry_soonest_s <= segment->expiry_max_s);
+	ASSERT(!segment->is_claimed || segment->state == SEGMENT_SEALED);
 	totals->open_count += open_count;
 	totals->pin_count += segment->pin_count;
 	totals->segments += segment_count;
 	if (segment->pin_count > 0)
 		totals->segments_pinned += segment_count;
+}
+
+/* What is known to expire is in the window of that second, or due. */
+static void check_window(const struct store *store, uint32_t index, struct totals *totals)
+{
+	const struct segment *segment = store_segment(store, index);
+
+	ASSERT(segment->window != EXPIRY_WINDOW_DUE || segment->due_s <= store->now_s);
+	ASSERT((segment->window == EXPIRY_WINDOW_NONE) == (segment->due_s == EXPIRY_NEVER));
+	totals->in_windows += segment->window != EXPIRY_WINDOW_NONE ? 1 : 0;
+}
+
+static void check_windows(const struct store *store, const struct totals *totals)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = store->expiry.due_first; i != SEGMENT_NONE;
+	     i = store_segment(store, i)->expiry_next)
+		count++;
+	for (uint32_t octave = 0; octave < EXPIRY_OCTAVES; octave++) {
+		uint32_t in_octave = 0;
+
+		for (uint32_t j = 0; j < EXPIRY_PLACES; j++)
+			for (uint32_t i = store->expiry.first[octave][j]; i != SEGMENT_NONE;
+			     i = store_segment(store, i)->expiry_next)
+				in_octave++;
+		ASSERT(in_octave == store->expiry.counts[LOG_PROBATION][octave] +
+		                        store->expiry.counts[LOG_MAIN][octave]);
+		count += in_octave;
+	}
+	ASSERT(count == totals->in_windows);
 }
 
 static void check_list(const struct store *store, enum log_id log, enum list_id list,
@@ -180,7 +207,9 @@ static void check_list(const struct store *store, enum log_id log, enum list_id 
 		ASSERT(previous == SEGMENT_NONE || list == LIST_SPARSE ||
 		       segment->sequence > store_segment(store, previous)->sequence);
 		ASSERT(segment->state == SEGMENT_SEALED || segment->state == SEGMENT_ACTIVE);
-		ASSERT((segment->state == SEGMENT_ACTIVE) == (i == store->logs[log].active));
+		ASSERT((segment->state == SEGMENT_ACTIVE) ==
+		       (i == store->logs[log].actives[segment->active]));
+		check_window(store, i, totals);
 		ASSERT(list != LIST_SPARSE || segment->state == SEGMENT_SEALED);
 		totals->flushed += store_is_flushed(store, segment) ? 1 : 0;
 		totals->listed++;
@@ -196,15 +225,24 @@ static void check_list(const struct store *store, enum log_id log, enum list_id 
 static void check_logs(const struct store *store, struct totals *totals)
 {
 	for (uint32_t i = 0; i < LOG_COUNT; i++) {
-		uint32_t active = store->logs[i].active;
+		uint32_t window_count = 0;
 
-		ASSERT(active == SEGMENT_NONE ||
-		       (store_segment(store, active)->state == SEGMENT_ACTIVE &&
-		        store_segment(store, active)->log == i &&
-		        store_segment(store, active)->list == LIST_SMALL));
+		for (uint32_t j = 0; j < ACTIVE_COUNT; j++) {
+			uint32_t active = store->logs[i].actives[j];
+
+			if (active == SEGMENT_NONE)
+				continue;
+			ASSERT(store_segment(store, active)->state == SEGMENT_ACTIVE);
+			ASSERT(store_segment(store, active)->log == i);
+			ASSERT(store_segment(store, active)->list == LIST_SMALL);
+			ASSERT(store_segment(store, active)->active == j);
+			window_count += j >= ACTIVE_WINDOWS ? 1 : 0;
+		}
 		for (uint32_t j = 0; j < LIST_COUNT; j++)
 			check_list(store, (enum log_id)i, (enum list_id)j, totals);
+		ASSERT(window_count == store->logs[i].window_count);
 	}
+	check_windows(store, totals);
 	ASSERT(totals->listed == store->listed_count);
 	ASSERT(store->flush_sequence == 0 ||
 	       (store->flushed_count > 0 && totals->flushed == store->flushed_count));

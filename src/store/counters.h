@@ -36,7 +36,8 @@
 	X(segments_deserted, "segments", COUNTER_TOTAL,                                            \
 	  "Of these, those with items that were hot once, and that nobody asks for any more")      \
 	X(segments_compacted, "segments", COUNTER_TOTAL, "Segments emptied for their dead room")   \
-	X(segments_expired, "segments", COUNTER_TOTAL, "Segments taken back wholly expired")       \
+	X(segments_expired, "segments", COUNTER_TOTAL,                                             \
+	  "Segments emptied because their items had expired or were flushed")                      \
 	X(writes_revoked, "items", COUNTER_TOTAL,                                                  \
 	  "Values on their way in that lost their room: it was wanted, and their bytes did not "   \
 	  "come")                                                                                  \

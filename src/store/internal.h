@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/desertion.h"
+#include "store/expiry.h"
 #include "store/ghost.h"
 #include "store/index.h"
 #include "store/policy.h"
@@ -20,29 +21,87 @@
 #define CAS_OLDER     ((uint64_t)1 << 31)
 #define CAS_NEAR      ((uint64_t)1 << 30)
 
+/* What stays of the items that are looked at. */
+struct sieve {
+	enum policy policy; /* what ranks them, */
+	uint32_t tick;      /* at this time */
+	uint32_t rank_min;  /* lower ones go, */
+	uint64_t bytes;     /* and, of those that have this very rank, so many bytes */
+	bool stays_in_log;  /* the others, as they are; else they go to main, with no hits left, */
+	bool takes_chance;  /* … and if they are there, one hit is used up */
+	bool is_deserted;   /* so those that go are remembered */
+	uint64_t won_bytes;
+	uint64_t kept_bytes;
+	uint64_t hot_bytes; /* of the highest ranks */
+};
+
+enum reclaim_kind {
+	RECLAIM_NONE,
+	RECLAIM_DUE,
+	RECLAIM_SPARSE,
+	RECLAIM_DESERTED,
+	RECLAIM_PROBATION,
+	RECLAIM_CHANCES,
+	RECLAIM_RANKED,
+};
+
+#define BATCH_LARGE          64 /* the most of policy_traits */
+#define RECLAIM_SEGMENTS_MAX (BATCH_SEGMENTS + BATCH_LARGE)
+
+/* Segments that are being emptied, some items at a time. */
+struct reclaim {
+	enum reclaim_kind kind;
+	bool is_ranking; /* what they hold is ranked first, to choose the sieve's rank_min */
+	uint32_t highest_rank;
+	struct sieve sieve;
+	uint32_t batch[RECLAIM_SEGMENTS_MAX]; /* all claimed */
+	uint32_t count;
+	uint32_t next;   /* the one that is looked at, */
+	uint32_t offset; /* and the next item's place in it */
+};
+
 /* What decides who has to go (reclaim.c). */
 struct eviction {
 	enum policy policy; /* never POLICY_adaptive */
 	bool is_adaptive;   /* the shadows choose it */
 	struct tick_clock clock;
 	struct desertion desertion;
-	uint32_t share;   /* of probation, in 1/65536 of the segments */
-	uint32_t emptied; /* the segment that is being emptied, or SEGMENT_NONE */
+	uint32_t share; /* of probation, in 1/65536 of the segments */
 	/* s3fifo: who has fewer hits goes. It rises when too many have too many. */
 	uint32_t chances;
 	uint64_t kept_bytes; /* since a segment was won */
 	uint64_t won_bytes;
 	/* the others: */
+	uint32_t passed_over_count;
 	uint64_t weights[POLICY_COUNT];    /* 0: none yet */
 	uint64_t rank_bytes[POLICY_RANKS]; /* of the items in a batch */
+	struct reclaim reclaim;
 };
 
 /* So many segments are kept free, for copying what stays of those that are emptied. */
 #define SEGMENTS_RESERVED 1
 
+/* Segments of a log that take items, each for its kind of them. */
+#define ACTIVE_LASTING 0 /* what never expires, or will hardly be there when it does */
+#define ACTIVE_MIXED   1 /* what expires, while there is no segment for its window */
+#define ACTIVE_WINDOWS 2 /* from here on: one a window (expiry.h), 32 an octave */
+#define OCTAVE_ACTIVES 32
+#define ACTIVE_COUNT   (ACTIVE_WINDOWS + EXPIRY_OCTAVES * OCTAVE_ACTIVES)
+
 struct log {
 	struct segment_list lists[LIST_COUNT];
-	uint32_t active; /* the one that takes items, or SEGMENT_NONE */
+	uint32_t actives[ACTIVE_COUNT];     /* or SEGMENT_NONE */
+	uint8_t parts_log2[EXPIRY_OCTAVES]; /* windows in 2^octave seconds; log2 */
+	uint32_t window_count;              /* active segments of windows */
+	uint64_t mixed_expiries_s;          /* their sum in the mixed one */
+	uint32_t mixed_count;
+};
+
+/* Where an item belongs: an active segment, and when that will be due. */
+struct place_in_log {
+	enum log_id log;
+	uint32_t active;
+	uint32_t due_s; /* EXPIRY_NEVER: lasting or mixed */
 };
 
 struct store {
@@ -66,7 +125,8 @@ struct store {
 	uint32_t flushed_count; /* these, as long as there are any */
 	uint32_t flush_due_s;   /* when the next flush is to come; 0: none */
 	uint32_t now_s;
-	uint32_t expiry_soonest_s; /* no listed segment expires whole before */
+	uint32_t written_count; /* items published since the last store_work() */
+	struct expiry expiry;
 	void (*evicted)(void *context, const struct item *item, uint32_t now_s); /* or NULL */
 	void *evicted_context;
 	void (*revoked)(void *context, struct store_reservation *reservation); /* or NULL */
@@ -95,6 +155,16 @@ static inline bool store_is_large(const struct store *store, uint64_t item_bytes
 	return item_bytes > segment_bytes(&store->segments) / 2;
 }
 
+/* What is put into the segment now finds room for its numbers, and what is being written when it is
+ * done. */
+static inline bool store_is_outdated(const struct store *store, const struct segment *segment)
+{
+	uint32_t base_s = segment->expiry_base_s;
+
+	return (store->now_s > base_s && store->now_s - base_s > EXPIRY_NEAR_S) ||
+	       store->cas_newest - segment->cas_base > UINT32_MAX - CAS_NEAR;
+}
+
 static inline bool store_is_flushed(const struct store *store, const struct segment *segment)
 {
 	return segment->sequence <= store->flush_sequence;
@@ -114,9 +184,6 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	return expiry_s <= store->now_s ? STORE_EXPIRED : STORE_LIVE;
 }
 
-/* A live item in the segment expires at expiry_s (0: never). */
-void store_cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s);
-
 /* The item is in the index now, or about to be: its segment counts it. */
 static inline void store_count_live(struct store *store, const struct item *item)
 {
@@ -132,10 +199,27 @@ void store_leave(struct store *store, struct item *item);
 /* Takes an item out of the index to make room, and counts why. */
 void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item);
 
-/* No more items go into the log's active segment. */
-void store_seal(struct store *store, enum log_id log);
+/* An item of the log that expires then (0: never). */
+struct place_in_log store_place_in(const struct store *store, enum log_id log, uint32_t expiry_s);
 
-void store_list(struct store *store, uint32_t index, enum log_id log, enum list_id list);
+/* The active segment for it, with room for so many bytes; SEGMENT_NONE: no memory. Whoever is
+ * reclaiming takes what is free, or another place where there is room. */
+uint32_t store_active_for(struct store *store, struct place_in_log place, uint64_t bytes,
+                          bool is_reclaiming);
+
+/* An item in the segment expires then (0: never). */
+void store_cover_expiry(struct store *store, uint32_t index, uint32_t expiry_s);
+
+/* No more items go into this active segment, or into any. */
+void store_seal(struct store *store, uint32_t index);
+void store_seal_all(struct store *store);
+
+/* What expires has moved on: seals the windows that nothing comes to any more. */
+void store_seal_passed(struct store *store);
+
+/* due_s: when its items have expired, EXPIRY_NEVER if it is not known. */
+void store_list(struct store *store, uint32_t index, enum log_id log, enum list_id list,
+                uint32_t due_s);
 void store_unlist(struct store *store, uint32_t index);
 
 /* An item in the segment is dead from now on, and of no account. May free the segment. */
@@ -187,23 +271,14 @@ static inline void store_count_hit(struct store *store, struct segment *segment)
 	              segment->log == LOG_MAIN && segment->sequence <= desertion->middle);
 }
 
+/* Segments that the log may have when memory is full; before that, all of them. */
+uint32_t store_log_share(const struct store *store, enum log_id log);
+
 /* Where an item of these many bytes, new to the index or not, is to go. */
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes);
 
 /* Clients have written so much. */
 void store_count_written(struct store *store, uint64_t bytes);
-
-/* What stays of the items that are looked at. */
-struct sieve {
-	enum policy policy; /* what ranks them */
-	uint32_t rank_min;  /* lower ones go, */
-	uint64_t bytes;     /* and, of those that have this very rank, so many bytes */
-	enum log_id to;     /* where the others go; if to another log, their hits are used up */
-	bool takes_chance;  /* … else one of them is */
-	bool is_deserted;   /* so those that go are remembered */
-	uint64_t won_bytes;
-	uint64_t kept_bytes;
-};
 
 /* Bytes that are being written or read keep their segment, but for those that are not there yet. */
 static inline bool store_is_held(const struct segment *segment)
@@ -211,14 +286,12 @@ static inline bool store_is_held(const struct segment *segment)
 	return segment->open_count > segment->waiting_count || segment->pin_count > 0;
 }
 
-/* Empties a segment that is not held, but for a large item that stays. Its last item frees it. */
-void store_empty(struct store *store, uint32_t index, struct sieve *sieve);
+/* A segment of a list is to be emptied next; or is not any more. */
+void store_claim(struct store *store, uint32_t index);
+void store_unclaim(struct store *store, uint32_t index);
 
-/* Of a segment of small items: of those that have time yet. */
-uint64_t store_hot_bytes(const struct store *store, uint32_t index);
-
-/* Adds the segment's items to eviction.rank_bytes. */
-void store_rank_items(struct store *store, uint32_t index);
+/* Goes on with what is claimed, for about so many items. False: it is not over. */
+bool store_sift_some(struct store *store, uint32_t item_count);
 
 /* Takes the room away from one that waits. */
 void store_revoke(struct store *store, struct store_reservation *reservation);
@@ -256,6 +329,7 @@ void store_count_ghosts(struct store *store);
 void store_tend_tables(struct store *store);
 
 /* Go on with a resize; slots move. */
+void store_move_buckets(struct store *store, uint32_t count);
 void store_move_some(struct store *store);
 void store_move_many(struct store *store);
 

@@ -15,9 +15,19 @@
 
 #define DESERTED_TICKS 2u /* without a hit in a segment, after which it may be taken for that */
 
+#define PROBATION_MIN 3 /* segments: two that take items, and one that is full */
+
 #define PASSED_OVER_MAX 32 /* segments in a row, of which most is hot */
 
-#define BATCH_LARGE 64 /* the most of policy_traits */
+#define BATCH_SEGMENTS_MAX (RECLAIM_SEGMENTS_MAX - BATCH_LARGE)
+
+/* Room that is kept free for those who write, so that they need not wait for it. */
+#define AHEAD_PART 512 /* of the segments, one in so many, and one */
+
+/* A turn's share of the work: items looked at, and so many more for each that was written. */
+#define WORK_ITEMS          32
+#define WORK_ITEMS_A_WRITE  6
+#define WORK_ITEMS_A_BUCKET 8 /* moved in a resize of the index */
 
 static uint32_t find_not_held(const struct store *store, uint32_t index)
 {
@@ -62,7 +72,16 @@ static uint32_t share_count(const struct store *store)
 
 	if (!policy_traits[store->eviction.policy].has_probation)
 		return 0;
-	return (uint32_t)(count * store->eviction.share >> 16);
+	return max_u32((uint32_t)(count * store->eviction.share >> 16), PROBATION_MIN);
+}
+
+uint32_t store_log_share(const struct store *store, enum log_id log)
+{
+	uint32_t count = (uint32_t)(store_cache_bytes(store) >> store->segments.shift);
+
+	if (!store_is_full(store))
+		return count;
+	return log == LOG_PROBATION ? share_count(store) : count - share_count(store);
 }
 
 static void count_share(struct store *store)
@@ -76,7 +95,6 @@ void store_begin_eviction(struct store *store, enum policy policy)
 	store->eviction = (struct eviction){
 	    .clock.left_bytes = store_cache_bytes(store) / TICKS_OF_A_CACHE,
 	    .share = SHARE_START,
-	    .emptied = SEGMENT_NONE,
 	    .chances = 1,
 	};
 	store_set_policy(store, policy);
@@ -141,63 +159,70 @@ enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)
 	return LOG_MAIN;
 }
 
-/* A segment all of whose items have expired or were flushed. expiry_soonest_s keeps this from
- * looking when there is none: a search that finds nothing sets it to the next that will come. */
-static uint32_t find_expired(struct store *store)
+/* Its items have expired, or were flushed, but for those whose expiry has been put off. What is
+ * being written there is not in the way of anybody yet. */
+static uint32_t find_due(const struct store *store)
 {
-	uint32_t soonest_s = EXPIRY_NEVER;
+	uint32_t index = store->expiry.due_first;
 
-	if (store->now_s < store->expiry_soonest_s)
-		return SEGMENT_NONE;
-	for (uint32_t n = 0; n < LOG_COUNT * LIST_COUNT; n++) {
-		uint32_t i = store->logs[n / LIST_COUNT].lists[n % LIST_COUNT].oldest;
+	for (; index != SEGMENT_NONE; index = store_segment(store, index)->expiry_next) {
+		const struct segment *segment = store_segment(store, index);
 
-		for (; i != SEGMENT_NONE; i = store_segment(store, i)->next) {
-			struct segment *segment = store_segment(store, i);
-			bool expired = segment->expiry_max_s <= store->now_s ||
-			               store_is_flushed(store, segment);
-
-			if (expired && segment->open_count == 0 && segment->pin_count == 0)
-				return i;
-			soonest_s =
-			    min_u32(soonest_s, expired ? store->now_s + 1 : segment->expiry_max_s);
-		}
+		if (segment->open_count == 0 && segment->pin_count == 0)
+			return index;
 	}
-	store->expiry_soonest_s = soonest_s;
+	if (store->flush_sequence == 0)
+		return SEGMENT_NONE;
+	for (uint32_t i = 0; i < LOG_COUNT * LIST_COUNT; i++) {
+		index =
+		    oldest_of(store, (enum log_id)(i / LIST_COUNT), (enum list_id)(i % LIST_COUNT));
+		if (index != SEGMENT_NONE && store_segment(store, index)->open_count == 0 &&
+		    store_is_flushed(store, store_segment(store, index)))
+			return index;
+	}
 	return SEGMENT_NONE;
 }
 
-static bool reclaim_expired(struct store *store)
+/* Those that are to be emptied are claimed next. */
+static void begin(struct store *store, enum reclaim_kind kind, struct sieve sieve)
 {
-	struct sieve none = {.rank_min = UINT32_MAX};
-	uint32_t index = find_expired(store);
+	sieve.tick = store->eviction.clock.tick;
+	store->eviction.reclaim = (struct reclaim){
+	    .kind = kind,
+	    .is_ranking = kind == RECLAIM_RANKED,
+	    .sieve = sieve,
+	};
+}
+
+static bool begin_due(struct store *store)
+{
+	uint32_t index = find_due(store);
 
 	if (index == SEGMENT_NONE)
 		return false;
+	begin(store, RECLAIM_DUE, (struct sieve){.stays_in_log = true});
 	counter_add(&store->counters.segments_expired, 1);
-	store_empty(store, index, &none);
+	store_claim(store, index);
 	return true;
 }
 
-static bool reclaim_sparse(struct store *store)
+static bool begin_sparse(struct store *store)
 {
-	for (uint32_t i = 0; i < LOG_COUNT; i++) {
-		struct sieve all = {.to = (enum log_id)i};
-		uint32_t index = oldest_of(store, (enum log_id)i, LIST_SPARSE);
+	uint32_t index = oldest_of(store, LOG_PROBATION, LIST_SPARSE);
 
-		if (index == SEGMENT_NONE)
-			continue;
-		counter_add(&store->counters.segments_compacted, 1);
-		store_empty(store, index, &all);
-		return true;
-	}
-	return false;
+	if (index == SEGMENT_NONE)
+		index = oldest_of(store, LOG_MAIN, LIST_SPARSE);
+	if (index == SEGMENT_NONE)
+		return false;
+	begin(store, RECLAIM_SPARSE, (struct sieve){.stays_in_log = true});
+	counter_add(&store->counters.segments_compacted, 1);
+	store_claim(store, index);
+	return true;
 }
 
 /* What was asked for again goes to main. Large items have at most half of the share. */
-static bool reclaim_probation(struct store *store)
+static bool begin_probation(struct store *store)
 {
-	struct sieve sieve = {.rank_min = 1, .to = LOG_MAIN};
 	uint32_t small = oldest_of(store, LOG_PROBATION, LIST_SMALL);
 	uint32_t large = oldest_of(store, LOG_PROBATION, LIST_LARGE);
 	uint32_t index = older_of(store, small, large);
@@ -207,29 +232,33 @@ static bool reclaim_probation(struct store *store)
 		index = large;
 	if (index == SEGMENT_NONE)
 		return false;
+	begin(store, RECLAIM_PROBATION, (struct sieve){.rank_min = 1});
 	counter_add(&store->counters.segments_evicted, 1);
-	store_empty(store, index, &sieve);
+	store_claim(store, index);
 	return true;
 }
 
 /* Segment by segment. */
-static bool reclaim_by_chances(struct store *store)
+static bool begin_by_chances(struct store *store)
 {
-	struct eviction *eviction = &store->eviction;
-	uint64_t one_bytes = segment_bytes(&store->segments);
-	struct sieve sieve = {
-	    .rank_min = eviction->chances,
-	    .to = LOG_MAIN,
-	    .takes_chance = true,
-	};
 	uint32_t index = oldest_of_main(store);
 
 	if (index == SEGMENT_NONE)
 		return false;
+	begin(store, RECLAIM_CHANCES,
+	      (struct sieve){.rank_min = store->eviction.chances, .takes_chance = true});
 	counter_add(&store->counters.segments_evicted, 1);
-	store_empty(store, index, &sieve);
-	eviction->won_bytes += sieve.won_bytes;
-	eviction->kept_bytes += sieve.kept_bytes;
+	store_claim(store, index);
+	return true;
+}
+
+static void end_by_chances(struct store *store)
+{
+	struct eviction *eviction = &store->eviction;
+	uint64_t one_bytes = segment_bytes(&store->segments);
+
+	eviction->won_bytes += eviction->reclaim.sieve.won_bytes;
+	eviction->kept_bytes += eviction->reclaim.sieve.kept_bytes;
 	if (eviction->won_bytes >= one_bytes) {
 		eviction->won_bytes = 0;
 		eviction->kept_bytes = 0;
@@ -238,7 +267,6 @@ static bool reclaim_by_chances(struct store *store)
 		eviction->kept_bytes = 0;
 		eviction->chances++;
 	}
-	return true;
 }
 
 static uint32_t next_not_held(const struct store *store, uint32_t index)
@@ -246,14 +274,15 @@ static uint32_t next_not_held(const struct store *store, uint32_t index)
 	return find_not_held(store, store_segment(store, index)->next);
 }
 
-/* The oldest segments of main, in their order: so neither kind gets older than the other. */
-static uint32_t choose_batch(const struct store *store, uint32_t *ret_batch)
+/* The oldest segments of main, in their order: so neither kind gets older than the other. One of
+ * them may be claimed already. */
+static void claim_batch(struct store *store)
 {
-	const struct policy_traits *traits = &policy_traits[store->eviction.policy];
+	const struct policy_traits *traits = &policy_traits[store->eviction.reclaim.sieve.policy];
 	uint32_t small = oldest_of(store, LOG_MAIN, LIST_SMALL);
 	uint32_t large = oldest_of(store, LOG_MAIN, LIST_LARGE);
 	uint32_t small_count = 0;
-	uint32_t count = 0;
+	uint32_t large_count = 0;
 
 	for (;;) {
 		uint32_t next = older_of(store, small, large);
@@ -263,16 +292,18 @@ static uint32_t choose_batch(const struct store *store, uint32_t *ret_batch)
 			next =
 			    small_count < BATCH_SEGMENTS && small != SEGMENT_NONE ? small : large;
 		is_over = next == small ? small_count == BATCH_SEGMENTS
-		                        : count - small_count == traits->large_batch;
+		                        : large_count == traits->large_batch;
 		if (next == SEGMENT_NONE || is_over)
-			return count;
-		ret_batch[count++] = next;
+			return;
 		if (next == small) {
 			small_count++;
 			small = next_not_held(store, small);
 		} else {
+			large_count++;
 			large = next_not_held(store, large);
 		}
+		if (!store_segment(store, next)->is_claimed)
+			store_claim(store, next);
 	}
 }
 
@@ -301,74 +332,84 @@ static void weigh_first(struct store *store)
 		store->eviction.weights[policy] = policy_first_weight(policy, mean_bytes);
 }
 
-/* What is hot comes to lie together, as it is copied together. A batch of nothing else would have
- * to do without a third of that, so such segments go to the newest end as they are. */
-static void pass_over_hot(struct store *store)
+/* A segment's worth goes of a batch: all of it is ranked, then emptied. The first is ranked alone,
+ * as it may be passed over. */
+static bool begin_ranked(struct store *store)
 {
-	if (!policy_traits[store->eviction.policy].earns_time)
-		return;
-	for (uint32_t i = 0; i < PASSED_OVER_MAX; i++) {
-		uint32_t index = oldest_of(store, LOG_MAIN, LIST_SMALL);
-		const struct segment *segment;
-
-		if (index == SEGMENT_NONE)
-			return;
-		segment = store_segment(store, index);
-		if (segment->state == SEGMENT_ACTIVE || store_is_flushed(store, segment) ||
-		    store_hot_bytes(store, index) < segment->live_bytes / 8 * 7)
-			return;
-		store_unlist(store, index);
-		store_list(store, index, LOG_MAIN, LIST_SMALL);
-	}
-}
-
-/* A segment's worth goes. Half of that may be dead already: not all, as room cannot always be put
- * together. */
-static bool reclaim_by_rank(struct store *store)
-{
-	struct eviction *eviction = &store->eviction;
-	struct sieve sieve = {.policy = eviction->policy, .to = LOG_MAIN};
-	uint64_t one_bytes = segment_bytes(&store->segments);
-	uint32_t batch[BATCH_SEGMENTS + BATCH_LARGE];
-	uint64_t dead_bytes = 0;
-	uint32_t highest;
-	uint32_t count;
+	uint32_t index = oldest_of(store, LOG_MAIN, LIST_SMALL);
 
 	weigh_first(store);
-	pass_over_hot(store);
-	count = choose_batch(store, batch);
-	if (count == 0)
-		return false;
-	memset(eviction->rank_bytes, 0, sizeof(eviction->rank_bytes));
-	for (uint32_t i = 0; i < count; i++) {
-		const struct segment *segment = store_segment(store, batch[i]);
+	begin(store, RECLAIM_RANKED, (struct sieve){.policy = store->eviction.policy});
+	memset(store->eviction.rank_bytes, 0, sizeof(store->eviction.rank_bytes));
+	if (index == SEGMENT_NONE)
+		claim_batch(store);
+	else
+		store_claim(store, index);
+	if (store->eviction.reclaim.count == 0)
+		store->eviction.reclaim.kind = RECLAIM_NONE;
+	return store->eviction.reclaim.count > 0;
+}
 
-		dead_bytes += segment->used_bytes - segment->live_bytes;
-		store_rank_items(store, batch[i]);
-	}
-	highest = choose_rank(store, one_bytes - min_u64(dead_bytes, one_bytes / 2), &sieve);
-	for (uint32_t i = 0; i < count; i++) {
-		counter_add(&store->counters.segments_evicted, 1);
-		store_empty(store, batch[i], &sieve);
-	}
-	/* what the batch was ranked by stays the same to its end */
-	if (policy_traits[eviction->policy].earns_time)
-		eviction->weights[eviction->policy] =
-		    policy_weigh(eviction->weights[eviction->policy], highest);
+/* What is hot comes to lie together, as it is copied together. A batch of nothing else would have
+ * to do without a third of that, so such a segment goes to the newest end as it is. */
+static bool pass_over_hot(struct store *store)
+{
+	struct reclaim *reclaim = &store->eviction.reclaim;
+	uint32_t index = reclaim->batch[0];
+	const struct segment *segment = store_segment(store, index);
+
+	if (reclaim->count != 1 || segment->list != LIST_SMALL ||
+	    !policy_traits[reclaim->sieve.policy].earns_time || store_is_flushed(store, segment) ||
+	    store->eviction.passed_over_count >= PASSED_OVER_MAX ||
+	    reclaim->sieve.hot_bytes < segment->live_bytes / 8 * 7)
+		return false;
+	store->eviction.passed_over_count++;
+	store_unlist(store, index);
+	store_list(store, index, LOG_MAIN, LIST_SMALL, segment->due_s);
+	store_unclaim(store, index);
 	return true;
 }
 
-static bool reclaim_main(struct store *store)
+/* Half of what goes may be dead already: not all, as room cannot always be put together. */
+static void end_ranking(struct store *store)
+{
+	struct reclaim *reclaim = &store->eviction.reclaim;
+	uint64_t one_bytes = segment_bytes(&store->segments);
+	uint64_t dead_bytes = 0;
+
+	for (uint32_t i = 0; i < reclaim->count; i++) {
+		const struct segment *segment = store_segment(store, reclaim->batch[i]);
+
+		dead_bytes += segment->used_bytes - segment->live_bytes;
+	}
+	reclaim->highest_rank =
+	    choose_rank(store, one_bytes - min_u64(dead_bytes, one_bytes / 2), &reclaim->sieve);
+	counter_add(&store->counters.segments_evicted, reclaim->count);
+	reclaim->is_ranking = false;
+	reclaim->next = 0;
+	store->eviction.passed_over_count = 0;
+}
+
+static void end_ranked(struct store *store)
+{
+	struct eviction *eviction = &store->eviction;
+	enum policy policy = eviction->reclaim.sieve.policy;
+
+	if (policy_traits[policy].earns_time)
+		eviction->weights[policy] =
+		    policy_weigh(eviction->weights[policy], eviction->reclaim.highest_rank);
+}
+
+static bool begin_main(struct store *store)
 {
 	if (policy_traits[store->eviction.policy].gives_chances)
-		return reclaim_by_chances(store);
-	return reclaim_by_rank(store);
+		return begin_by_chances(store);
+	return begin_ranked(store);
 }
 
 /* What clients have turned away from goes before what they may ask for. */
-static bool reclaim_deserted(struct store *store)
+static bool begin_deserted(struct store *store)
 {
-	struct sieve none = {.rank_min = UINT32_MAX, .is_deserted = true};
 	uint32_t index = oldest_of_main(store);
 	uint32_t age;
 
@@ -378,33 +419,91 @@ static bool reclaim_deserted(struct store *store)
 	age = (store->eviction.clock.tick - store_segment(store, index)->hit_tick) & UINT8_MAX;
 	if (age < DESERTED_TICKS)
 		return false;
+	begin(store, RECLAIM_DESERTED, (struct sieve){.rank_min = UINT32_MAX, .is_deserted = true});
 	counter_add(&store->counters.segments_evicted, 1);
 	counter_add(&store->counters.segments_deserted, 1);
-	store_empty(store, index, &none);
-	desertion_dropped(&store->eviction.desertion, none.won_bytes);
+	store_claim(store, index);
 	return true;
 }
 
-static bool reclaim_log(struct store *store)
+static bool begin_log(struct store *store)
 {
 	uint32_t probation = log_count(store, LOG_PROBATION);
 	bool is_over = probation > share_count(store) || log_count(store, LOG_MAIN) < 2;
 
-	if (probation > 0 && is_over && reclaim_probation(store))
+	if (probation > 0 && is_over && begin_probation(store))
 		return true;
-	return reclaim_main(store) || reclaim_probation(store);
+	return begin_main(store) || begin_probation(store);
+}
+
+static bool begin_any(struct store *store)
+{
+	if (begin_due(store))
+		return true;
+	store_shrink_index(store);
+	return begin_sparse(store) || begin_deserted(store) || begin_log(store);
+}
+
+/* Goes on with what was begun. False: it is not over. */
+static bool go_on(struct store *store, uint32_t item_count)
+{
+	struct reclaim *reclaim = &store->eviction.reclaim;
+
+	if (!store_sift_some(store, item_count))
+		return false;
+	if (reclaim->is_ranking && pass_over_hot(store))
+		return !begin_ranked(store);
+	if (reclaim->is_ranking && reclaim->count == 1)
+		claim_batch(store);
+	if (reclaim->is_ranking) {
+		if (reclaim->next == reclaim->count)
+			end_ranking(store);
+		return false;
+	}
+	switch (reclaim->kind) {
+	case RECLAIM_DESERTED:
+		desertion_dropped(&store->eviction.desertion, reclaim->sieve.won_bytes);
+		break;
+	case RECLAIM_CHANCES: end_by_chances(store); break;
+	case RECLAIM_RANKED: end_ranked(store); break;
+	default: break;
+	}
+	reclaim->kind = RECLAIM_NONE;
+	return true;
 }
 
 bool store_make_room(struct store *store)
 {
-	if (reclaim_expired(store))
+	if (store->eviction.reclaim.kind != RECLAIM_NONE || begin_any(store)) {
+		while (!go_on(store, UINT32_MAX))
+			;
 		return true;
-	store_shrink_index(store);
-	if (reclaim_sparse(store) || reclaim_deserted(store) || reclaim_log(store))
-		return true;
+	}
 	if (store->large_first == NULL)
 		return store_shrink_index_now(store);
 	store_revoke(store, store->large_first);
+	return true;
+}
+
+/* Nobody waits for it yet. */
+static bool is_room_wanted(const struct store *store)
+{
+	uint32_t ahead = store->segment_count_max / AHEAD_PART + 1;
+
+	return store_used_count(store) + SEGMENTS_RESERVED + ahead >= store->segment_count_max;
+}
+
+bool store_work(struct store *store)
+{
+	uint32_t item_count = WORK_ITEMS + WORK_ITEMS_A_WRITE * store->written_count;
+
+	store->written_count = 0;
+	if (index_is_resizing(&store->index))
+		store_move_buckets(store, item_count / WORK_ITEMS_A_BUCKET);
+	if (store->eviction.reclaim.kind == RECLAIM_NONE && !begin_due(store) &&
+	    !(is_room_wanted(store) && begin_any(store)))
+		return index_is_resizing(&store->index);
+	go_on(store, item_count);
 	return true;
 }
 

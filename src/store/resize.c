@@ -162,7 +162,7 @@ static void release_pages(struct store *store)
 	counter_set(&store->counters.hash_bytes, pages_bytes(&index->pages));
 }
 
-static void move_buckets(struct store *store, uint32_t count)
+void store_move_buckets(struct store *store, uint32_t count)
 {
 	uint64_t slots[BUCKET_SLOTS];
 
@@ -183,12 +183,12 @@ static void move_buckets(struct store *store, uint32_t count)
 
 void store_move_some(struct store *store)
 {
-	move_buckets(store, MOVED_BY_WRITE);
+	store_move_buckets(store, MOVED_BY_WRITE);
 }
 
 void store_move_many(struct store *store)
 {
-	move_buckets(store, segment_bytes(&store->segments) / sizeof(struct bucket) / 2);
+	store_move_buckets(store, segment_bytes(&store->segments) / sizeof(struct bucket) / 2);
 }
 
 bool store_shrink_index(struct store *store)
@@ -207,10 +207,10 @@ bool store_shrink_index_now(struct store *store)
 {
 	uint32_t free_count = store->segments.free_count;
 
-	move_buckets(store, UINT32_MAX);
+	store_move_buckets(store, UINT32_MAX);
 	store->pages_wanted = 0;
 	release_pages(store);
 	while (store_shrink_index(store))
-		move_buckets(store, UINT32_MAX);
+		store_move_buckets(store, UINT32_MAX);
 	return store->segments.free_count > free_count;
 }

@@ -35,6 +35,8 @@ uint32_t segments_take(struct segments *segments, enum segment_state state)
 	    .previous = SEGMENT_NONE,
 	    .extent_next = SEGMENT_NONE,
 	    .chain_count = 1,
+	    .due_s = EXPIRY_NEVER,
+	    .window = EXPIRY_WINDOW_NONE,
 	};
 	return index;
 }

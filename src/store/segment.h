@@ -13,6 +13,8 @@
 #define SEGMENT_BYTES_MAX (1u << 20)
 #define EXPIRY_NEVER      UINT32_MAX /* later than every item's expiry */
 
+#define EXPIRY_WINDOW_NONE UINT16_MAX /* the segment is in none (expiry.h) */
+
 enum segment_state {
 	SEGMENT_FREE,   /* in the free list */
 	SEGMENT_ACTIVE, /* in a list, newest items go here */
@@ -44,7 +46,14 @@ struct segment {
 	uint32_t expiry_base_s; /* and their expiries from here */
 	uint32_t extent_next;   /* a large value's next part */
 	uint64_t sequence;      /* larger than that of any that is older in its list */
-	/* the owner's */
+	/* the owner's: seldom, */
+	uint32_t born_s;      /* when it was taken */
+	uint32_t due_s;       /* when it is looked at, as its items have expired; EXPIRY_NEVER */
+	uint32_t expiry_next; /* of its window (expiry.h) */
+	uint32_t expiry_previous;
+	uint16_t window;
+	uint16_t active; /* of an active one: its place among those of its log */
+	/* and often */
 	_Alignas(CACHE_LINE_BYTES) uint32_t next; /* in the free list; in a list, the next newer */
 	uint32_t previous;                        /* in a list, the next older */
 	uint32_t used_bytes;                      /* where the next item goes */
@@ -53,12 +62,12 @@ struct segment {
 	uint32_t open_count;    /* items being written */
 	uint32_t waiting_count; /* of these, the ones that wait for bytes */
 	uint32_t pin_count;     /* references to bytes of this segment, or of its extents */
-	uint32_t expiry_max_s;  /* no live item expires later; EXPIRY_NEVER when one never does */
 	uint32_t chain_count;   /* the segment and its extents */
 	uint8_t state;          /* enum segment_state */
 	uint8_t log;            /* enum log_id */
 	uint8_t list;           /* enum list_id */
 	uint8_t hit_tick;       /* when an item of it was hit last, or it was listed */
+	bool is_claimed;        /* it is being emptied (sift.c) */
 	struct store_reservation *waiting; /* those that do, unless it is OPEN */
 };
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stays of a segment that is emptied, and how it is done. */
+/* What stays of the segments that are emptied, and how it is done: some items at a time, while
+ * clients go on. They keep their place and are not taken for anything else until it is done. */
 #include "store/internal.h"
 
-static uint32_t rank_of(const struct store *store, enum policy policy, uint32_t mark,
+#define COPIED_BYTES_AN_ITEM 2048 /* to copy so much takes as long as to look at an item */
+
+static uint32_t rank_of(const struct store *store, const struct sieve *sieve, uint32_t mark,
                         const struct item *item)
 {
 	uint32_t expiry_s = store_expiry_s(store, item);
@@ -12,8 +15,8 @@ static uint32_t rank_of(const struct store *store, enum policy policy, uint32_t 
 	    .left_s = expiry_s == 0 ? UINT32_MAX : expiry_s - min_u32(expiry_s, store->now_s),
 	};
 
-	return policy_rank(policy, &known, store->eviction.clock.tick,
-	                   store->eviction.weights[policy]);
+	return policy_rank(sieve->policy, &known, sieve->tick,
+	                   store->eviction.weights[sieve->policy]);
 }
 
 /* Of a large item: all of its segments. */
@@ -26,22 +29,27 @@ static uint64_t room_bytes(const struct store *store, const struct item *item)
 	return (uint64_t)segment->chain_count << store->segments.shift;
 }
 
+static enum log_id log_to(const struct sieve *sieve, enum log_id from)
+{
+	return sieve->stays_in_log ? from : LOG_MAIN;
+}
+
 static uint32_t mark_of_kept(const struct store *store, const struct sieve *sieve, enum log_id from,
                              uint32_t mark)
 {
 	uint32_t hits = mark_hits(mark);
 
-	if (from != sieve->to)
+	if (from != log_to(sieve, from))
 		hits = 0;
 	else if (sieve->takes_chance)
-		hits = min_u32(hits, CHANCES_MAX) - 1;
+		hits = min_u32(hits, CHANCES_MAX) - min_u32(hits, 1);
 	return mark_kept(mark, store->eviction.clock.tick, hits);
 }
 
 static bool stays(const struct store *store, struct sieve *sieve, uint32_t mark,
                   const struct item *item, uint64_t bytes)
 {
-	uint32_t rank = rank_of(store, sieve->policy, mark, item);
+	uint32_t rank = rank_of(store, sieve, mark, item);
 
 	if (rank != sieve->rank_min || sieve->bytes == 0)
 		return rank >= sieve->rank_min;
@@ -53,18 +61,21 @@ static bool stays(const struct store *store, struct sieve *sieve, uint32_t mark,
 static bool move(struct store *store, _Atomic uint64_t *slot, struct item *item, enum log_id to)
 {
 	uint32_t index = segment_index_of(&store->segments, item);
+	uint32_t expiry_s = store_expiry_s(store, item);
 
 	if (store_segment(store, index)->list != LIST_LARGE)
 		return store_copy_item(store, slot, item, to);
 	store_unlist(store, index);
-	store_list(store, index, to, LIST_LARGE);
+	store_list(store, index, to, LIST_LARGE, expiry_s == 0 ? EXPIRY_NEVER : expiry_s);
 	return true;
 }
 
-static void sift(struct store *store, struct sieve *sieve, uint64_t hash, struct item *item)
+/* Returns what it has cost, in items looked at. */
+static uint32_t sift(struct store *store, struct sieve *sieve, uint64_t hash, struct item *item)
 {
 	_Atomic uint64_t *slot = index_find_item(&store->index, hash, item);
 	enum log_id from = (enum log_id)store_segment_of(store, item)->log;
+	enum log_id to = log_to(sieve, from);
 	uint64_t bytes = room_bytes(store, item);
 	bool is_live = store_judge(store, item) == STORE_LIVE;
 	uint32_t mark;
@@ -74,13 +85,14 @@ static void sift(struct store *store, struct sieve *sieve, uint64_t hash, struct
 	if (is_live && stays(store, sieve, mark, item, bytes)) {
 		uint64_t kept =
 		    slot_with_mark(slot_load(slot), mark_of_kept(store, sieve, from, mark));
+		uint32_t cost = (uint32_t)(item_bytes(item) / COPIED_BYTES_AN_ITEM) + 1;
 
 		slot_store(slot, kept);
-		if (move(store, slot, item, sieve->to)) {
-			if (from != sieve->to)
+		if (move(store, slot, item, to)) {
+			if (from != to)
 				counter_add(&store->counters.promotions, 1);
 			sieve->kept_bytes += bytes;
-			return;
+			return cost;
 		}
 	}
 	if (is_live)
@@ -89,6 +101,19 @@ static void sift(struct store *store, struct sieve *sieve, uint64_t hash, struct
 		          item_bytes(item), store_cache_bytes(store));
 	store_evict(store, slot, item);
 	sieve->won_bytes += bytes;
+	return 1;
+}
+
+/* For the choice of the lowest rank that stays. */
+static void rank(struct store *store, struct sieve *sieve, uint64_t hash, const struct item *item)
+{
+	const _Atomic uint64_t *slot = index_find_item(&store->index, hash, item);
+	uint32_t rank = rank_of(store, sieve, slot_mark(slot_load(slot)), item);
+	uint64_t bytes = room_bytes(store, item);
+
+	store->eviction.rank_bytes[rank] += bytes;
+	if (rank >= RANK_HOT)
+		sieve->hot_bytes += bytes;
 }
 
 /* Items are hashed and their buckets fetched some at a time: the buckets are all over memory, and
@@ -101,16 +126,18 @@ struct item_batch {
 	uint32_t count;
 };
 
-/* The next live items of a segment, of which there are `live_count` from *at on. */
-static void next_items(const struct store *store, uint8_t **at, uint32_t live_count,
+/* The next live items of a segment. Of a large item's there is one. */
+static void next_items(const struct store *store, uint32_t index, uint32_t *offset,
                        struct item_batch *ret_batch)
 {
+	const struct segment *segment = store_segment(store, index);
 	uint32_t count = 0;
 
-	while (count < ITEM_BATCH && count < live_count) {
-		struct item *item = (struct item *)*at;
+	while (count < ITEM_BATCH && *offset < segment->used_bytes) {
+		struct item *item =
+		    (struct item *)(segment_data(&store->segments, index) + *offset);
 
-		*at += item_bytes(item);
+		*offset += (uint32_t)min_u64(item_bytes(item), segment->used_bytes);
 		if (item_state(item) != ITEM_LIVE)
 			continue;
 		ret_batch->items[count] = item;
@@ -121,66 +148,63 @@ static void next_items(const struct store *store, uint8_t **at, uint32_t live_co
 	ret_batch->count = count;
 }
 
-void store_empty(struct store *store, uint32_t index, struct sieve *sieve)
+void store_claim(struct store *store, uint32_t index)
+{
+	struct reclaim *reclaim = &store->eviction.reclaim;
+	struct segment *segment = store_segment(store, index);
+
+	ASSERT(reclaim->count < RECLAIM_SEGMENTS_MAX && !segment->is_claimed);
+	segment->is_claimed = true;
+	if (segment->state == SEGMENT_ACTIVE)
+		store_seal(store, index);
+	reclaim->batch[reclaim->count++] = index;
+}
+
+void store_unclaim(struct store *store, uint32_t index)
+{
+	store_segment(store, index)->is_claimed = false;
+	store_release_if_empty(store, index);
+}
+
+/* What waits for bytes in a segment that is emptied has lost its room. */
+static void leave_segment(struct store *store, uint32_t index)
 {
 	struct segment *segment = store_segment(store, index);
-	uint8_t *at = segment_data(&store->segments, index);
-	uint32_t live_count = segment->live_count;
-	struct item_batch batch;
 
-	if (index == store->logs[segment->log].active)
-		store_seal(store, (enum log_id)segment->log);
-	store->eviction.emptied = index;
-	for (; live_count > 0; live_count -= batch.count) {
-		next_items(store, &at, live_count, &batch);
-		for (uint32_t i = 0; i < batch.count; i++)
-			sift(store, sieve, batch.hashes[i], batch.items[i]);
-	}
-	store->eviction.emptied = SEGMENT_NONE;
 	while (segment->waiting != NULL)
 		store_revoke(store, segment->waiting);
+	store_unclaim(store, index);
 }
 
-uint64_t store_hot_bytes(const struct store *store, uint32_t index)
+bool store_sift_some(struct store *store, uint32_t item_count)
 {
-	const struct segment *segment = store_segment(store, index);
-	uint8_t *at = segment_data(&store->segments, index);
-	uint32_t live_count = segment->live_count;
+	struct reclaim *reclaim = &store->eviction.reclaim;
 	struct item_batch batch;
-	uint64_t bytes = 0;
+	uint32_t cost = 0;
 
-	for (; live_count > 0; live_count -= batch.count) {
-		next_items(store, &at, live_count, &batch);
+	while (reclaim->next < reclaim->count) {
+		uint32_t index = reclaim->batch[reclaim->next];
+
+		if (cost >= item_count)
+			return false;
+		next_items(store, index, &reclaim->offset, &batch);
+		cost++;
 		for (uint32_t i = 0; i < batch.count; i++) {
-			const _Atomic uint64_t *slot =
-			    index_find_item(&store->index, batch.hashes[i], batch.items[i]);
-			uint32_t rank = rank_of(store, store->eviction.policy,
-			                        slot_mark(slot_load(slot)), batch.items[i]);
+			struct item *item = batch.items[i];
 
-			if (rank >= RANK_HOT)
-				bytes += item_bytes(batch.items[i]);
+			if (reclaim->is_ranking)
+				rank(store, &reclaim->sieve, batch.hashes[i], item);
+			else
+				cost += sift(store, &reclaim->sieve, batch.hashes[i], item);
 		}
+		if (reclaim->is_ranking)
+			cost += batch.count;
+		if (reclaim->offset < store_segment(store, index)->used_bytes)
+			continue;
+		if (!reclaim->is_ranking)
+			leave_segment(store, index);
+		reclaim->offset = 0;
+		reclaim->next++;
 	}
-	return bytes;
-}
-
-void store_rank_items(struct store *store, uint32_t index)
-{
-	struct eviction *eviction = &store->eviction;
-	const struct segment *segment = store_segment(store, index);
-	uint8_t *at = segment_data(&store->segments, index);
-	uint32_t live_count = segment->live_count;
-	struct item_batch batch;
-
-	for (; live_count > 0; live_count -= batch.count) {
-		next_items(store, &at, live_count, &batch);
-		for (uint32_t i = 0; i < batch.count; i++) {
-			const _Atomic uint64_t *slot =
-			    index_find_item(&store->index, batch.hashes[i], batch.items[i]);
-			uint32_t rank = rank_of(store, eviction->policy, slot_mark(slot_load(slot)),
-			                        batch.items[i]);
-
-			eviction->rank_bytes[rank] += room_bytes(store, batch.items[i]);
-		}
-	}
+	return true;
 }

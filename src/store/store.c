@@ -69,15 +69,15 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	    .index = {.hash_seed = options->hash_seed},
 	    .segment_count_min = segment_count_min,
 	    .segment_count_max = geometry.segment_count,
-	    .expiry_soonest_s = EXPIRY_NEVER,
 	};
+	expiry_create(&store->expiry);
 	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
 	store->index.pages = pages_create(store, geometry.segment_count, memory);
 	store->ghost_pages = pages_create(store, geometry.segment_count, memory);
 	store->shadow_pages = pages_create(store, SHADOW_PAGES_MAX, memory);
 	store->ghost.pages = &store->ghost_pages;
 	for (uint32_t i = 0; i < LOG_COUNT; i++) {
-		store->logs[i].active = SEGMENT_NONE;
+		memset(store->logs[i].actives, 0xff, sizeof(store->logs[i].actives));
 		for (uint32_t j = 0; j < LIST_COUNT; j++)
 			store->logs[i].lists[j] =
 			    (struct segment_list){SEGMENT_NONE, SEGMENT_NONE, 0};
@@ -99,22 +99,21 @@ int store_create(struct store **ret_store, const struct store_options *options,
  * want of a segment. */
 static void flush_now(struct store *store)
 {
-	for (uint32_t i = 0; i < LOG_COUNT; i++)
-		store_seal(store, (enum log_id)i);
+	store_seal_all(store);
 	store->flushed_count = store->listed_count;
 	store->flush_sequence = store->flushed_count > 0 ? store->sequence : 0;
 	store->flush_due_s = 0;
-	store->expiry_soonest_s = 0;
 }
 
 void store_tick(struct store *store, uint32_t now_s)
 {
+	if (now_s == store->now_s)
+		return;
 	store->now_s = now_s;
+	expiry_tick(&store->expiry, &store->segments, now_s);
+	store_seal_passed(store);
 	if (store->flush_due_s != 0 && store->flush_due_s <= now_s)
 		flush_now(store);
-	/* after the limit was lowered; one at a time, as each takes a millisecond */
-	if (store_used_count(store) > store->segment_count_max)
-		store_make_room(store);
 }
 
 bool store_set_limit(struct store *store, uint64_t memory_bytes)
@@ -185,14 +184,6 @@ void store_mark_missed(struct store *store, uint64_t hash)
 {
 	if (shadows_see(&store->shadows, hash))
 		store_follow(store, shadows_read(&store->shadows, hash, 0));
-}
-
-void store_cover_expiry(struct store *store, struct segment *segment, uint32_t expiry_s)
-{
-	if (expiry_s == 0)
-		expiry_s = EXPIRY_NEVER;
-	segment->expiry_max_s = max_u32(segment->expiry_max_s, expiry_s);
-	store->expiry_soonest_s = min_u32(store->expiry_soonest_s, segment->expiry_max_s);
 }
 
 uint32_t store_expiry_s(const struct store *store, const struct item *item)
@@ -317,6 +308,7 @@ static void publish(struct store *store, struct store_reservation *reservation,
 	struct item *item = reservation->item;
 	struct segment *segment = store_segment_of(store, item);
 	bool is_read = reservation->is_update && item_is_read(replaced->item);
+	uint32_t expiry_s = store_expiry_s(store, item);
 
 	ASSERT(reservation->left_bytes == 0 && item_state(item) == ITEM_OPEN);
 	ASSERT(!reservation->is_waiting);
@@ -328,13 +320,15 @@ static void publish(struct store *store, struct store_reservation *reservation,
 	item_set_state(item, ITEM_LIVE);
 	segment->open_count--;
 	store_count_live(store, item);
+	store->written_count++;
 	store->writing_segment_count -= reservation->segment_count;
 	if (segment->state == SEGMENT_OPEN) {
 		segment->state = SEGMENT_SEALED;
 		store_list(store, segment_index_of(&store->segments, item),
-		           (enum log_id)segment->log, LIST_LARGE);
+		           (enum log_id)segment->log, LIST_LARGE,
+		           expiry_s == 0 ? EXPIRY_NEVER : expiry_s);
 	}
-	store_cover_expiry(store, segment, store_expiry_s(store, item));
+	store_cover_expiry(store, segment_index_of(&store->segments, item), expiry_s);
 	counter_subtract(&store->counters.reservations, 1);
 	counter_add(&store->counters.curr_items, 1);
 	counter_add(&store->counters.bytes, item_bytes(item));
@@ -397,8 +391,6 @@ bool store_change(struct store *store, struct store_place *place, uint32_t expir
 	struct segment *segment = store_segment_of(store, item);
 	uint32_t expiry_before_s = store_expiry_s(store, item);
 
-	/* First the segment: it must not look expired while the item does not. */
-	store_cover_expiry(store, segment, expiry_s);
 	if (item_set_expiry(item, expiry_s, segment->expiry_base_s) &&
 	    item_set_cas(item, cas_unique, segment->cas_base))
 		return true;

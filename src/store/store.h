@@ -4,9 +4,10 @@
  * Owner: one shard, the only caller. The index is laid out for lock-free readers on other workers
  * (see index.h); everything else here is the owner's.
  *
- * Memory comes back by whole segments: one whose items are all gone is free at once; when none is
- * free, one whose items have all expired, else one that is mostly dead room, else one of the
- * oldest, of which what is worth most stays (reclaim.c). A segment with a pin is passed over. A
+ * Memory comes back by whole segments: one whose items are all gone is free at once, and one whose
+ * items have expired soon after (expiry.h); when hardly any is free, one that is mostly dead room,
+ * else one of the oldest, of which what is worth most stays (reclaim.c). A segment with a pin is
+ * passed over. That is done a little in each turn, ahead of want, or at once when it is wanted. A
  * large item (longer than half a segment) has a segment of its own in a list of its log and further
  * ones chained to that; it stays by going to that list's end.
  *
@@ -42,8 +43,13 @@ int store_create(struct store **ret_store, const struct store_options *options,
  * other calls whenever the second may have changed; never backwards. */
 void store_tick(struct store *store, uint32_t now_s);
 
+/* Some of what is to be done sooner or later: room is made ahead of want, what has expired or was
+ * flushed comes back, tables are resized. Little at a time: to be called once a turn. Whoever wants
+ * room that is not there does the rest himself. Returns whether there is more to do now. */
+bool store_work(struct store *store);
+
 /* Changes how much memory the store may take: at most what it was created with. It gives up what
- * is over little by little, with store_tick(). False: too little, or too much. */
+ * is over little by little, with store_work(). False: too little, or too much. */
 bool store_set_limit(struct store *store, uint64_t memory_bytes);
 
 /* Who is evicted first from now on. What is known of the items stays. */

@@ -12,16 +12,19 @@ static uint32_t flags_shape(uint32_t client_flags)
 	return (bytes == 0 ? client_flags : ITEM_FLAGS_PLAIN + 1 + bytes / 2) << ITEM_FLAGS_SHIFT;
 }
 
-/* Which wide parts the item must have, in whatever segment it is put. */
-static uint32_t shape_of(const struct store *store, const struct store_item_options *options)
+/* Which wide parts the item must have: in this segment, or in whatever it may be put (NULL). */
+static uint32_t shape_of(const struct store *store, const struct store_item_options *options,
+                         const struct segment *segment)
 {
+	uint32_t expiry_s = options->expiry_s;
 	uint32_t shape =
 	    min_u32(options->value_bytes, ITEM_VALUE_MASK) | flags_shape(options->client_flags) |
 	    (uint32_t)ITEM_OPEN << ITEM_STATE_SHIFT | options->marks << ITEM_MARKS_SHIFT;
 
-	/* what is not in the future comes out above EXPIRY_NEAR_S, too; and 0, never, below */
+	/* what is not above the base comes out above ITEM_EXPIRY_MAX, too */
 	if (options->may_expire_else ||
-	    (options->expiry_s != 0 && options->expiry_s - store->now_s - 1 >= EXPIRY_NEAR_S))
+	    (expiry_s != 0 &&
+	     (segment == NULL || expiry_s - segment->expiry_base_s - 1 >= ITEM_EXPIRY_MAX)))
 		shape |= ITEM_EXPIRY_IS_WIDE;
 	if (options->cas_is_given && (options->cas_unique > store->cas_newest ||
 	                              store->cas_newest - options->cas_unique >= CAS_NEAR))
@@ -30,6 +33,12 @@ static uint32_t shape_of(const struct store *store, const struct store_item_opti
 	    shape & (ITEM_EXPIRY_IS_WIDE | ITEM_CAS_IS_WIDE))
 		shape |= ITEM_HAS_WIDE;
 	return shape;
+}
+
+static uint64_t bytes_of(const struct store_item_options *options, uint32_t shape)
+{
+	return item_padded((uint64_t)shape_head_bytes(shape) + options->key.length +
+	                   options->value_bytes);
 }
 
 static void put_wide_parts(struct item *item, uint32_t shape,
@@ -71,53 +80,15 @@ static struct item *put_item(struct store *store, uint32_t index, uint32_t shape
 	return item;
 }
 
-/* Items made now must find room for their numbers, and those being written when they are done. */
-static bool is_outdated(const struct store *store, const struct segment *segment)
-{
-	return store->now_s - segment->expiry_base_s > EXPIRY_NEAR_S ||
-	       store->cas_newest - segment->cas_base > UINT32_MAX - CAS_NEAR;
-}
-
-static bool has_room(const struct store *store, uint32_t index, uint64_t bytes)
-{
-	const struct segment *segment;
-
-	if (index == SEGMENT_NONE)
-		return false;
-	segment = store_segment(store, index);
-	return segment->used_bytes + bytes <= segment_bytes(&store->segments) &&
-	       !is_outdated(store, segment);
-}
-
-/* The log's active segment, with room for so many bytes; SEGMENT_NONE: no memory. Whoever is
- * reclaiming takes what is free. */
-static uint32_t active_with_room(struct store *store, enum log_id log, uint64_t bytes,
-                                 bool is_reclaiming)
-{
-	uint32_t *active = &store->logs[log].active;
-
-	if (has_room(store, *active, bytes))
-		return *active;
-	if (!is_reclaiming && !store_free_one(store))
-		return SEGMENT_NONE;
-	/* reclaiming may have brought another one */
-	if (has_room(store, *active, bytes))
-		return *active;
-	store_seal(store, log);
-	*active = store_take_free(store, SEGMENT_ACTIVE);
-	if (*active != SEGMENT_NONE)
-		store_list(store, *active, log, LIST_SMALL);
-	return *active;
-}
-
 bool store_reserve(struct store *store, const struct store_item_options *options,
                    struct store_reservation *ret_reservation)
 {
-	uint32_t shape = shape_of(store, options);
-	uint32_t head_bytes = shape_head_bytes(shape) + (uint32_t)options->key.length;
-	uint64_t bytes = item_padded((uint64_t)head_bytes + options->value_bytes);
+	uint64_t bytes = bytes_of(options, shape_of(store, options, NULL));
 	bool large = store_is_large(store, bytes);
+	struct segment *segment;
+	uint32_t head_bytes;
 	enum log_id log;
+	uint32_t shape;
 	uint32_t index;
 	struct item *item;
 
@@ -125,16 +96,20 @@ bool store_reserve(struct store *store, const struct store_item_options *options
 	store_tend_tables(store);
 	log = store_choose_log(store, options->hash, bytes);
 	index = large ? store_take_segment(store, SEGMENT_OPEN)
-	              : active_with_room(store, log, bytes, false);
+	              : store_active_for(store, store_place_in(store, log, options->expiry_s),
+	                                 bytes, false);
 	if (index == SEGMENT_NONE)
 		return false;
+	segment = store_segment(store, index);
 	if (large)
-		store_segment(store, index)->log = (uint8_t)log;
+		segment->log = (uint8_t)log;
+	shape = shape_of(store, options, segment);
 	item = put_item(store, index, shape, options);
-	store_segment(store, index)->open_count++;
+	segment->open_count++;
 	counter_add(&store->counters.reservations, 1);
-	bytes = min_u64(bytes, segment_bytes(&store->segments));
-	store_segment(store, index)->used_bytes += (uint32_t)bytes;
+	head_bytes = shape_head_bytes(shape) + (uint32_t)options->key.length;
+	bytes = min_u64(bytes_of(options, shape), segment_bytes(&store->segments));
+	segment->used_bytes += (uint32_t)bytes;
 	*ret_reservation = (struct store_reservation){
 	    .item = item,
 	    .at = (uint8_t *)item + head_bytes,
@@ -292,7 +267,7 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	/* a large item's own segment is in the log, and can be flushed, only when it is published
 	 */
 	if (segment->state == SEGMENT_OPEN ||
-	    (!store_is_flushed(store, segment) && !is_outdated(store, segment)))
+	    (!store_is_flushed(store, segment) && !store_is_outdated(store, segment)))
 		return true;
 	/* what is being written keeps its segment, so `old` stays */
 	if (!store_reserve(store, &options, &settled))
@@ -316,26 +291,26 @@ bool store_copy_item(struct store *store, _Atomic uint64_t *slot, struct item *i
 	    .cas_is_given = true,
 	    .cas_unique = item_cas_unique(item, from->cas_base),
 	};
-	uint32_t shape = shape_of(store, &options);
-	uint64_t head_bytes = (uint64_t)shape_head_bytes(shape) + options.key.length;
-	uint64_t bytes = item_padded(head_bytes + options.value_bytes);
+	uint64_t bytes = bytes_of(&options, shape_of(store, &options, NULL));
 	uint32_t index = SEGMENT_NONE;
-	struct segment *segment;
 	struct item *copy;
+	uint32_t shape;
 
 	if (bytes <= segment_bytes(&store->segments))
-		index = active_with_room(store, to, bytes, true);
+		index = store_active_for(store, store_place_in(store, to, options.expiry_s), bytes,
+		                         true);
 	if (index == SEGMENT_NONE)
 		return false;
+	shape = shape_of(store, &options, store_segment(store, index));
+	bytes = bytes_of(&options, shape);
 	copy = put_item(store, index, shape, &options);
-	segment = store_segment(store, index);
-	segment->used_bytes += (uint32_t)bytes;
-	memcpy((uint8_t *)copy + head_bytes, options.key.data + options.key.length,
-	       options.value_bytes);
+	store_segment(store, index)->used_bytes += (uint32_t)bytes;
+	memcpy((uint8_t *)copy + shape_head_bytes(shape) + options.key.length,
+	       options.key.data + options.key.length, options.value_bytes);
 	atomic_store_explicit(&copy->access, item_access(item), memory_order_relaxed);
 	item_set_state(copy, ITEM_LIVE);
 	store_count_live(store, copy);
-	store_cover_expiry(store, segment, options.expiry_s);
+	store_cover_expiry(store, index, options.expiry_s);
 	counter_add(&store->counters.bytes, bytes - item_bytes(item));
 	counter_add(&store->counters.copied_bytes, bytes);
 	slot_store(slot, slot_value(slot_load(slot), slot_mark(slot_load(slot)),

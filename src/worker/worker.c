@@ -25,8 +25,9 @@ struct worker {
 	uint32_t magic;
 	uint32_t net_count;
 	struct worker_time time;
-	uint64_t start_us; /* when `time` would have begun */
-	uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
+	uint64_t start_us;  /* when `time` would have begun */
+	bool store_is_busy; /* it has something to do that nobody waits for yet */
+	uint32_t paused_s;  /* debugtime: where it stands still; 0: it goes on */
 	struct tcp *tcp;
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
@@ -435,11 +436,12 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
-	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0)
+	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);
+	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0 || worker->store_is_busy)
 		wait_ms = 0;
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, wait_ms);
-	busy += worker->sessions.turn_wait_count;
+	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
 	if (now_us >= worker->next_sweep_us)
 		sweep_idle(worker);
 	take_policy(worker);
@@ -458,7 +460,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 uint64_t worker_next_deadline_us(const struct worker *worker)
 {
 	uint64_t next_us =
-	    worker->sessions.turn_wait_count > 0
+	    worker->sessions.turn_wait_count > 0 || worker->store_is_busy
 	        ? worker->time.now_us + 1
 	        : min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
 	                  tcp_next_deadline_us(worker->tcp));

@@ -60,8 +60,8 @@ static void test_the_limit_can_be_lowered(void)
 	CU_ASSERT_TRUE(COUNTER(&rig, limit_maxbytes) > limit_bytes / 2 - (1 << 16));
 	put(&rig, 1, 300);
 	store_check(rig.store);
-	for (uint32_t i = 0; i < 1000; i++)
-		store_tick(rig.store, 1);
+	for (uint32_t i = 0; i < 100000; i++)
+		store_work(rig.store);
 	store_check(rig.store);
 	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) >= COUNTER(&rig, segments) / 2 - 1);
 	for (uint64_t i = 0; i < 300000; i++)
