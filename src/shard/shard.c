@@ -84,7 +84,8 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key, struct sto
 
 	switch (store_find(shard->store, hash, key, &place)) {
 	case STORE_LIVE: *ret_place = place; return true;
-	case STORE_MISSING: return false;
+	case STORE_MISSING:
+	case STORE_BUSY: return false;
 	case STORE_EXPIRED: counter_add(&shard->counters.get_expired, 1); break;
 	case STORE_FLUSHED: counter_add(&shard->counters.get_flushed, 1); break;
 	}

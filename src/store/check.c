@@ -67,7 +67,7 @@ static uint32_t check_extents(const struct store *store, uint32_t first, const s
 
 	for (; i != SEGMENT_NONE; i = store_segment(store, i)->extent_next) {
 		ASSERT(store_segment(store, i)->state == SEGMENT_EXTENT);
-		ASSERT(store_segment(store, i)->pin_count == 0);
+		ASSERT(store_segment(store, i)->pin_count == 0); /* its head has them */
 		count++;
 		ASSERT(count <= wanted);
 	}
@@ -150,7 +150,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 	ASSERT(open_count == segment->open_count);
 	check_waiting(segment);
 	ASSERT(segment->state != SEGMENT_SEALED || segment->is_claimed ||
-	       live_count + open_count + segment->pin_count > 0);
+	       live_count + open_count > 0);
 	ASSERT(!segment->is_claimed || segment->state == SEGMENT_SEALED);
 	totals->open_count += open_count;
 	totals->pin_count += segment->pin_count;
@@ -248,6 +248,26 @@ static void check_logs(const struct store *store, struct totals *totals)
 	       (store->flushed_count > 0 && totals->flushed == store->flushed_count));
 }
 
+static void check_retired(const struct store *store, struct totals *totals)
+{
+	uint32_t first[] = {store->retired.oldest, store->retired_pinned};
+	uint32_t before = totals->segments;
+
+	for (uint32_t n = 0; n < 2; n++)
+		for (uint32_t i = first[n]; i != SEGMENT_NONE; i = store_segment(store, i)->next) {
+			const struct segment *segment = store_segment(store, i);
+
+			ASSERT(segment->state == SEGMENT_RETIRED);
+			ASSERT(segment->live_count == 0 && segment->open_count == 0);
+			totals->segments += segment->chain_count;
+			totals->pin_count += segment->pin_count;
+			if (segment->pin_count > 0)
+				totals->segments_pinned += segment->chain_count;
+		}
+	ASSERT(totals->segments - before == store->retired.count + store->retired_pinned_count);
+	ASSERT(totals->segments - before == counter_read(&store->counters.segments_retired));
+}
+
 static uint32_t count_free_list(const struct store *store)
 {
 	uint32_t count = 0;
@@ -285,6 +305,7 @@ void store_check(const struct store *store)
 		writing_segment_count += totals.segments - before;
 	}
 	ASSERT(writing_segment_count == store->writing_segment_count);
+	check_retired(store, &totals);
 	totals.segments += count_free_list(store) + store_page_count(store);
 	ASSERT(totals.segments == store->segments.count);
 	ASSERT(totals.items == slot_count);

@@ -32,6 +32,8 @@
 	X(segment_bytes, "bytes", COUNTER_LEVEL, "Size of a segment")                              \
 	X(segments, "segments", COUNTER_LEVEL, "Segments there are")                               \
 	X(segments_free, "segments", COUNTER_LEVEL, "Segments that hold nothing")                  \
+	X(segments_retired, "segments", COUNTER_LEVEL,                                             \
+	  "Segments that hold nothing, but that somebody may be reading yet")                      \
 	X(segments_evicted, "segments", COUNTER_TOTAL, "Segments emptied to make room")            \
 	X(segments_deserted, "segments", COUNTER_TOTAL,                                            \
 	  "Of these, those with items that were hot once, and that nobody asks for any more")      \

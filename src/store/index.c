@@ -35,6 +35,61 @@ _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct sl
 	return slot;
 }
 
+/* Of a bucket, the slots that may be the key's. Acquire, each of them: what comes after is not
+ * looked at before. */
+static uint32_t candidates_of(struct bucket *bucket, uint64_t hash,
+                              _Atomic uint64_t *slots[2 * BUCKET_SLOTS],
+                              uint64_t values[2 * BUCKET_SLOTS], uint32_t count)
+{
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+		uint64_t value = slot_load(&bucket->slots[i]);
+
+		if (value >> 48 != hash >> 48 || value == 0)
+			continue;
+		slots[count] = &bucket->slots[i];
+		values[count++] = value;
+	}
+	return count;
+}
+
+/* Only what has been read while nothing moved is to be trusted, the numbers of buckets and of pages
+ * too: before that no item is looked at. */
+static bool look_once(const struct index *index, uint64_t hash, struct slice key,
+                      _Atomic uint64_t **ret_slot, uint64_t *ret_value)
+{
+	_Atomic uint64_t *slots[2 * BUCKET_SLOTS];
+	uint64_t values[2 * BUCKET_SLOTS];
+	uint32_t before = index_load(&index->version);
+	uint32_t count;
+
+	if (before & 1)
+		return false;
+	count = candidates_of(index_first(index, hash), hash, slots, values, 0);
+	count = candidates_of(index_second(index, hash), hash, slots, values, count);
+	if (index_load(&index->version) != before)
+		return false;
+	*ret_slot = NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!item_has_key(index_item(index, values[i]), key))
+			continue;
+		*ret_slot = slots[i];
+		*ret_value = values[i];
+		break;
+	}
+	return true;
+}
+
+#define LOOKS_MAX 1000
+
+bool index_look(const struct index *index, uint64_t hash, struct slice key,
+                _Atomic uint64_t **ret_slot, uint64_t *ret_value)
+{
+	for (uint32_t i = 0; i < LOOKS_MAX; i++)
+		if (look_once(index, hash, key, ret_slot, ret_value))
+			return true;
+	return false;
+}
+
 _Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash)
 {
 	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
@@ -90,8 +145,10 @@ static _Atomic uint64_t *make_vacancy(struct index *index, struct bucket *full)
 		empty = find_empty(other, &count);
 		if (empty == NULL)
 			continue;
+		index_begin_move(index);
 		slot_store(empty, slot);
 		slot_store(&full->slots[i], 0);
+		index_end_move(index);
 		return &full->slots[i];
 	}
 	return NULL;
@@ -115,34 +172,42 @@ void index_resize(struct index *index, uint32_t page_count)
 {
 	uint32_t count = page_count << (index->pages.shift - BUCKET_SHIFT);
 
-	ASSERT(!index_is_resizing(index) && count > 0 && count != index->bucket_count);
-	index->bucket_count_next = count;
-	index->moved_first = count > index->bucket_count ? index->bucket_count : 0;
-	index->moved_count = 0;
+	uint32_t before = index_load(&index->bucket_count);
+
+	ASSERT(!index_is_resizing(index) && count > 0 && count != before);
+	index_begin_move(index);
+	index_store(&index->bucket_count_next, count);
+	index_store(&index->moved_first, count > before ? before : 0);
+	index_store(&index->moved_count, 0);
+	index_end_move(index);
 }
 
 static void finish(struct index *index)
 {
-	index->bucket_count = index->bucket_count_next;
-	index->bucket_count_next = 0;
-	index->moved_first = 0;
-	index->moved_count = 0;
+	index_begin_move(index);
+	index_store(&index->bucket_count, index_load(&index->bucket_count_next));
+	index_store(&index->bucket_count_next, 0);
+	index_store(&index->moved_first, 0);
+	index_store(&index->moved_count, 0);
+	index_end_move(index);
 }
 
 bool index_move_bucket(struct index *index, uint64_t ret_slots[BUCKET_SLOTS])
 {
-	bool grows = index->bucket_count_next > index->bucket_count;
+	bool grows = index_load(&index->bucket_count_next) > index_load(&index->bucket_count);
+	uint32_t first = index_load(&index->moved_first);
+	uint32_t count = index_load(&index->moved_count);
 	struct bucket *bucket;
 
-	if (index->moved_count == index->bucket_count) {
+	if (count == index_load(&index->bucket_count)) {
 		finish(index);
 		return false;
 	}
 	/* a larger size takes the last first, a smaller one the first: so a bucket is never put
 	 * where one is that has still to be moved */
-	bucket = index_bucket(index, grows ? index->moved_first - 1 : index->moved_count);
-	index->moved_first -= grows ? 1 : 0;
-	index->moved_count++;
+	bucket = index_bucket(index, grows ? first - 1 : count);
+	index_store(&index->moved_first, first - (grows ? 1 : 0));
+	index_store(&index->moved_count, count + 1);
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 		ret_slots[i] = slot_load(&bucket->slots[i]);
 		slot_store(&bucket->slots[i], 0);
@@ -158,14 +223,17 @@ static uint64_t bucket_start(uint64_t number, uint32_t bucket_count)
 
 uint64_t index_bucket_end(const struct index *index, uint32_t position)
 {
-	uint32_t number = index_scale(position, index->bucket_count);
+	uint32_t bucket_count = index_load(&index->bucket_count);
+	uint32_t next_count = index_load(&index->bucket_count_next);
+	uint32_t first = index_load(&index->moved_first);
+	uint32_t moved = index_load(&index->moved_count);
+	uint32_t number = index_scale(position, bucket_count);
 	uint64_t end;
 
-	if (number - index->moved_first >= index->moved_count)
-		return bucket_start((uint64_t)number + 1, index->bucket_count);
-	number = index_scale(position, index->bucket_count_next);
-	end = bucket_start((uint64_t)number + 1, index->bucket_count_next);
+	if (number - first >= moved)
+		return bucket_start((uint64_t)number + 1, bucket_count);
+	number = index_scale(position, next_count);
+	end = bucket_start((uint64_t)number + 1, next_count);
 	/* one that will get more of those that follow ends where they begin for now */
-	return min_u64(end, bucket_start((uint64_t)index->moved_first + index->moved_count,
-	                                 index->bucket_count));
+	return min_u64(end, bucket_start((uint64_t)first + moved, bucket_count));
 }

@@ -9,7 +9,8 @@
  *   |  tag    |   mark    | location: 4-byte units, + 1  |
  *
  * A key is in one slot at most: replacing an item is one store, and a reader sees the old one or
- * the new one.
+ * the new one. While items move from bucket to bucket the index's version is odd, and a reader of
+ * another worker looks again.
  *
  * The buckets lie in segments of the arena, pages here, so that the index takes as much of the
  * memory as the items want. A position is 32 bits of the hash, and its bucket is that part of
@@ -37,11 +38,13 @@ _Static_assert(sizeof(struct bucket) == 1 << BUCKET_SHIFT, "and that is its size
 struct index {
 	struct pages pages; /* with the buckets; locations count from their arena */
 	uint64_t hash_seed;
-	uint32_t bucket_count;
+	_Atomic uint32_t version; /* odd while items are on their way from bucket to bucket */
+	uint32_t moving_depth;
+	_Atomic uint32_t bucket_count;
 	/* while it is being resized: */
-	uint32_t bucket_count_next; /* else 0 */
-	uint32_t moved_first;       /* of the buckets there were, those that have been moved */
-	uint32_t moved_count;       /* 0: none */
+	_Atomic uint32_t bucket_count_next; /* else 0 */
+	_Atomic uint32_t moved_first; /* of the buckets there were, those that have been moved */
+	_Atomic uint32_t moved_count; /* 0: none */
 };
 
 /* Pairs with slot_store(): whoever sees a location sees the item's bytes. */
@@ -51,10 +54,37 @@ static inline uint64_t slot_load(const _Atomic uint64_t *slot)
 }
 
 /* Publishes: pairs with slot_load(). Marks go this way too, as they store the location anew. Only
- * the owner stores. */
+ * the owner stores; others may exchange a mark. */
 static inline void slot_store(_Atomic uint64_t *slot, uint64_t value)
 {
 	atomic_store_explicit(slot, value, memory_order_release);
+}
+
+static inline uint32_t index_load(const _Atomic uint32_t *field)
+{
+	/* Acquire: pairs with index_store(). The owner alone writes them. */
+	return atomic_load_explicit((_Atomic uint32_t *)field, memory_order_acquire);
+}
+
+static inline void index_store(_Atomic uint32_t *field, uint32_t value)
+{
+	/* Release: who sees it sees that the version is odd, and new pages' zeros. */
+	atomic_store_explicit(field, value, memory_order_release);
+}
+
+/* Between these two, which may be nested, items may be in no bucket that a reader looks at. */
+static inline void index_begin_move(struct index *index)
+{
+	if (index->moving_depth++ > 0)
+		return;
+	index_store(&index->version, index_load(&index->version) + 1);
+}
+
+static inline void index_end_move(struct index *index)
+{
+	if (--index->moving_depth > 0)
+		return;
+	index_store(&index->version, index_load(&index->version) + 1);
 }
 
 static inline uint64_t slot_location(uint64_t slot)
@@ -114,10 +144,10 @@ static inline uint32_t index_scale(uint32_t position, uint32_t bucket_count)
 /* The number of a position's bucket. */
 static inline uint32_t index_number(const struct index *index, uint32_t position)
 {
-	uint32_t number = index_scale(position, index->bucket_count);
+	uint32_t number = index_scale(position, index_load(&index->bucket_count));
 
-	if (number - index->moved_first < index->moved_count)
-		number = index_scale(position, index->bucket_count_next);
+	if (number - index_load(&index->moved_first) < index_load(&index->moved_count))
+		number = index_scale(position, index_load(&index->bucket_count_next));
 	return number;
 }
 
@@ -143,6 +173,12 @@ uint64_t index_hash(const struct index *index, struct slice key);
 /* The slot of the item with this key, or NULL. */
 _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct slice key);
 
+/* For other workers than the owner: the slot of the item with this key and what it holds; the item
+ * stays what it is until the caller passes (base/epoch.h). *ret_slot NULL: there is none. False:
+ * the index was being changed each time that it was looked at. */
+bool index_look(const struct index *index, uint64_t hash, struct slice key,
+                _Atomic uint64_t **ret_slot, uint64_t *ret_value);
+
 /* A slot that has the hash's tag, most likely that of its key, or NULL. Looks at no item. */
 _Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash);
 
@@ -156,14 +192,15 @@ _Atomic uint64_t *index_vacancy(struct index *index, uint64_t hash);
 
 static inline bool index_is_resizing(const struct index *index)
 {
-	return index->bucket_count_next != 0;
+	return index_load(&index->bucket_count_next) != 0;
 }
 
 /* As many buckets as go into a number of pages. Those that are more have been put into `pages`
  * before, zeroed. */
 void index_resize(struct index *index, uint32_t page_count);
 
-/* Takes the next bucket's items out; to be put in again by index_vacancy(). False: there is none
+/* Takes the next bucket's items out; to be put in again by index_vacancy(), all of it as one move.
+ * False: there is none
  * left, and the index has its new size. Pages that are too many are behind the others, empty. */
 bool index_move_bucket(struct index *index, uint64_t ret_slots[BUCKET_SLOTS]);
 

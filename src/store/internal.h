@@ -2,6 +2,7 @@
 /* What the store's own files share. */
 #pragma once
 
+#include "base/spsc.h"
 #include "store/desertion.h"
 #include "store/expiry.h"
 #include "store/ghost.h"
@@ -104,8 +105,41 @@ struct place_in_log {
 	uint32_t due_s; /* EXPIRY_NEVER: lasting or mixed */
 };
 
+/* A reader of another worker. */
+struct reader {
+	/* his: */
+	_Atomic uint64_t
+	    older_hits; /* of main's older half, in their tick the first (desertion.h) */
+	_Atomic uint64_t other_hits;
+	_Atomic uint64_t glances_lost;
+	/* the owner's: */
+	_Alignas(CACHE_LINE_BYTES) uint64_t older_hits_heard;
+	uint64_t other_hits_heard;
+	/* from him to the owner: */
+	struct spsc glances;
+};
+
+/* He has asked for a key that the shadows see; 0 bytes: it was not there. */
+struct glance {
+	uint64_t hash;
+	uint64_t bytes;
+};
+
+#define GLANCES     256 /* at a time, of one reader */
+#define GLANCES_OFF UINT32_MAX
+
+/* What readers of other workers go by; the owner's to store. */
+struct published {
+	_Atomic uint32_t tick;
+	_Atomic uint32_t
+	    glance_halvings;     /* of the keys, they tell of one in 2^this; or GLANCES_OFF */
+	_Atomic uint64_t middle; /* desertion.h */
+};
+
 struct store {
 	uint64_t magic; /* STORE_MAGIC */
+	_Alignas(CACHE_LINE_BYTES) struct published published;
+	_Alignas(CACHE_LINE_BYTES) struct reader *readers[EPOCH_READERS_MAX];
 	struct index index;
 	uint32_t pages_wanted; /* by the index; 0: it has what it wants */
 	struct pages ghost_pages;
@@ -113,6 +147,12 @@ struct store {
 	struct pages shadow_pages;
 	struct shadows shadows;
 	struct segments segments;
+	struct epoch *epoch; /* or NULL */
+	uint32_t owner;
+	/* Emptied segments that others may read, in the order in which they were, … */
+	struct segment_list retired;
+	uint32_t retired_pinned; /* … and those that have been passed, but are pinned: a stack */
+	uint32_t retired_pinned_count;
 	struct log logs[LOG_COUNT];
 	uint64_t sequence;          /* of the segment that was listed last, gone or not */
 	uint32_t listed_count;      /* segments in lists, without extents */
@@ -121,7 +161,7 @@ struct store {
 	uint64_t cas_newest;        /* the cas unique given out last */
 	struct eviction eviction;
 	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
-	uint64_t flush_sequence;
+	_Atomic uint64_t flush_sequence;
 	uint32_t flushed_count; /* these, as long as there are any */
 	uint32_t flush_due_s;   /* when the next flush is to come; 0: none */
 	uint32_t now_s;
@@ -167,7 +207,9 @@ static inline bool store_is_outdated(const struct store *store, const struct seg
 
 static inline bool store_is_flushed(const struct store *store, const struct segment *segment)
 {
-	return segment->sequence <= store->flush_sequence;
+	/* relaxed, both: others look at store_look() */
+	return atomic_load_explicit(&segment->sequence, memory_order_relaxed) <=
+	       atomic_load_explicit(&store->flush_sequence, memory_order_relaxed);
 }
 
 static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
@@ -176,7 +218,8 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	uint32_t expiry_s;
 
 	/* the segment's header, one more cache line, is looked at only if it must be */
-	if (store->flush_sequence != 0 && store_is_flushed(store, segment))
+	if (atomic_load_explicit(&store->flush_sequence, memory_order_relaxed) != 0 &&
+	    store_is_flushed(store, segment))
 		return STORE_FLUSHED;
 	if (item_expiry(item) == 0)
 		return STORE_LIVE;
@@ -228,8 +271,11 @@ void store_drop(struct store *store, struct item *item);
 /* Frees a listed segment when nothing in it matters any more. */
 void store_release_if_empty(struct store *store, uint32_t index);
 
-/* Frees a segment that is in no list, and its extents. */
+/* Frees a segment that is in no list, and its extents: at once, if nobody can be reading it. */
 void store_release(struct store *store, uint32_t index);
+
+/* Frees those that nobody reads any more. False: none has been. */
+bool store_collect(struct store *store);
 
 static inline uint32_t store_used_count(const struct store *store)
 {
@@ -265,10 +311,11 @@ void store_begin_eviction(struct store *store, enum policy policy);
 static inline void store_count_hit(struct store *store, struct segment *segment)
 {
 	struct desertion *desertion = &store->eviction.desertion;
+	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
 
-	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
-	desertion_hit(desertion,
-	              segment->log == LOG_MAIN && segment->sequence <= desertion->middle);
+	atomic_store_explicit(&segment->hit_tick, (uint8_t)store->eviction.clock.tick,
+	                      memory_order_relaxed);
+	desertion_hit(desertion, segment->log == LOG_MAIN && sequence <= desertion->middle);
 }
 
 /* Segments that the log may have when memory is full; before that, all of them. */
@@ -314,6 +361,14 @@ uint32_t store_take_free(struct store *store, enum segment_state state);
 
 /* An empty slot for the hash; an item has to leave if there is none. */
 _Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash);
+
+/* look.c: */
+
+size_t store_readers_bytes(const struct epoch *epoch);
+void store_create_readers(struct store *store, struct memory *memory);
+
+/* Takes in what readers of other workers have left word of, and tells them what they go by. */
+void store_hear_readers(struct store *store);
 
 /* resize.c: */
 

@@ -9,12 +9,85 @@
 static void count_free(struct store *store)
 {
 	counter_set(&store->counters.segments_free, store->segments.free_count);
+	counter_set(&store->counters.segments_retired,
+	            store->retired.count + store->retired_pinned_count);
+}
+
+static bool is_pinned(const struct segment *segment)
+{
+	/* Acquire: pairs with store_unpin(); what was read is done. */
+	return atomic_load_explicit((_Atomic uint32_t *)&segment->pin_count, memory_order_acquire) >
+	       0;
+}
+
+static void push_pinned(struct store *store, uint32_t index)
+{
+	struct segment *segment = store_segment(store, index);
+
+	segment->state = SEGMENT_RETIRED;
+	segment->next = store->retired_pinned;
+	store->retired_pinned = index;
+	store->retired_pinned_count += segment->chain_count;
 }
 
 void store_release(struct store *store, uint32_t index)
 {
-	segments_free(&store->segments, index);
+	struct segment *segment = store_segment(store, index);
+
+	if (store->epoch != NULL) {
+		segment->state = SEGMENT_RETIRED;
+		segment->retired = epoch_retire(store->epoch);
+		segment_list_append(&store->segments, &store->retired, index);
+	} else if (is_pinned(segment)) {
+		push_pinned(store, index);
+	} else {
+		segments_free(&store->segments, index);
+	}
 	count_free(store);
+}
+
+static void collect_passed(struct store *store)
+{
+	while (store->retired.oldest != SEGMENT_NONE) {
+		uint32_t index = store->retired.oldest;
+		const struct segment *segment = store_segment(store, index);
+
+		if (!epoch_has_passed(store->epoch, segment->retired, store->owner))
+			return;
+		segment_list_remove(&store->segments, &store->retired, index);
+		if (is_pinned(segment))
+			push_pinned(store, index);
+		else
+			segments_free(&store->segments, index);
+	}
+}
+
+static void collect_unpinned(struct store *store)
+{
+	uint32_t *at = &store->retired_pinned;
+
+	while (*at != SEGMENT_NONE) {
+		uint32_t index = *at;
+		struct segment *segment = store_segment(store, index);
+
+		if (is_pinned(segment)) {
+			at = &segment->next;
+			continue;
+		}
+		*at = segment->next;
+		store->retired_pinned_count -= segment->chain_count;
+		segments_free(&store->segments, index);
+	}
+}
+
+bool store_collect(struct store *store)
+{
+	uint32_t free_count = store->segments.free_count;
+
+	collect_passed(store);
+	collect_unpinned(store);
+	count_free(store);
+	return store->segments.free_count > free_count;
 }
 
 void store_list(struct store *store, uint32_t index, enum log_id log, enum list_id list,
@@ -24,10 +97,13 @@ void store_list(struct store *store, uint32_t index, enum log_id log, enum list_
 
 	segment->log = (uint8_t)log;
 	segment->list = (uint8_t)list;
-	segment->hit_tick = (uint8_t)store->eviction.clock.tick;
+	/* relaxed, all: hints, but for the sequence, which only grows */
+	atomic_store_explicit(&segment->hit_tick, (uint8_t)store->eviction.clock.tick,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&segment->is_in_main, log == LOG_MAIN, memory_order_relaxed);
 	/* a sparse one is as old as it was */
 	if (list != LIST_SPARSE)
-		segment->sequence = ++store->sequence;
+		atomic_store_explicit(&segment->sequence, ++store->sequence, memory_order_relaxed);
 	segment_list_append(&store->segments, &store->logs[log].lists[list], index);
 	store->listed_count++;
 	segment->due_s = due_s;
@@ -49,12 +125,13 @@ void store_release_if_empty(struct store *store, uint32_t index)
 	const struct segment *segment = store_segment(store, index);
 
 	if (segment->state != SEGMENT_SEALED || segment->live_count > 0 ||
-	    segment->open_count > 0 || segment->pin_count > 0 || segment->is_claimed)
+	    segment->open_count > 0 || segment->is_claimed)
 		return;
 	store_unlist(store, index);
 	if (store->flush_sequence != 0 && store_is_flushed(store, segment) &&
 	    --store->flushed_count == 0)
-		store->flush_sequence = 0;
+		/* Release: pairs with store_look(); nothing that was flushed is found any more. */
+		atomic_store_explicit(&store->flush_sequence, 0, memory_order_release);
 	store_release(store, index);
 }
 

@@ -3,11 +3,12 @@
  * to its size, a power of two, so that it is in one of them. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct pages {
 	uint8_t *arena;
-	uint32_t *numbers; /* of the segments, in order */
+	_Atomic uint32_t *numbers; /* of the segments, in order */
 	uint32_t count;
 	uint32_t shift; /* log2 of a segment's bytes */
 };
@@ -19,7 +20,9 @@ static inline uint64_t pages_bytes(const struct pages *pages)
 
 static inline void *pages_at(const struct pages *pages, uint64_t offset)
 {
-	uint64_t segment = pages->numbers[offset >> pages->shift];
+	/* relaxed: others may see it change, and find out that by the index's version */
+	uint64_t segment =
+	    atomic_load_explicit(&pages->numbers[offset >> pages->shift], memory_order_relaxed);
 
 	return pages->arena + (segment << pages->shift) +
 	       (offset & (((uint64_t)1 << pages->shift) - 1));

@@ -22,7 +22,10 @@
 #define BATCH_SEGMENTS_MAX (RECLAIM_SEGMENTS_MAX - BATCH_LARGE)
 
 /* Room that is kept free for those who write, so that they need not wait for it. */
-#define AHEAD_PART 512 /* of the segments, one in so many, and one */
+#define AHEAD_PART      512 /* of the segments, one in so many, and one */
+#define AHEAD_PART_READ 128 /* where it comes back only when others have passed */
+
+#define RETIRED_ENOUGH 4 /* segments: better to wait for these than to empty more */
 
 /* A turn's share of the work: items looked at, and so many more for each that was written. */
 #define WORK_ITEMS          32
@@ -488,9 +491,11 @@ bool store_make_room(struct store *store)
 /* Nobody waits for it yet. */
 static bool is_room_wanted(const struct store *store)
 {
-	uint32_t ahead = store->segment_count_max / AHEAD_PART + 1;
+	uint32_t part = store->epoch != NULL ? AHEAD_PART_READ : AHEAD_PART;
+	uint32_t ahead = store->segment_count_max / part + 1;
+	uint32_t used = store_used_count(store) - store->retired.count;
 
-	return store_used_count(store) + SEGMENTS_RESERVED + ahead >= store->segment_count_max;
+	return used + SEGMENTS_RESERVED + ahead >= store->segment_count_max;
 }
 
 bool store_work(struct store *store)
@@ -498,6 +503,9 @@ bool store_work(struct store *store)
 	uint32_t item_count = WORK_ITEMS + WORK_ITEMS_A_WRITE * store->written_count;
 
 	store->written_count = 0;
+	store_hear_readers(store);
+	if (store->retired.count + store->retired_pinned_count > 0)
+		store_collect(store);
 	if (index_is_resizing(&store->index))
 		store_move_buckets(store, item_count / WORK_ITEMS_A_BUCKET);
 	if (store->eviction.reclaim.kind == RECLAIM_NONE && !begin_due(store) &&
@@ -525,7 +533,8 @@ bool store_free_one(struct store *store)
 {
 	store_move_many(store);
 	while (store_is_full(store))
-		if (!store_make_room(store))
+		if (!store_collect(store) &&
+		    (store->retired.count >= RETIRED_ENOUGH || !store_make_room(store)))
 			return false;
 	return true;
 }

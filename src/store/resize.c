@@ -34,7 +34,7 @@ static uint64_t slots_in_use(const struct store *store)
 /* Whether the items take more than so many of 100 slots. */
 static bool is_over(const struct store *store, uint32_t percent)
 {
-	uint64_t slots = (uint64_t)store->index.bucket_count * BUCKET_SLOTS;
+	uint64_t slots = (uint64_t)index_load(&store->index.bucket_count) * BUCKET_SLOTS;
 
 	return slots_in_use(store) * 100 > slots * percent;
 }
@@ -154,7 +154,7 @@ void store_tend_tables(struct store *store)
 static void release_pages(struct store *store)
 {
 	struct index *index = &store->index;
-	uint32_t count = index->bucket_count >> (index->pages.shift - BUCKET_SHIFT);
+	uint32_t count = index_load(&index->bucket_count) >> (index->pages.shift - BUCKET_SHIFT);
 
 	store_drop_pages(store, &index->pages, count);
 	store_drop_pages(store, &store->ghost_pages, ghost_pages_for(count));
@@ -162,22 +162,30 @@ static void release_pages(struct store *store)
 	counter_set(&store->counters.hash_bytes, pages_bytes(&index->pages));
 }
 
+static void put_slot(struct store *store, uint64_t slot)
+{
+	const struct item *item = index_item(&store->index, slot);
+
+	if (slot != 0)
+		slot_store(store_vacancy(store, store_hash(store, item_key(item))), slot);
+}
+
 void store_move_buckets(struct store *store, uint32_t count)
 {
 	uint64_t slots[BUCKET_SLOTS];
 
 	for (uint32_t i = 0; i < count && index_is_resizing(&store->index); i++) {
-		if (!index_move_bucket(&store->index, slots)) {
+		bool is_over;
+
+		index_begin_move(&store->index);
+		is_over = !index_move_bucket(&store->index, slots);
+		for (uint32_t j = 0; j < BUCKET_SLOTS && !is_over; j++)
+			put_slot(store, slots[j]);
+		index_end_move(&store->index);
+		if (is_over) {
 			release_pages(store);
 			return;
 		}
-		for (uint32_t j = 0; j < BUCKET_SLOTS; j++)
-			if (slots[j] != 0) {
-				struct item *item = index_item(&store->index, slots[j]);
-				uint64_t hash = store_hash(store, item_key(item));
-
-				slot_store(store_vacancy(store, hash), slots[j]);
-			}
 	}
 }
 

@@ -16,12 +16,13 @@
 #define EXPIRY_WINDOW_NONE UINT16_MAX /* the segment is in none (expiry.h) */
 
 enum segment_state {
-	SEGMENT_FREE,   /* in the free list */
-	SEGMENT_ACTIVE, /* in a list, newest items go here */
-	SEGMENT_SEALED, /* in a list, takes no more items; or a large item's first, published */
-	SEGMENT_OPEN,   /* a large item's first, being written: not in a list yet */
-	SEGMENT_EXTENT, /* a further part of a large value */
-	SEGMENT_PAGE,   /* memory of the store's own: index, ghosts, shadows */
+	SEGMENT_FREE,    /* in the free list */
+	SEGMENT_ACTIVE,  /* in a list, newest items go here */
+	SEGMENT_SEALED,  /* in a list, takes no more items; or a large item's first, published */
+	SEGMENT_OPEN,    /* a large item's first, being written: not in a list yet */
+	SEGMENT_EXTENT,  /* a further part of a large value */
+	SEGMENT_PAGE,    /* memory of the store's own: index, ghosts, shadows */
+	SEGMENT_RETIRED, /* empty, but others may be reading what was there */
 };
 
 /* Which log a segment belongs to, and of which list of the log it is. */
@@ -41,16 +42,25 @@ enum list_id {
 struct store_reservation;
 
 struct segment {
-	/* what readers look at */
-	uint64_t cas_base;      /* the cas uniques of its items count from here, */
-	uint32_t expiry_base_s; /* and their expiries from here */
-	uint32_t extent_next;   /* a large value's next part */
-	uint64_t sequence;      /* larger than that of any that is older in its list */
+	/* what readers of other workers look at; all but what is atomic is set before its first
+	 * item is published */
+	uint64_t cas_base;          /* the cas uniques of its items count from here, */
+	uint32_t expiry_base_s;     /* and their expiries from here */
+	uint32_t extent_next;       /* a large value's next part */
+	_Atomic uint64_t sequence;  /* larger than that of any that is older in its list */
+	_Atomic uint32_t pin_count; /* references to bytes of it, or of its extents */
+	_Atomic uint8_t hit_tick;   /* when an item of it was hit last, or it was listed */
+	_Atomic bool is_in_main;    /* its log is */
 	/* the owner's: seldom, */
-	uint32_t born_s;      /* when it was taken */
-	uint32_t due_s;       /* when it is looked at, as its items have expired; EXPIRY_NEVER */
-	uint32_t expiry_next; /* of its window (expiry.h) */
-	uint32_t expiry_previous;
+	uint32_t born_s; /* when it was taken */
+	uint32_t due_s;  /* when it is looked at, as its items have expired; EXPIRY_NEVER */
+	union {
+		struct {
+			uint32_t expiry_next; /* of its window (expiry.h) */
+			uint32_t expiry_previous;
+		};
+		uint64_t retired; /* of a retired one: when (base/epoch.h) */
+	};
 	uint16_t window;
 	uint16_t active; /* of an active one: its place among those of its log */
 	/* and often */
@@ -61,12 +71,10 @@ struct segment {
 	uint32_t live_count;    /* how many */
 	uint32_t open_count;    /* items being written */
 	uint32_t waiting_count; /* of these, the ones that wait for bytes */
-	uint32_t pin_count;     /* references to bytes of this segment, or of its extents */
 	uint32_t chain_count;   /* the segment and its extents */
 	uint8_t state;          /* enum segment_state */
 	uint8_t log;            /* enum log_id */
 	uint8_t list;           /* enum list_id */
-	uint8_t hit_tick;       /* when an item of it was hit last, or it was listed */
 	bool is_claimed;        /* it is being emptied (sift.c) */
 	struct store_reservation *waiting; /* those that do, unless it is OPEN */
 };

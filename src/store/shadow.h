@@ -64,11 +64,16 @@ void shadows_begin(struct shadows *shadows, const struct pages *pages, uint64_t 
 /* Off; the pages are no longer needed. */
 void shadows_end(struct shadows *shadows);
 
+/* Whether a key is among one in 2^halvings. */
+static inline bool shadows_sample(uint64_t hash, uint32_t halvings)
+{
+	return (hash >> 16 & UINT32_MAX) >> 1 >> (31 - halvings) == 0;
+}
+
 /* Whether this key is looked at at all. */
 static inline bool shadows_see(const struct shadows *shadows, uint64_t hash)
 {
-	return shadows->entry_count != 0 &&
-	       (hash >> 16 & UINT32_MAX) >> 1 >> (31 - shadows->halvings) == 0;
+	return shadows->entry_count != 0 && shadows_sample(hash, shadows->halvings);
 }
 
 /* Somebody has asked for a key that they see; `bytes` of its item, 0: it is not in the store, and

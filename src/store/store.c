@@ -5,15 +5,18 @@
 
 #include <errno.h>
 
+/* What somebody may want before he asks again. */
+#define READY_SEGMENTS 3
+
 struct geometry {
 	uint32_t segment_shift;
 	uint32_t segment_count;
 };
 
-static struct geometry geometry_for(uint64_t memory_bytes)
+static struct geometry geometry_for(uint64_t memory_bytes, uint64_t other_bytes)
 {
 	struct geometry geometry = {.segment_shift = 16};
-	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store));
+	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store)) - other_bytes;
 	uint64_t one_bytes;
 
 	while ((uint64_t)2 << geometry.segment_shift <= memory_bytes / 1024 &&
@@ -43,7 +46,7 @@ static struct pages pages_create(const struct store *store, uint32_t count_max,
 {
 	return (struct pages){
 	    .arena = store->segments.arena,
-	    .numbers = memory_take(memory, count_max * sizeof(uint32_t)),
+	    .numbers = memory_take(memory, count_max * sizeof(_Atomic uint32_t)),
 	    .shift = store->segments.shift,
 	};
 }
@@ -59,7 +62,7 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	if (options->memory_bytes < store_memory_bytes_min(options->value_bytes_max) ||
 	    options->memory_bytes >= location_bytes_max)
 		return -EINVAL;
-	geometry = geometry_for(options->memory_bytes);
+	geometry = geometry_for(options->memory_bytes, store_readers_bytes(options->epoch));
 	segment_count_min =
 	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 8;
 	ASSERT(geometry.segment_count >= segment_count_min);
@@ -67,10 +70,15 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
 	    .index = {.hash_seed = options->hash_seed},
+	    .epoch = options->epoch,
+	    .owner = options->owner,
+	    .retired = {SEGMENT_NONE, SEGMENT_NONE, 0},
+	    .retired_pinned = SEGMENT_NONE,
 	    .segment_count_min = segment_count_min,
 	    .segment_count_max = geometry.segment_count,
 	};
 	expiry_create(&store->expiry);
+	store_create_readers(store, memory);
 	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
 	store->index.pages = pages_create(store, geometry.segment_count, memory);
 	store->ghost_pages = pages_create(store, geometry.segment_count, memory);
@@ -101,7 +109,9 @@ static void flush_now(struct store *store)
 {
 	store_seal_all(store);
 	store->flushed_count = store->listed_count;
-	store->flush_sequence = store->flushed_count > 0 ? store->sequence : 0;
+	/* relaxed: who is to see it hears of the flush later */
+	atomic_store_explicit(&store->flush_sequence,
+	                      store->flushed_count > 0 ? store->sequence : 0, memory_order_relaxed);
 	store->flush_due_s = 0;
 }
 
@@ -114,6 +124,18 @@ void store_tick(struct store *store, uint32_t now_s)
 	store_seal_passed(store);
 	if (store->flush_due_s != 0 && store->flush_due_s <= now_s)
 		flush_now(store);
+}
+
+bool store_is_ready(struct store *store)
+{
+	uint32_t used = store_used_count(store) + SEGMENTS_RESERVED + READY_SEGMENTS;
+
+	if (used < store->segment_count_max || store->epoch == NULL)
+		return true;
+	store_collect(store);
+	return store->retired.count == 0 ||
+	       store_used_count(store) + SEGMENTS_RESERVED + READY_SEGMENTS <
+	           store->segment_count_max;
 }
 
 bool store_set_limit(struct store *store, uint64_t memory_bytes)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items in logs of segments, found by an index: one shard's memory. Knows keys, values, expiry
  * and eviction; knows nothing of commands.
- * Owner: one shard, the only caller. The index is laid out for lock-free readers on other workers
- * (see index.h); everything else here is the owner's.
+ * Owner: one shard of one worker, the only caller, but for what says that other workers may call
+ * it: they look for items and read them, without a lock. What they have found stays as it is until
+ * they pass (base/epoch.h), so an emptied segment is used again only then.
  *
  * Memory comes back by whole segments: one whose items are all gone is free at once, and one whose
  * items have expired soon after (expiry.h); when hardly any is free, one that is mostly dead room,
@@ -17,6 +18,7 @@
  * of all segments, or a quarter and its bytes have not come for a second or two. */
 #pragma once
 
+#include "base/epoch.h"
 #include "base/memory.h"
 #include "store/counters.h"
 #include "store/item.h"
@@ -30,6 +32,8 @@ struct store_options {
 	uint64_t value_bytes_max; /* the longest value that must fit */
 	uint64_t hash_seed;
 	enum policy policy;
+	struct epoch *epoch; /* of all that read here; NULL: nobody but the owner does */
+	uint32_t owner;      /* his number there */
 };
 
 /* The smallest memory_bytes that can hold two of the longest values, as append wants. */
@@ -55,9 +59,15 @@ bool store_set_limit(struct store *store, uint64_t memory_bytes);
 /* Who is evicted first from now on. What is known of the items stays. */
 void store_set_policy(struct store *store, enum policy policy);
 
+/* False: what has been emptied will be free as soon as others have passed, and until then there is
+ * hardly any room. Whoever is about to write had better wait for his next turn. */
+bool store_is_ready(struct store *store);
+
+/* Other workers may call it, too. */
 uint64_t store_hash(const struct store *store, struct slice key);
 
-/* Fetches the hash's buckets into the cache, for a store_find() soon after. */
+/* Fetches the hash's buckets into the cache, for a store_find() or store_look() soon after. Other
+ * workers may call it, too. */
 void store_prefetch(const struct store *store, uint64_t hash);
 
 enum store_verdict {
@@ -65,18 +75,28 @@ enum store_verdict {
 	STORE_LIVE,
 	STORE_EXPIRED, /* found, still in the index, but its time is over */
 	STORE_FLUSHED, /* likewise, for a flush */
+	STORE_BUSY,    /* store_look(): only the owner can tell now */
 };
 
 /* Where an item is in the index. Valid until the next call that reserves, publishes, abandons,
  * removes or unpins; but with its segment pinned it may be replaced even after reserving. */
 struct store_place {
 	_Atomic uint64_t *slot;
+	uint64_t value; /* store_look(): what the slot held */
 	struct item *item;
 };
 
 /* Fills *ret_place unless the verdict is STORE_MISSING. */
 enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,
                               struct store_place *ret_place);
+
+/* For other workers: likewise, at `now_s` of theirs. The item stays until they pass. */
+enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,
+                              uint32_t now_s, struct store_place *ret_place);
+
+/* For other workers, by their number: somebody reads the item there, or what is missing (NULL). */
+void store_mark_looked(struct store *store, uint32_t reader, uint64_t hash,
+                       const struct store_place *place, uint32_t now_s);
 
 /* Somebody reads the item: eviction and the *_unfetched counters go by it. */
 void store_mark_read(struct store *store, uint64_t hash, const struct store_place *place);
@@ -195,14 +215,15 @@ struct store_piece {
 	uint32_t tail;       /* segment that the piece is in */
 };
 
-/* The first piece; an empty value has one of no length. */
+/* The first piece; an empty value has one of no length. Other workers may call these two, too. */
 struct store_piece store_value(const struct store *store, const struct item *item);
 
 /* Moves on to the next piece. False: there is none. */
 bool store_value_next(const struct store *store, struct store_piece *piece);
 
 /* While pinned, the memory of the segment that the item starts in, and of all its value, stays as
- * it is, even when the item is replaced, removed or outlived. The result is for store_unpin(). */
+ * it is, even when the item is replaced, removed or outlived. The result is for store_unpin().
+ * Other workers may call these three, too. */
 struct segment *store_pin(struct store *store, const struct item *item);
 void store_unpin(struct store *store, struct segment *segment);
 

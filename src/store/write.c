@@ -372,9 +372,11 @@ bool store_value_next(const struct store *store, struct store_piece *piece)
 
 static void pin(struct store *store, struct segment *segment)
 {
-	if (segment->pin_count++ == 0)
-		counter_add(&store->counters.segments_pinned, segment->chain_count);
-	counter_add(&store->counters.pins, 1);
+	/* relaxed: whoever pins it has it already */
+	if (atomic_fetch_add_explicit(&segment->pin_count, 1, memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&store->counters.segments_pinned, segment->chain_count,
+		                          memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->counters.pins, 1, memory_order_relaxed);
 }
 
 struct segment *store_pin(struct store *store, const struct item *item)
@@ -388,7 +390,7 @@ struct segment *store_pin(struct store *store, const struct item *item)
 bool store_pin_again(struct store *store, struct segment *segment)
 {
 	ASSERT_SLOW(segment->pin_count > 0);
-	if (counter_read(&store->counters.segments_pinned) > store->segment_count_max / 4)
+	if (counter_read(&store->counters.segments_pinned) > store->segments.count / 4)
 		return false;
 	pin(store, segment);
 	return true;
@@ -396,9 +398,14 @@ bool store_pin_again(struct store *store, struct segment *segment)
 
 void store_unpin(struct store *store, struct segment *segment)
 {
-	ASSERT(segment->pin_count > 0);
-	if (--segment->pin_count == 0)
-		counter_subtract(&store->counters.segments_pinned, segment->chain_count);
-	counter_subtract(&store->counters.pins, 1);
-	store_release_if_empty(store, (uint32_t)(segment - store->segments.headers));
+	uint32_t chain_count = segment->chain_count;
+	/* Release: pairs with store_collect(); what was read is done, and so is this. */
+	uint32_t before;
+
+	atomic_fetch_sub_explicit(&store->counters.pins, 1, memory_order_relaxed);
+	before = atomic_fetch_sub_explicit(&segment->pin_count, 1, memory_order_release);
+	ASSERT(before > 0);
+	if (before == 1)
+		atomic_fetch_sub_explicit(&store->counters.segments_pinned, chain_count,
+		                          memory_order_relaxed);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What other workers than the owner do here: they look for items and read them, and leave word of
+ * it for the owner, who decides by that who stays. */
+#include "store/internal.h"
+
+#define GLANCES_A_TURN 32
+
+size_t store_readers_bytes(const struct epoch *epoch)
+{
+	if (epoch == NULL)
+		return 0;
+	return epoch->reader_count *
+	       (memory_rounded(sizeof(struct reader)) + spsc_bytes(sizeof(struct glance), GLANCES));
+}
+
+void store_create_readers(struct store *store, struct memory *memory)
+{
+	if (store->epoch == NULL)
+		return;
+	for (uint32_t i = 0; i < store->epoch->reader_count; i++) {
+		store->readers[i] = memory_take(memory, sizeof(struct reader));
+		*store->readers[i] = (struct reader){0};
+		spsc_create(&store->readers[i]->glances, sizeof(struct glance), GLANCES, memory);
+	}
+}
+
+static enum store_verdict judge(uint64_t flush_sequence, uint32_t now_s,
+                                const struct segment *segment, const struct item *item)
+{
+	uint32_t expiry_s;
+
+	/* relaxed: it only grows, and of what a flush has taken it does not */
+	if (flush_sequence != 0 && atomic_load_explicit((_Atomic uint64_t *)&segment->sequence,
+	                                                memory_order_relaxed) <= flush_sequence)
+		return STORE_FLUSHED;
+	expiry_s = item_expiry_s(item, segment->expiry_base_s);
+	return expiry_s != 0 && expiry_s <= now_s ? STORE_EXPIRED : STORE_LIVE;
+}
+
+enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,
+                              uint32_t now_s, struct store_place *ret_place)
+{
+	/* First of all. Acquire: pairs with the end of a flush in store_release_if_empty(): who
+	 * sees that it is over does not find what it has taken. */
+	uint64_t flush_sequence =
+	    atomic_load_explicit((_Atomic uint64_t *)&store->flush_sequence, memory_order_acquire);
+
+	if (!index_look(&store->index, hash, key, &ret_place->slot, &ret_place->value))
+		return STORE_BUSY;
+	if (ret_place->slot == NULL)
+		return STORE_MISSING;
+	ret_place->item = index_item(&store->index, ret_place->value);
+	return judge(flush_sequence, now_s, store_segment_of(store, ret_place->item),
+	             ret_place->item);
+}
+
+/* Its first hit in this tick, most likely. The mark is lost if the owner has stored to the slot
+ * meanwhile. */
+static void mark_hit_there(struct store *store, struct reader *reader,
+                           const struct store_place *place, uint32_t tick, uint32_t mark)
+{
+	struct segment *segment = store_segment_of(store, place->item);
+	uint64_t expected = place->value;
+	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
+	uint64_t middle = atomic_load_explicit(&store->published.middle, memory_order_relaxed);
+
+	/* Release: as slot_store(); nothing but the mark changes, and the item was seen before. */
+	if (!atomic_compare_exchange_strong_explicit(place->slot, &expected,
+	                                             slot_with_mark(expected, mark),
+	                                             memory_order_release, memory_order_relaxed))
+		return;
+	/* relaxed: hints */
+	atomic_store_explicit(&segment->hit_tick, (uint8_t)tick, memory_order_relaxed);
+	if (atomic_load_explicit(&segment->is_in_main, memory_order_relaxed) && sequence <= middle)
+		counter_add(&reader->older_hits, 1);
+	else
+		counter_add(&reader->other_hits, 1);
+}
+
+void store_mark_looked(struct store *store, uint32_t number, uint64_t hash,
+                       const struct store_place *place, uint32_t now_s)
+{
+	struct reader *reader = store->readers[number];
+	uint32_t tick = atomic_load_explicit(&store->published.tick, memory_order_relaxed);
+	uint32_t halvings =
+	    atomic_load_explicit(&store->published.glance_halvings, memory_order_relaxed);
+	struct glance glance = {.hash = hash};
+
+	if (place != NULL) {
+		uint32_t before = slot_mark(place->value);
+		uint32_t mark = mark_hit(before, tick);
+
+		glance.bytes = item_bytes(place->item);
+		item_mark_read(place->item, now_s);
+		if (mark != before)
+			mark_hit_there(store, reader, place, tick, mark);
+	}
+	if (halvings != GLANCES_OFF && shadows_sample(hash, halvings) &&
+	    !spsc_push(&reader->glances, &glance))
+		counter_add(&reader->glances_lost, 1);
+}
+
+/* What the others have left word of. */
+static void hear_reader(struct store *store, struct reader *reader)
+{
+	struct desertion *desertion = &store->eviction.desertion;
+	uint64_t older_hits = counter_read(&reader->older_hits);
+	uint64_t other_hits = counter_read(&reader->other_hits);
+	struct glance glance;
+
+	desertion->hits += older_hits - reader->older_hits_heard;
+	desertion->elsewhere += other_hits - reader->other_hits_heard;
+	reader->older_hits_heard = older_hits;
+	reader->other_hits_heard = other_hits;
+	for (uint32_t i = 0; i < GLANCES_A_TURN && spsc_pop(&reader->glances, &glance); i++)
+		if (shadows_see(&store->shadows, glance.hash))
+			store_follow(store,
+			             shadows_read(&store->shadows, glance.hash, glance.bytes));
+}
+
+void store_hear_readers(struct store *store)
+{
+	const struct shadows *shadows = &store->shadows;
+
+	if (store->epoch == NULL)
+		return;
+	/* relaxed: hints */
+	atomic_store_explicit(&store->published.tick, store->eviction.clock.tick,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&store->published.middle, store->eviction.desertion.middle,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&store->published.glance_halvings,
+	                      shadows->entry_count != 0 ? shadows->halvings : GLANCES_OFF,
+	                      memory_order_relaxed);
+	for (uint32_t i = 0; i < store->epoch->reader_count; i++)
+		if (i != store->owner)
+			hear_reader(store, store->readers[i]);
+}
