@@ -85,7 +85,8 @@ struct eviction {
 /* Segments of a log that take items, each for its kind of them. */
 #define ACTIVE_LASTING 0 /* what never expires, or will hardly be there when it does */
 #define ACTIVE_MIXED   1 /* what expires, while there is no segment for its window */
-#define ACTIVE_WINDOWS 2 /* from here on: one a window (expiry.h), 32 an octave */
+#define ACTIVE_STAGED  2 /* what is on its way to another store */
+#define ACTIVE_WINDOWS 3 /* from here on: one a window (expiry.h), 32 an octave */
 #define OCTAVE_ACTIVES 32
 #define ACTIVE_COUNT   (ACTIVE_WINDOWS + EXPIRY_OCTAVES * OCTAVE_ACTIVES)
 

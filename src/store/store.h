@@ -162,6 +162,7 @@ struct store_item_options {
 	bool cas_is_given; /* it gets this cas unique: */
 	uint64_t cas_unique;
 	bool may_expire_else; /* it may be given another expiry before it is published */
+	bool is_staged;       /* it is on its way to another store, and never published here */
 };
 
 /* Room for the item; for a large one, for the first part only, so that what is announced takes one

@@ -80,29 +80,40 @@ static struct item *put_item(struct store *store, uint32_t index, uint32_t shape
 	return item;
 }
 
+static struct place_in_log place_for(struct store *store, const struct store_item_options *options,
+                                     uint64_t bytes)
+{
+	bool has_probation = policy_traits[store->eviction.policy].has_probation;
+
+	if (options->is_staged)
+		return (struct place_in_log){has_probation ? LOG_PROBATION : LOG_MAIN,
+		                             ACTIVE_STAGED, EXPIRY_NEVER};
+	return store_place_in(store, store_choose_log(store, options->hash, bytes),
+	                      options->expiry_s);
+}
+
 bool store_reserve(struct store *store, const struct store_item_options *options,
                    struct store_reservation *ret_reservation)
 {
 	uint64_t bytes = bytes_of(options, shape_of(store, options, NULL));
 	bool large = store_is_large(store, bytes);
 	struct segment *segment;
+	struct place_in_log place;
 	uint32_t head_bytes;
-	enum log_id log;
 	uint32_t shape;
 	uint32_t index;
 	struct item *item;
 
 	ASSERT(options->key.length <= UINT8_MAX);
 	store_tend_tables(store);
-	log = store_choose_log(store, options->hash, bytes);
+	place = place_for(store, options, bytes);
 	index = large ? store_take_segment(store, SEGMENT_OPEN)
-	              : store_active_for(store, store_place_in(store, log, options->expiry_s),
-	                                 bytes, false);
+	              : store_active_for(store, place, bytes, false);
 	if (index == SEGMENT_NONE)
 		return false;
 	segment = store_segment(store, index);
 	if (large)
-		segment->log = (uint8_t)log;
+		segment->log = (uint8_t)place.log;
 	shape = shape_of(store, options, segment);
 	item = put_item(store, index, shape, options);
 	segment->open_count++;
@@ -319,6 +330,19 @@ bool store_copy_item(struct store *store, _Atomic uint64_t *slot, struct item *i
 	return true;
 }
 
+/* Nothing was ever published there, so nobody reads it; what comes next is new. */
+static void begin_anew(struct store *store, uint32_t index)
+{
+	struct segment *segment = store_segment(store, index);
+	enum log_id log = (enum log_id)segment->log;
+
+	segment->used_bytes = 0;
+	if (segment->next == SEGMENT_NONE)
+		return;
+	store_unlist(store, index);
+	store_list(store, index, log, LIST_SMALL, EXPIRY_NEVER);
+}
+
 void store_abandon(struct store *store, struct store_reservation *reservation)
 {
 	struct item *item = reservation->item;
@@ -338,6 +362,9 @@ void store_abandon(struct store *store, struct store_reservation *reservation)
 	}
 	if (segment->state == SEGMENT_ACTIVE && (uint8_t *)item + item_bytes(item) == end)
 		segment->used_bytes -= (uint32_t)item_bytes(item);
+	if (segment->state == SEGMENT_ACTIVE && segment->active == ACTIVE_STAGED &&
+	    segment->open_count == 0)
+		begin_anew(store, index);
 	store_release_if_empty(store, index);
 }
 

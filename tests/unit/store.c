@@ -175,6 +175,51 @@ static void test_pins_leave_writers_three_quarters(void)
 	}
 }
 
+/* What is on its way to another store takes its room for so long, and no more. */
+static void test_staged_values_leave_no_trace(void)
+{
+	static const uint8_t zeros[65536];
+	struct store_reservation staged[100];
+	struct rig rig;
+	uint64_t free_count;
+	char key[32];
+
+	CU_ASSERT_EQUAL(rig_create(&rig, 8 << 20, 65536), 0);
+	free_count = COUNTER(&rig, segments_free);
+	for (uint64_t i = 0; i < 100000; i++) {
+		struct store_reservation *one = &staged[i % 100];
+		uint32_t value_bytes = i % 1000 == 7 ? 65536 : 100;
+		struct store_item_options options = item_options(&rig, i, value_bytes, key);
+
+		if (i >= 100)
+			store_abandon(rig.store, one);
+		options.is_staged = true;
+		CU_ASSERT_TRUE_FATAL(store_reserve(rig.store, &options, one));
+		CU_ASSERT_TRUE_FATAL(store_write(rig.store, one, zeros, value_bytes));
+	}
+	CU_ASSERT_EQUAL(COUNTER(&rig, reservations), 100);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) + 4 >= free_count);
+	store_check(rig.store);
+	for (uint32_t i = 0; i < 100; i++)
+		store_abandon(rig.store, &staged[i]);
+	CU_ASSERT_TRUE(COUNTER(&rig, segments_free) + 1 >= free_count);
+	CU_ASSERT_EQUAL(COUNTER(&rig, curr_items), 0);
+	/* whoever is slow loses his room in its turn, as with others */
+	for (uint32_t i = 0; i < 100; i++) {
+		struct store_item_options options = item_options(&rig, i, 100, key);
+
+		options.is_staged = true;
+		CU_ASSERT_TRUE_FATAL(store_reserve(rig.store, &options, &staged[i]));
+		store_wait(rig.store, &staged[i]);
+	}
+	for (uint64_t i = 0; i < 100000; i++)
+		put(&rig, i, 300);
+	CU_ASSERT_EQUAL(COUNTER(&rig, writes_revoked), 100);
+	CU_ASSERT_EQUAL(COUNTER(&rig, reservations), 0);
+	store_check(rig.store);
+	rig_destroy(&rig);
+}
+
 static const struct unit_case cases[] = {
     {"the smallest memory for every limit holds what it must", test_smallest_memory},
     {"segments are a thousandth of the memory, within bounds", test_segment_size},
@@ -184,6 +229,7 @@ static const struct unit_case cases[] = {
     {"the room of an abandoned newest item is used again", test_abandoned_room_is_used_again},
     {"a pinned segment is passed over until it is unpinned", test_pinned_segment_is_passed_over},
     {"pins leave writers three quarters", test_pins_leave_writers_three_quarters},
+    {"staged values leave no trace", test_staged_values_leave_no_trace},
 };
 
 int main(void)
