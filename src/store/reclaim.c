@@ -19,8 +19,6 @@
 
 #define PASSED_OVER_MAX 32 /* segments in a row, of which most is hot */
 
-#define BATCH_SEGMENTS_MAX (RECLAIM_SEGMENTS_MAX - BATCH_LARGE)
-
 /* Room that is kept free for those who write, so that they need not wait for it. */
 #define AHEAD_PART      512 /* of the segments, one in so many, and one */
 #define AHEAD_PART_READ 128 /* where it comes back only when others have passed */
