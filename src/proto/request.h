@@ -147,7 +147,8 @@ struct reply {
 	uint64_t value_bytes;  /* HIT, STORED */
 	uint64_t cas_unique;   /* HIT, TOUCHED, STORED, NUMBER */
 	uint64_t number;       /* NUMBER */
-	const void *item;      /* HIT: the shard's own, for shard_append_value() */
+	const void *item;      /* HIT: the shard's own, for shard_append_value(), */
+	const void *home;      /* … and in which of them it is */
 	struct slice key;      /* DESCRIBE, INSPECT: the item's */
 	uint32_t marks;        /* enum reply_mark */
 	/* DESCRIBE, INSPECT, NUMBER, in seconds */

@@ -24,6 +24,7 @@ static void reply_hit(const struct shard *shard, const struct item *item, struct
 	ret_reply->value_bytes = item_value_bytes(item);
 	ret_reply->cas_unique = store_cas_unique(shard->store, item);
 	ret_reply->item = item;
+	ret_reply->home = shard;
 }
 
 static void describe(const struct shard *shard, const struct item *item, uint32_t now_s,
@@ -40,21 +41,23 @@ static void describe(const struct shard *shard, const struct item *item, uint32_
 }
 
 /* Who asks first for an item that is stale, or nearly expired, or was just made for him, has won:
- * he is told to store a new value, the others that somebody does. */
+ * he is told to store a new value, the others that somebody does. Any worker may ask. */
 static void settle_win(struct item *item, bool won, struct reply *ret_reply)
 {
-	uint32_t marks = item_marks(item);
+	uint32_t shape = item_shape(item);
+	uint32_t marks;
 
+	do {
+		marks = shape_marks(shape);
+		if ((marks & ITEM_WON) || (!won && !(marks & ITEM_STALE)))
+			break;
+	} while (!item_exchange_marks(item, &shape, marks | ITEM_WON));
 	if (marks & ITEM_STALE)
 		ret_reply->marks |= REPLY_STALE;
-	if (marks & ITEM_WON) {
+	if (marks & ITEM_WON)
 		ret_reply->marks |= REPLY_WON_BEFORE;
-		return;
-	}
-	if (!won && !(marks & ITEM_STALE))
-		return;
-	ret_reply->marks |= REPLY_WON;
-	item_set_marks(item, marks | ITEM_WON);
+	else if (won || (marks & ITEM_STALE))
+		ret_reply->marks |= REPLY_WON;
 }
 
 static bool is_recache_due(const struct shard *shard, const struct request *request,
@@ -167,6 +170,42 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 	counter_add(&shard->counters.get_hits, 1);
 	reply_hit(shard, place.item, ret_reply);
 	store_mark_read(shard->store, hash, &place);
+}
+
+bool shard_execute_look(struct shard *shard, struct shard *home, const struct request *request,
+                        uint64_t hash, uint32_t now_s, struct reply *ret_reply)
+{
+	struct shard_counters *counters = &shard->counters;
+	struct store_place place;
+	enum store_verdict verdict;
+	bool is_bumped = !(request->modifiers & REQUEST_NO_BUMP);
+
+	if (request->modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE))
+		return false;
+	verdict = store_look(home->store, hash, request->key, now_s, &place);
+	if (verdict == STORE_BUSY)
+		return false;
+	counter_add(&counters->cmd_get, 1);
+	if (verdict != STORE_LIVE) {
+		if (verdict != STORE_MISSING)
+			counter_add(verdict == STORE_EXPIRED ? &counters->get_expired
+			                                     : &counters->get_flushed,
+			            1);
+		counter_add(&counters->get_misses, 1);
+		store_mark_looked(home->store, shard->number, hash, NULL, now_s);
+		ret_reply->status = REPLY_MISS;
+		return true;
+	}
+	counter_add(&counters->get_hits, 1);
+	if (request->modifiers & REQUEST_DESCRIBE) {
+		describe(home, place.item, now_s, ret_reply);
+		settle_win(place.item, false, ret_reply);
+	} else {
+		reply_hit(home, place.item, ret_reply);
+	}
+	if (is_bumped)
+		store_mark_looked(home->store, shard->number, hash, &place, now_s);
+	return true;
 }
 
 /* memcached counts a gat as no get. */

@@ -10,6 +10,8 @@
 struct shard {
 	uint64_t magic; /* SHARD_MAGIC */
 	struct store *store;
+	struct shards *shards; /* NULL: it is alone */
+	uint32_t number;       /* among them */
 	uint64_t unix_time_at_start_s;
 	uint32_t value_bytes_max;
 	uint64_t memory_bytes_max;             /* that the store was created with */
@@ -33,6 +35,13 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
 
 /* For store_observe_revocations(). */
 void shard_write_revoked(void *context, struct store_reservation *reservation);
+
+/* The number of the shard that has keys of this hash. */
+static inline uint32_t shards_number(const struct shards *shards, uint64_t hash)
+{
+	/* by other bits than those that say where in the index it is */
+	return (uint32_t)((uint64_t)((uint32_t)(hash >> 32) * 0x85ebca6bu) * shards->count >> 32);
+}
 
 /* Seconds that are left to an item; TTL_NEVER. */
 int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s);
@@ -63,6 +72,9 @@ static inline void shard_choose_cas(struct store_item_options *options,
 /* The ops, one or a few a file. */
 void shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
                        struct reply *ret_reply);
+/* A GET of another shard's key. False: its owner has to answer it. */
+bool shard_execute_look(struct shard *shard, struct shard *home, const struct request *request,
+                        uint64_t hash, uint32_t now_s, struct reply *ret_reply);
 void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
                          struct reply *ret_reply);
 void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,

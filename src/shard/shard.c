@@ -16,6 +16,17 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max)
 	return memory_rounded(sizeof(struct shard)) + store_memory_bytes_min(value_bytes_max);
 }
 
+void shards_create(struct shards *shards, uint32_t count)
+{
+	*shards = (struct shards){.count = count};
+	epoch_create(&shards->epoch, count);
+}
+
+uint32_t shards_owner(const struct shards *shards, struct slice key)
+{
+	return shards_number(shards, store_hash(shards->list[0]->store, key));
+}
+
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory)
 {
@@ -24,6 +35,8 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
 	    .policy = options->policy,
+	    .epoch = options->shards != NULL ? &options->shards->epoch : NULL,
+	    .owner = options->number,
 	};
 	struct shard *shard;
 	struct store *store;
@@ -40,11 +53,15 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	*shard = (struct shard){
 	    .magic = SHARD_MAGIC,
 	    .store = store,
+	    .shards = options->shards,
+	    .number = options->number,
 	    .unix_time_at_start_s = options->unix_time_at_start_s,
 	    .value_bytes_max = options->value_bytes_max,
 	    .memory_bytes_max = store_options.memory_bytes,
 	};
 	store_observe_revocations(store, shard_write_revoked, shard);
+	if (options->shards != NULL)
+		options->shards->list[options->number] = shard;
 	*ret_shard = shard;
 	return 0;
 }
@@ -58,6 +75,11 @@ bool shard_work(struct shard *shard, uint32_t now_s)
 {
 	store_tick(shard->store, now_s);
 	return store_work(shard->store);
+}
+
+bool shard_is_ready(struct shard *shard)
+{
+	return store_is_ready(shard->store);
 }
 
 uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s)
@@ -177,13 +199,38 @@ static void tell_executed(const struct shard *shard, const struct request *reque
 		shard_tell(shard, &event);
 }
 
-void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
+/* False: it is for another shard, and was done there if *ret_is_done. */
+static bool is_mine(struct shard *shard, const struct request *request, uint32_t now_s,
+                    struct reply *ret_reply, bool *ret_is_done)
+{
+	struct shard *home;
+	uint64_t hash;
+
+	*ret_is_done = false;
+	if (shard->shards == NULL || request->key.length == 0)
+		return true;
+	hash = store_hash(shard->store, request->key);
+	home = shard->shards->list[shards_number(shard->shards, hash)];
+	if (home == shard)
+		return true;
+	if (request->op == REQUEST_GET)
+		*ret_is_done = shard_execute_look(shard, home, request, hash, now_s, ret_reply);
+	return false;
+}
+
+bool shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
                    struct reply *ret_reply)
 {
+	bool is_done;
+
 	store_tick(shard->store, now_s);
-	execute(shard, request, now_s, ret_reply);
+	if (is_mine(shard, request, now_s, ret_reply, &is_done))
+		execute(shard, request, now_s, ret_reply);
+	else if (!is_done)
+		return false;
 	if (shard->observer != NULL)
 		tell_executed(shard, request, ret_reply);
+	return true;
 }
 
 static void tell_evicted(void *context, const struct item *item, uint32_t now_s)
@@ -210,7 +257,8 @@ void shard_observe(struct shard *shard, const struct shard_observer *observer)
 bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out)
 {
 	const struct item *item = reply->item;
-	struct store_piece piece = store_value(shard->store, item);
+	struct store *store = ((const struct shard *)reply->home)->store;
+	struct store_piece piece = store_value(store, item);
 
 	/* A reference costs no more cycles than a copy, whatever the size (tests/perf/pieces), but
 	 * two blocks of memory a value, and it holds up a segment: it is not for small ones. Such
@@ -218,39 +266,48 @@ bool shard_append_value(struct shard *shard, const struct reply *reply, struct c
 	if (item_value_bytes(item) <= BLOCK_CAPACITY)
 		return chain_append(out, piece.data, piece.length);
 	do {
-		struct segment *pinned = store_pin(shard->store, item);
+		struct segment *pinned = store_pin(store, item);
 
 		if (!chain_append_reference(out, piece.data, piece.length, pinned)) {
-			store_unpin(shard->store, pinned);
+			store_unpin(store, pinned);
 			return false;
 		}
-	} while (store_value_next(shard->store, &piece));
+	} while (store_value_next(store, &piece));
 	return true;
 }
 
 void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to)
 {
-	struct store_piece piece = store_value(shard->store, reply->item);
+	const struct store *store = ((const struct shard *)reply->home)->store;
+	struct store_piece piece = store_value(store, reply->item);
 
 	do {
 		memcpy(to, piece.data, piece.length);
 		to += piece.length;
-	} while (store_value_next(shard->store, &piece));
+	} while (store_value_next(store, &piece));
+}
+
+/* Of which of the shards the segment is. */
+static struct store *store_of(const struct shard *shard, const struct segment *segment)
+{
+	ASSERT_SLOW(shard->magic == SHARD_MAGIC);
+	if (shard->shards == NULL || store_has(shard->store, segment))
+		return shard->store;
+	for (uint32_t i = 0; i < shard->shards->count; i++)
+		if (store_has(shard->shards->list[i]->store, segment))
+			return shard->shards->list[i]->store;
+	ASSERT(!"a reference to one of our segments");
+	return NULL;
 }
 
 static bool retain(void *context, void *reference)
 {
-	struct shard *shard = context;
-
-	return store_pin_again(shard->store, reference);
+	return store_pin_again(store_of(context, reference), reference);
 }
 
 static void release(void *context, void *reference)
 {
-	struct shard *shard = context;
-
-	ASSERT_SLOW(shard->magic == SHARD_MAGIC);
-	store_unpin(shard->store, reference);
+	store_unpin(store_of(context, reference), reference);
 }
 
 struct references shard_references(struct shard *shard)

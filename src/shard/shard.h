@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command semantics over one store: memcached's rules for every request.
- * Owner: one worker, its only caller for now. Time comes in as seconds: `now_s` on the monotonic
- * clock since start (1 at start, so that 0 is never "now"). */
+ * Owner: one worker, the only caller. He also answers GETs of keys that another worker's shard has;
+ * all else that is asked of these is handed to the other one. Time comes in as seconds: `now_s` on
+ * the monotonic clock since start (1 at start, so that 0 is never "now"). */
 #pragma once
 
 #include "base/chain.h"
 #include "base/counter.h"
+#include "base/epoch.h"
 #include "shard/event.h"
 #include "store/counters.h"
 #include "store/policy.h"
 
 struct shard;
+
+/* The shards of all workers, made before them. Who owns a key says its hash. */
+struct shards {
+	uint32_t count;
+	struct shard *list[EPOCH_READERS_MAX];
+	struct epoch epoch; /* the workers' turns */
+};
+
+void shards_create(struct shards *shards, uint32_t count);
+
+/* Whose the key is; when all of them are there. */
+uint32_t shards_owner(const struct shards *shards, struct slice key);
 
 /* name, unit, kind, help. The names are memcached's where memcached has the counter. */
 #define SHARD_COUNTERS(X)                                                                          \
@@ -45,7 +59,10 @@ struct shard_options {
 	uint64_t memory_bytes;    /* all that items, index and book-keeping may take */
 	uint32_t value_bytes_max; /* the item limit, 1 KiB … 1 GiB */
 	enum policy policy;       /* who has to go for want of memory */
-	uint64_t hash_seed;       /* from a random source; keys cannot be aimed at one bucket */
+	uint64_t hash_seed;    /* from a random source; keys cannot be aimed at one bucket; of all
+	                        * shards the same */
+	struct shards *shards; /* it becomes one of these; NULL: it is alone */
+	uint32_t number;       /* among them: the worker's */
 	uint64_t unix_time_at_start_s; /* wall clock when now_s was 0: for absolute exptimes */
 };
 
@@ -64,10 +81,15 @@ void shard_set_policy(struct shard *shard, enum policy policy);
  * do now. */
 bool shard_work(struct shard *shard, uint32_t now_s);
 
+/* Whether a request that writes, or the next 64 KiB of a value, find room. False: they will in a
+ * later turn, when the other workers have had theirs. */
+bool shard_is_ready(struct shard *shard);
+
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
  * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL. A reply's `item` and `key` are valid
- * until the next call on this shard. */
-void shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
+ * until the next call on this shard, and until the worker's turn is over. False: nothing was done,
+ * as the key's owner has to do it. */
+bool shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
                    struct reply *ret_reply);
 
 /* Appends the value of a HIT to `out`: copied when small, by reference when large (the memory it

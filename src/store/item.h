@@ -113,15 +113,30 @@ static inline void item_set_state(struct item *item, enum item_state state)
 	               (item_shape(item) & ~ITEM_STATE_MASK) | (uint32_t)state << ITEM_STATE_SHIFT);
 }
 
+static inline uint32_t shape_marks(uint32_t shape)
+{
+	return shape >> ITEM_MARKS_SHIFT & 7;
+}
+
 static inline uint32_t item_marks(const struct item *item)
 {
-	return item_shape(item) >> ITEM_MARKS_SHIFT & 7;
+	return shape_marks(item_shape(item));
 }
 
 static inline void item_set_marks(struct item *item, uint32_t marks)
 {
 	item_set_shape(item,
 	               (item_shape(item) & ~(7u << ITEM_MARKS_SHIFT)) | marks << ITEM_MARKS_SHIFT);
+}
+
+/* For all workers at once: *shape is what it was thought to be, and what it is if it was not that,
+ * and so was not changed (false). */
+static inline bool item_exchange_marks(struct item *item, uint32_t *shape, uint32_t marks)
+{
+	uint32_t wanted = (*shape & ~(7u << ITEM_MARKS_SHIFT)) | marks << ITEM_MARKS_SHIFT;
+
+	return atomic_compare_exchange_strong_explicit(&item->shape, shape, wanted,
+	                                               memory_order_relaxed, memory_order_relaxed);
 }
 
 static inline uint32_t item_access(const struct item *item)

@@ -164,10 +164,12 @@ static void release_pages(struct store *store)
 
 static void put_slot(struct store *store, uint64_t slot)
 {
-	const struct item *item = index_item(&store->index, slot);
+	uint64_t hash;
 
-	if (slot != 0)
-		slot_store(store_vacancy(store, store_hash(store, item_key(item))), slot);
+	if (slot == 0)
+		return;
+	hash = store_hash(store, item_key(index_item(&store->index, slot)));
+	slot_store(store_vacancy(store, hash), slot);
 }
 
 void store_move_buckets(struct store *store, uint32_t count)

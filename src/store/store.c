@@ -126,16 +126,22 @@ void store_tick(struct store *store, uint32_t now_s)
 		flush_now(store);
 }
 
+static bool has_ready_segments(const struct store *store)
+{
+	return store_used_count(store) + SEGMENTS_RESERVED + READY_SEGMENTS <
+	       store->segment_count_max;
+}
+
+/* What nobody but the owner reads comes back at once, when it is wanted. */
 bool store_is_ready(struct store *store)
 {
-	uint32_t used = store_used_count(store) + SEGMENTS_RESERVED + READY_SEGMENTS;
-
-	if (used < store->segment_count_max || store->epoch == NULL)
+	if (store->epoch == NULL || has_ready_segments(store))
 		return true;
 	store_collect(store);
-	return store->retired.count == 0 ||
-	       store_used_count(store) + SEGMENTS_RESERVED + READY_SEGMENTS <
-	           store->segment_count_max;
+	while (!has_ready_segments(store) && store->retired.count < READY_SEGMENTS)
+		if (!store_make_room(store))
+			break;
+	return has_ready_segments(store) || store->retired.count == 0;
 }
 
 bool store_set_limit(struct store *store, uint64_t memory_bytes)

@@ -59,8 +59,9 @@ bool store_set_limit(struct store *store, uint64_t memory_bytes);
 /* Who is evicted first from now on. What is known of the items stays. */
 void store_set_policy(struct store *store, enum policy policy);
 
-/* False: what has been emptied will be free as soon as others have passed, and until then there is
- * hardly any room. Whoever is about to write had better wait for his next turn. */
+/* Whether there is room for what comes next, up to two segments of it. False: what has been emptied
+ * will be free as soon as others have passed; whoever is about to write had better wait for his
+ * next turn. */
 bool store_is_ready(struct store *store);
 
 /* Other workers may call it, too. */
@@ -227,6 +228,9 @@ bool store_value_next(const struct store *store, struct store_piece *piece);
  * Other workers may call these three, too. */
 struct segment *store_pin(struct store *store, const struct item *item);
 void store_unpin(struct store *store, struct segment *segment);
+
+/* Whether the segment is one of this store's. */
+bool store_has(const struct store *store, const struct segment *segment);
 
 /* One more pin on what is pinned already, for somebody who may be long in coming back. False: more
  * than a quarter of all segments is pinned, and writers would be left without. */

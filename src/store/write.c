@@ -414,6 +414,12 @@ struct segment *store_pin(struct store *store, const struct item *item)
 	return segment;
 }
 
+bool store_has(const struct store *store, const struct segment *segment)
+{
+	return segment >= store->segments.headers &&
+	       segment < store->segments.headers + store->segments.count;
+}
+
 bool store_pin_again(struct store *store, struct segment *segment)
 {
 	ASSERT_SLOW(segment->pin_count > 0);

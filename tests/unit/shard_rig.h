@@ -72,7 +72,7 @@ static inline struct reply rig_execute(struct rig *rig, struct request request)
 {
 	struct reply reply = {0};
 
-	shard_execute(rig->shard, &request, rig->now_s, &reply);
+	CU_ASSERT_TRUE_FATAL(shard_execute(rig->shard, &request, rig->now_s, &reply));
 	return reply;
 }
 
