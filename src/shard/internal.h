@@ -2,10 +2,32 @@
 /* What the shard's own files share. */
 #pragma once
 
-#include "shard/shard.h"
+#include "shard/call.h"
 #include "store/store.h"
 
 #define SHARD_MAGIC 0x6b616e7465736864u
+
+/* What struct shard_write's `state` is. */
+struct write_state {
+	struct store_reservation reservation; /* item NULL: over, nothing is reserved */
+	uint64_t cas_unique;
+	enum request_op op;
+	uint32_t modifiers;
+	bool is_staged;
+	enum reply_status refusal; /* of a staged one; else REPLY_STORED */
+	/* of one that was revoked, and of a staged one that is refused: */
+	uint64_t hash;
+	uint8_t key_bytes;
+	uint8_t key[KEY_BYTES_MAX];
+};
+
+/* A value that one of the others has handed over, being copied. */
+struct serving {
+	struct shard_call *call;  /* NULL: there is none */
+	struct write_state state; /* of its own */
+	struct store_piece piece; /* what comes next of the staged one, */
+	uint32_t piece_bytes;     /* … of which so much is done */
+};
 
 struct shard {
 	uint64_t magic; /* SHARD_MAGIC */
@@ -16,6 +38,7 @@ struct shard {
 	uint32_t value_bytes_max;
 	uint64_t memory_bytes_max;             /* that the store was created with */
 	const struct shard_observer *observer; /* NULL: nobody watches */
+	struct serving *serving;               /* of each of the others */
 	struct shard_counters counters;
 };
 
@@ -32,6 +55,20 @@ uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now
  * get_expired or get_flushed, which memcached does for every command but the storage ones. */
 bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
                 struct store_place *ret_place);
+
+/* A staged write goes to its owner, with what has come of it. */
+void shard_write_hand_over(struct shard *shard, struct shard_write *write);
+
+/* The key of a write. */
+struct slice shard_write_key(const struct shard_write *write);
+
+/* Begins to copy the call's staged value. False: it was refused, and that is the reply. */
+bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,
+                           uint32_t now_s);
+
+/* Goes on with it, and commits it at the end. False: that is not reached. */
+bool shard_write_go_on(struct shard *shard, struct serving *serving, uint64_t bytes,
+                       uint32_t now_s);
 
 /* For store_observe_revocations(). */
 void shard_write_revoked(void *context, struct store_reservation *reservation);

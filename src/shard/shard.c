@@ -16,22 +16,22 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max)
 	return memory_rounded(sizeof(struct shard)) + store_memory_bytes_min(value_bytes_max);
 }
 
-void shards_create(struct shards *shards, uint32_t count)
-{
-	*shards = (struct shards){.count = count};
-	epoch_create(&shards->epoch, count);
-}
-
 uint32_t shards_owner(const struct shards *shards, struct slice key)
 {
 	return shards_number(shards, store_hash(shards->list[0]->store, key));
+}
+
+static size_t serving_bytes(const struct shard_options *options)
+{
+	return options->shards == NULL ? 0 : options->shards->count * sizeof(struct serving);
 }
 
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory)
 {
 	struct store_options store_options = {
-	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)),
+	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)) -
+	                    memory_rounded(serving_bytes(options)),
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
 	    .policy = options->policy,
@@ -52,6 +52,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	shard = memory_take(memory, sizeof(*shard));
 	*shard = (struct shard){
 	    .magic = SHARD_MAGIC,
+	    .serving = memory_take(memory, serving_bytes(options)),
 	    .store = store,
 	    .shards = options->shards,
 	    .number = options->number,

@@ -8,6 +8,7 @@
 #include "base/chain.h"
 #include "base/counter.h"
 #include "base/epoch.h"
+#include "base/spsc.h"
 #include "shard/event.h"
 #include "store/counters.h"
 #include "store/policy.h"
@@ -18,10 +19,16 @@ struct shard;
 struct shards {
 	uint32_t count;
 	struct shard *list[EPOCH_READERS_MAX];
-	struct epoch epoch; /* the workers' turns */
+	struct epoch epoch;   /* the workers' turns */
+	struct spsc *calls;   /* call.h: from each to each, … */
+	struct spsc *answers; /* … and back */
 };
 
-void shards_create(struct shards *shards, uint32_t count);
+/* Bytes of memory that shards_create() takes. call_count, a power of two: how many calls (call.h)
+ * one worker may have under way. */
+size_t shards_bytes(uint32_t count, uint32_t call_count);
+void shards_create(struct shards *shards, uint32_t count, uint32_t call_count,
+                   struct memory *memory);
 
 /* Whose the key is; when all of them are there. */
 uint32_t shards_owner(const struct shards *shards, struct slice key);
@@ -114,11 +121,12 @@ struct references shard_references(struct shard *shard);
 /* A value on its way in. Owner: the session; the contents are the shard's. */
 struct shard_write {
 	uint64_t left_bytes; /* that the value still wants */
-	void *state[48];
+	void *state[52];
 };
 
 /* Begins a request with a value. REPLY_STORED: go on with shard_write_bytes(); any other status
- * (REPLY_TOO_LARGE, REPLY_NO_MEMORY) is the reply: the session swallows the value's bytes.
+ * (REPLY_TOO_LARGE, REPLY_NO_MEMORY) is the reply: the session swallows the value's bytes. Of one
+ * that is staged it is the owner's to refuse: it is to be handed over nevertheless.
  * request->key is copied; the request need not outlive the call. As with memcached a set that is
  * refused for its size removes the old value. */
 enum reply_status shard_write_begin(struct shard *shard, struct shard_write *write,
@@ -134,6 +142,10 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 /* All bytes are there: decides (add, replace, cas, append …) and publishes, whole or not at all. */
 void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t now_s,
                         struct reply *ret_reply);
+
+/* Whether what has begun is another shard's, and is to be handed over in a call, whole or refused,
+ * instead of shard_write_commit(). */
+bool shard_write_is_staged(const struct shard_write *write);
 
 /* The bytes were bad or the client went away: nothing happened. */
 void shard_write_abandon(struct shard *shard, struct shard_write *write);

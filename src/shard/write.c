@@ -2,17 +2,6 @@
 /* SET, ADD, REPLACE, APPEND, PREPEND, CAS: a value on its way in, and what becomes of it. */
 #include "shard/internal.h"
 
-/* What struct shard_write's `state` is. */
-struct write_state {
-	struct store_reservation reservation; /* item NULL: over, nothing is reserved */
-	uint64_t cas_unique;
-	enum request_op op;
-	uint32_t modifiers;
-	/* of one that was revoked: */
-	uint8_t key_bytes;
-	uint8_t key[KEY_BYTES_MAX];
-};
-
 _Static_assert(sizeof(struct write_state) <= sizeof(((struct shard_write *)NULL)->state),
                "the state fits the session's struct");
 _Static_assert(_Alignof(struct write_state) <= _Alignof(struct shard_write), "and is aligned");
@@ -20,6 +9,20 @@ _Static_assert(_Alignof(struct write_state) <= _Alignof(struct shard_write), "an
 static struct write_state *state_of(struct shard_write *write)
 {
 	return (struct write_state *)(void *)write->state;
+}
+
+struct slice shard_write_key(const struct shard_write *write)
+{
+	const struct write_state *state = (const struct write_state *)(const void *)write->state;
+
+	if (state->reservation.item != NULL)
+		return item_key(state->reservation.item);
+	return (struct slice){state->key, state->key_bytes};
+}
+
+bool shard_write_is_staged(const struct shard_write *write)
+{
+	return ((const struct write_state *)(const void *)write->state)->is_staged;
 }
 
 /* A set that is refused takes the old value with it, so that nobody goes on reading that. */
@@ -57,21 +60,46 @@ static void refuse(struct shard *shard, enum request_op op, uint64_t hash, struc
 	tell_stored(shard, op, key, 0, TTL_NEVER, status);
 }
 
-void shard_write_revoked(void *context, struct store_reservation *reservation)
+static void keep_key(struct write_state *state, uint64_t hash, struct slice key)
 {
-	struct write_state *state = (struct write_state *)reservation;
-	struct slice key = item_key(reservation->item);
-
-	_Static_assert(offsetof(struct write_state, reservation) == 0, "the one is the other");
+	state->hash = hash;
 	state->key_bytes = (uint8_t)key.length;
 	memcpy(state->key, key.data, key.length);
 }
 
-/* A write that was revoked is refused when its client comes back to it. */
-static void refuse_revoked(struct shard *shard, const struct write_state *state)
+void shard_write_revoked(void *context, struct store_reservation *reservation)
 {
-	refuse(shard, state->op, state->reservation.hash,
-	       (struct slice){state->key, state->key_bytes}, REPLY_NO_MEMORY);
+	_Static_assert(offsetof(struct write_state, reservation) == 0, "the one is the other");
+	keep_key((struct write_state *)reservation, reservation->hash, item_key(reservation->item));
+}
+
+/* There is no room for it, or not any more: `item` is NULL, the key is kept. A staged one is
+ * refused by its owner. */
+static void refuse_write(struct shard *shard, struct write_state *state, enum reply_status status)
+{
+	struct slice key = {state->key, state->key_bytes};
+
+	state->refusal = status;
+	if (!state->is_staged)
+		refuse(shard, state->op, state->hash, key, status);
+}
+
+/* Memory has run out in the middle of it. */
+static void abandon_and_refuse(struct shard *shard, struct write_state *state)
+{
+	struct store_reservation *reservation = &state->reservation;
+
+	keep_key(state, reservation->hash, item_key(reservation->item));
+	store_abandon(shard->store, reservation);
+	refuse_write(shard, state, REPLY_NO_MEMORY);
+}
+
+void shard_write_hand_over(struct shard *shard, struct shard_write *write)
+{
+	struct write_state *state = state_of(write);
+
+	if (state->refusal == REPLY_STORED && !store_resume(shard->store, &state->reservation))
+		state->refusal = REPLY_NO_MEMORY;
 }
 
 /* An append or prepend that may make the item. */
@@ -97,20 +125,26 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	};
 
 	ASSERT(request_has_value(request->op));
+	options.is_staged =
+	    shard->shards != NULL && shards_number(shard->shards, options.hash) != shard->number;
 	store_prefetch(shard->store, options.hash);
 	store_tick(shard->store, now_s);
 	state->op = request->op;
 	state->modifiers = request->modifiers;
 	state->cas_unique = request->cas_unique;
 	state->reservation.item = NULL;
+	state->refusal = REPLY_STORED;
+	state->is_staged = options.is_staged;
 	write->left_bytes = 0;
 	if (request->value_bytes > shard->value_bytes_max) {
-		refuse(shard, request->op, options.hash, request->key, REPLY_TOO_LARGE);
+		keep_key(state, options.hash, request->key);
+		refuse_write(shard, state, REPLY_TOO_LARGE);
 		return REPLY_TOO_LARGE;
 	}
 	shard_choose_cas(&options, request);
 	if (!store_reserve(shard->store, &options, &state->reservation)) {
-		refuse(shard, request->op, options.hash, request->key, REPLY_NO_MEMORY);
+		keep_key(state, options.hash, request->key);
+		refuse_write(shard, state, REPLY_NO_MEMORY);
 		return REPLY_NO_MEMORY;
 	}
 	write->left_bytes = request->value_bytes;
@@ -125,7 +159,7 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 	struct store_reservation *reservation = &state->reservation;
 
 	if (!store_resume(shard->store, reservation)) {
-		refuse_revoked(shard, state);
+		refuse_write(shard, state, REPLY_NO_MEMORY);
 		write->left_bytes = 0;
 		return false;
 	}
@@ -134,8 +168,7 @@ bool shard_write_bytes(struct shard *shard, struct shard_write *write, const uin
 		store_wait(shard->store, reservation);
 		return true;
 	}
-	refuse(shard, state->op, reservation->hash, item_key(reservation->item), REPLY_NO_MEMORY);
-	store_abandon(shard->store, reservation);
+	abandon_and_refuse(shard, state);
 	write->left_bytes = 0;
 	return false;
 }
@@ -269,28 +302,18 @@ static void commit_new(struct shard *shard, struct write_state *state, struct re
 	publish(shard, state, NULL, ret_reply);
 }
 
-void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t now_s,
-                        struct reply *ret_reply)
+/* All is there, and the reservation does not wait. */
+static void commit(struct shard *shard, struct write_state *state, uint32_t now_s,
+                   struct reply *ret_reply)
 {
-	struct write_state *state = state_of(write);
 	struct store_reservation *reservation = &state->reservation;
 	struct store_place place;
 	enum store_verdict verdict;
 	int64_t ttl_s;
 
-	store_tick(shard->store, now_s);
-	counter_add(&shard->counters.cmd_set, 1);
-	ret_reply->cas_unique = 0;
-	if (!store_resume(shard->store, reservation)) {
-		refuse_revoked(shard, state);
-		ret_reply->status = REPLY_NO_MEMORY;
-		ret_reply->key = (struct slice){state->key, state->key_bytes};
-		return;
-	}
-	ret_reply->key = item_key(reservation->item);
 	if (!store_settle(shard->store, reservation)) {
-		refuse(shard, state->op, reservation->hash, ret_reply->key, REPLY_NO_MEMORY);
-		store_abandon(shard->store, reservation);
+		abandon_and_refuse(shard, state);
+		ret_reply->key = (struct slice){state->key, state->key_bytes};
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
@@ -312,14 +335,102 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	            ret_reply->status);
 }
 
+void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t now_s,
+                        struct reply *ret_reply)
+{
+	struct write_state *state = state_of(write);
+
+	ASSERT(!state->is_staged);
+	store_tick(shard->store, now_s);
+	counter_add(&shard->counters.cmd_set, 1);
+	ret_reply->cas_unique = 0;
+	ret_reply->key = (struct slice){state->key, state->key_bytes};
+	if (store_resume(shard->store, &state->reservation)) {
+		commit(shard, state, now_s, ret_reply);
+		return;
+	}
+	refuse_write(shard, state, REPLY_NO_MEMORY);
+	ret_reply->status = REPLY_NO_MEMORY;
+}
+
+bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,
+                           uint32_t now_s)
+{
+	const struct write_state *staged = state_of(call->write);
+	const struct store *from = shard->shards->list[call->from]->store;
+	struct write_state *state = &serving->state;
+
+	store_tick(shard->store, now_s);
+	*state = *staged;
+	state->is_staged = false;
+	call->reply.cas_unique = 0;
+	call->reply.key = shard_write_key(call->write);
+	if (staged->refusal == REPLY_STORED &&
+	    store_reserve_like(shard->store, from, &staged->reservation, &state->reservation)) {
+		serving->call = call;
+		serving->piece = store_value(from, staged->reservation.item);
+		serving->piece_bytes = 0;
+		return true;
+	}
+	if (staged->refusal == REPLY_STORED)
+		keep_key(state, staged->reservation.hash, call->reply.key);
+	state->reservation.item = NULL;
+	call->reply.status = staged->refusal == REPLY_STORED ? REPLY_NO_MEMORY : staged->refusal;
+	refuse_write(shard, state, call->reply.status);
+	return false;
+}
+
+/* The next bytes. False: no room. */
+static bool copy_some(struct shard *shard, struct serving *serving, uint64_t bytes)
+{
+	const struct store *from = shard->shards->list[serving->call->from]->store;
+	struct store_reservation *reservation = &serving->state.reservation;
+
+	while (bytes > 0 && reservation->left_bytes > 0) {
+		struct store_piece *piece = &serving->piece;
+		uint64_t part = min_u64(bytes, piece->length - serving->piece_bytes);
+
+		if (!store_write(shard->store, reservation, piece->data + serving->piece_bytes,
+		                 part))
+			return false;
+		bytes -= part;
+		serving->piece_bytes += (uint32_t)part;
+		if (serving->piece_bytes == piece->length && store_value_next(from, piece))
+			serving->piece_bytes = 0;
+	}
+	return true;
+}
+
+bool shard_write_go_on(struct shard *shard, struct serving *serving, uint64_t bytes, uint32_t now_s)
+{
+	struct write_state *state = &serving->state;
+	struct reply *reply = &serving->call->reply;
+
+	store_tick(shard->store, now_s);
+	if (!copy_some(shard, serving, bytes)) {
+		abandon_and_refuse(shard, state);
+		reply->status = REPLY_NO_MEMORY;
+		return true;
+	}
+	if (state->reservation.left_bytes > 0)
+		return false;
+	counter_add(&shard->counters.cmd_set, 1);
+	commit(shard, state, now_s, reply);
+	/* the caller's, which stays */
+	reply->key = shard_write_key(serving->call->write);
+	return true;
+}
+
 void shard_write_abandon(struct shard *shard, struct shard_write *write)
 {
 	struct store_reservation *reservation = &state_of(write)->reservation;
 
-	if (!store_resume(shard->store, reservation))
+	if (reservation->item == NULL)
 		return;
+	if (reservation->is_waiting)
+		store_resume(shard->store, reservation);
 	/* memcached counts the command when its value has come, even with a bad end. */
-	if (reservation->left_bytes == 0)
+	if (reservation->left_bytes == 0 && !state_of(write)->is_staged)
 		counter_add(&shard->counters.cmd_set, 1);
 	store_abandon(shard->store, reservation);
 }

@@ -197,6 +197,12 @@ void store_expire_else(struct store_reservation *reservation, uint32_t expiry_s)
 bool store_write_value(struct store *store, struct store_reservation *reservation,
                        const struct item *from);
 
+/* Room for what another store has reserved and written, but for the value. False: like
+ * store_reserve(). */
+bool store_reserve_like(struct store *store, const struct store *from_store,
+                        const struct store_reservation *from,
+                        struct store_reservation *ret_reservation);
+
 /* To be called when all bytes are there, before store_find() for publishing: what was begun before
  * a flush moves on into a segment that is not flushed. False: there is none, and the caller is left
  * with abandoning. */

@@ -257,21 +257,30 @@ bool store_write_value(struct store *store, struct store_reservation *reservatio
 	return true;
 }
 
+bool store_reserve_like(struct store *store, const struct store *from_store,
+                        const struct store_reservation *from,
+                        struct store_reservation *ret_reservation)
+{
+	const struct item *item = from->item;
+	struct store_item_options options = {
+	    .key = item_key(item),
+	    .hash = from->hash,
+	    .value_bytes = item_value_bytes(item),
+	    .client_flags = item_client_flags(item),
+	    .expiry_s = store_expiry_s(from_store, item),
+	    .marks = item_marks(item),
+	    .cas_is_given = from->cas_is_given,
+	    .cas_unique = store_cas_unique(from_store, item),
+	    .may_expire_else = (item_shape(item) & ITEM_EXPIRY_IS_WIDE) != 0,
+	};
+
+	return store_reserve(store, &options, ret_reservation);
+}
+
 bool store_settle(struct store *store, struct store_reservation *reservation)
 {
 	struct item *old = reservation->item;
 	const struct segment *segment = store_segment_of(store, old);
-	struct store_item_options options = {
-	    .key = item_key(old),
-	    .hash = reservation->hash,
-	    .value_bytes = item_value_bytes(old),
-	    .client_flags = item_client_flags(old),
-	    .expiry_s = store_expiry_s(store, old),
-	    .marks = item_marks(old),
-	    .cas_is_given = reservation->cas_is_given,
-	    .cas_unique = store_cas_unique(store, old),
-	    .may_expire_else = (item_shape(old) & ITEM_EXPIRY_IS_WIDE) != 0,
-	};
 	struct store_reservation settled;
 
 	ASSERT(reservation->left_bytes == 0);
@@ -281,7 +290,7 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	    (!store_is_flushed(store, segment) && !store_is_outdated(store, segment)))
 		return true;
 	/* what is being written keeps its segment, so `old` stays */
-	if (!store_reserve(store, &options, &settled))
+	if (!store_reserve_like(store, store, reservation, &settled))
 		return false;
 	if (!store_write_value(store, &settled, old))
 		ASSERT(!"it was in one segment, and is little larger than half of one now");

@@ -6,6 +6,7 @@
 
 #define SHARDS       3
 #define MEMORY_BYTES (8u << 20)
+#define CALLS        16
 
 struct world {
 	struct shards shards;
@@ -16,15 +17,20 @@ struct world {
 	uint32_t now_s;
 };
 
+static size_t world_bytes(void)
+{
+	return SHARDS * MEMORY_BYTES + block_pool_bytes(64) + shards_bytes(SHARDS, CALLS);
+}
+
 static void world_create(struct world *world)
 {
-	struct memory memory = {.bytes = SHARDS * MEMORY_BYTES + block_pool_bytes(64)};
+	struct memory memory = {.bytes = world_bytes()};
 	struct references references;
 
-	shards_create(&world->shards, SHARDS);
 	world->region = memory.base =
 	    mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_PTR_NOT_EQUAL_FATAL(memory.base, MAP_FAILED);
+	shards_create(&world->shards, SHARDS, CALLS, &memory);
 	for (uint32_t i = 0; i < SHARDS; i++) {
 		struct shard_options options = {.memory_bytes = MEMORY_BYTES,
 		                                .value_bytes_max = 1 << 20,
@@ -49,7 +55,7 @@ static void world_destroy(struct world *world)
 		CU_ASSERT_EQUAL(counter_read(&shard_store_counters(world->list[i])->pins), 0);
 		shard_check(world->list[i]);
 	}
-	munmap(world->region, SHARDS * MEMORY_BYTES + block_pool_bytes(64));
+	munmap(world->region, world_bytes());
 }
 
 /* A turn of every worker. */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a worker has done what only the owner of a key may do: it hands the owner a call, over a ring
+ * with the owner at its other end, and gets it back with the reply. The calls of one worker to
+ * another are served in their order.
+ *
+ * A value that comes with a call lies in the caller's own shard, staged, until the call is over;
+ * the owner copies it, a large one a part in each turn. Owner of a call: the caller, but while it
+ * is on its way. */
+#pragma once
+
+#include "shard/shard.h"
+
+struct shard_call {
+	/* the caller's to fill in: */
+	struct request request;    /* its slices stay until the call is over */
+	struct shard_write *write; /* all of a staged value, or why there is none; else NULL */
+	/* the owner's: */
+	struct reply reply; /* what it points to stays until shard_call_end() */
+	/* those two's own: */
+	uint32_t from;
+	uint32_t to;
+	struct segment *pinned; /* of reply.item, or NULL */
+};
+
+/* Hands it to the key's owner; of a request without a key, to that shard. */
+void shard_call(struct shard *shard, struct shard_call *call);
+void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
+
+/* Serves the calls of others, and takes in those of one's own that have come back: `answered` is
+ * told of each, and may make new ones. Once a turn. Returns how many there were, of both. */
+uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
+                           void (*answered)(void *context, struct shard_call *call), void *context);
+
+/* The reply has been made use of. */
+void shard_call_end(struct shard *shard, struct shard_call *call);
