@@ -24,14 +24,14 @@ BUGS = [
     ("text", "a touch changes the cas unique", "src/shard/get.c",
      """\
 	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, &place);
+	store_mark_read(shard->store, hash, &place);
 	if (!is_gat)
 """,
      """\
 	store_change(shard->store, &place, store_expiry_s(shard->store, place.item),
 	             store_next_cas(shard->store));
 	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, &place);
+	store_mark_read(shard->store, hash, &place);
 	if (!is_gat)
 """),
     ("text", "an append loses the client's flags", "src/shard/write.c",
@@ -78,8 +78,8 @@ BUGS = [
     ("meta", "who makes an item by N has not won", "src/shard/get.c",
      "	settle_win(item, true, ret_reply);\n", "	settle_win(item, false, ret_reply);\n"),
     ("meta", "R wins once too often", "src/shard/get.c",
-     "	item_set_marks(item, marks | ITEM_WON);\n",
-     "	item_set_marks(item, won ? marks : marks | ITEM_WON);\n"),
+     "(item, &shape, marks | ITEM_WON));\n",
+     "(item, &shape, won ? marks : marks | ITEM_WON));\n"),
     ("meta", "an md with I leaves the win", "src/shard/delete.c",
      "(item_marks(place->item) & ~ITEM_WON) | ITEM_STALE",
      "item_marks(place->item) | ITEM_STALE"),

@@ -112,10 +112,10 @@ BUGS = [
      "return expiry_s <= store->now_s ? STORE_EXPIRED", "return expiry_s == store->now_s ? STORE_EXPIRED"),
     ("stale read", "flush_all spares what is there", "src/store/store.c",
      """\
-	store->flush_sequence = store->flushed_count > 0 ? store->sequence : 0;
+	                      store->flushed_count > 0 ? store->sequence : 0, memory_order_relaxed);
 """,
      """\
-	store->flush_sequence = 0;
+	                      0, memory_order_relaxed);
 """),
     ("stale read", "a deleted item stays", "src/shard/delete.c",
      "	store_remove(shard->store, place);\n",
@@ -156,8 +156,7 @@ BUGS = [
 	store_abandon(store, &copy);
 """),
     ("large sends", "memory that is still being sent is written over", "src/store/log.c",
-     "segment->open_count > 0 || segment->pin_count > 0 || ",
-     "segment->open_count > 0 || "),
+     "	} else if (is_pinned(segment)) {\n", "	} else if (false) {\n"),
     ("large sends", "a packet for the card to cut up says nothing of it", "src/tcp/output.c",
      "outgoing.packet.segment_bytes = connection->mss;",
      "outgoing.packet.segment_bytes = 0;"),
