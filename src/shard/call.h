@@ -4,8 +4,9 @@
  * another are served in their order.
  *
  * A value that comes with a call lies in the caller's own shard, staged, until the call is over;
- * the owner copies it, a large one a part in each turn. Owner of a call: the caller, but while it
- * is on its way. */
+ * the owner copies it, a large one a part in each turn.
+ *
+ * Owner of a call: the caller, but while it is on its way. */
 #pragma once
 
 #include "shard/shard.h"
@@ -22,7 +23,7 @@ struct shard_call {
 	struct segment *pinned; /* of reply.item, or NULL */
 };
 
-/* Hands it to the key's owner; of a request without a key, to that shard. */
+/* Hands it to the key's owner; if the request has no key, to that shard. */
 void shard_call(struct shard *shard, struct shard_call *call);
 void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
 

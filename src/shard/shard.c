@@ -44,7 +44,8 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 
 	if (options->value_bytes_max < ITEM_LIMIT_BYTES_MIN ||
 	    options->value_bytes_max > ITEM_LIMIT_BYTES_MAX ||
-	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max))
+	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max) +
+	                                memory_rounded(serving_bytes(options)))
 		return -EINVAL;
 	r = store_create(&store, &store_options, memory);
 	if (r < 0)

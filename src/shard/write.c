@@ -344,12 +344,12 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	store_tick(shard->store, now_s);
 	counter_add(&shard->counters.cmd_set, 1);
 	ret_reply->cas_unique = 0;
-	ret_reply->key = (struct slice){state->key, state->key_bytes};
 	if (store_resume(shard->store, &state->reservation)) {
 		commit(shard, state, now_s, ret_reply);
 		return;
 	}
 	refuse_write(shard, state, REPLY_NO_MEMORY);
+	ret_reply->key = (struct slice){state->key, state->key_bytes};
 	ret_reply->status = REPLY_NO_MEMORY;
 }
 

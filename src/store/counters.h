@@ -26,6 +26,8 @@
 	X(promotions, "items", COUNTER_TOTAL, "Items that have passed probation")                  \
 	X(ghost_hits, "items", COUNTER_TOTAL, "Items stored anew soon after they left probation")  \
 	X(probation_bytes, "bytes", COUNTER_LEVEL, "Memory that new items may take")               \
+	X(glances_lost, "requests", COUNTER_TOTAL,                                                 \
+	  "Requests of other workers that adaptive has not heard of: the owner was behind")        \
 	X(policy, "policy", COUNTER_LEVEL,                                                         \
 	  "Who goes first: 0 s3fifo, 1 lru, 2 lfu, 3 size, 4 ttl")                                 \
 	X(policy_changes, "changes", COUNTER_TOTAL, "Times that this has changed")                 \

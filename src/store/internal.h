@@ -116,6 +116,7 @@ struct reader {
 	/* the owner's: */
 	_Alignas(CACHE_LINE_BYTES) uint64_t older_hits_heard;
 	uint64_t other_hits_heard;
+	uint64_t glances_lost_heard;
 	/* from him to the owner: */
 	struct spsc glances;
 };

@@ -3,7 +3,7 @@
  * an item. */
 #include "store/internal.h"
 
-#define PARTS_LOG2_MIN 1
+#define PARTS_LOG2_MIN 1 /* log2; parts_log2 of an octave with few segments */
 #define WINDOWS_SHARE  8 /* of the segments, about one in so many may be open for a window */
 
 static void count_free(struct store *store)

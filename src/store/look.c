@@ -106,12 +106,15 @@ static void hear_reader(struct store *store, struct reader *reader)
 	struct desertion *desertion = &store->eviction.desertion;
 	uint64_t older_hits = counter_read(&reader->older_hits);
 	uint64_t other_hits = counter_read(&reader->other_hits);
+	uint64_t glances_lost = counter_read(&reader->glances_lost);
 	struct glance glance;
 
 	desertion->hits += older_hits - reader->older_hits_heard;
 	desertion->elsewhere += other_hits - reader->other_hits_heard;
 	reader->older_hits_heard = older_hits;
 	reader->other_hits_heard = other_hits;
+	counter_add(&store->counters.glances_lost, glances_lost - reader->glances_lost_heard);
+	reader->glances_lost_heard = glances_lost;
 	for (uint32_t i = 0; i < GLANCES_A_TURN && spsc_pop(&reader->glances, &glance); i++)
 		if (shadows_see(&store->shadows, glance.hash))
 			store_follow(store,

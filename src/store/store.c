@@ -59,7 +59,8 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	struct geometry geometry;
 	struct store *store;
 
-	if (options->memory_bytes < store_memory_bytes_min(options->value_bytes_max) ||
+	if (options->memory_bytes < store_memory_bytes_min(options->value_bytes_max) +
+	                                store_readers_bytes(options->epoch) ||
 	    options->memory_bytes >= location_bytes_max)
 		return -EINVAL;
 	geometry = geometry_for(options->memory_bytes, store_readers_bytes(options->epoch));
