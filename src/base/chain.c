@@ -116,6 +116,29 @@ bool chain_append_reference(struct chain *chain, const uint8_t *data, uint32_t l
 	return true;
 }
 
+void chain_splice(struct chain *chain, struct chain *from)
+{
+	ASSERT(from->pool == chain->pool);
+	/* many short ones would take a block each */
+	if (from->length == 0 || (chain->last != NULL && from->length <= chain->last->spare)) {
+		struct chain_cursor cursor = {0};
+
+		if (from->length > 0)
+			chain_extend(chain, chain_read(from, &cursor,
+			                               chain_reserve(chain, (uint32_t)from->length),
+			                               (uint32_t)from->length));
+		chain_clear(from);
+		return;
+	}
+	if (chain->last == NULL)
+		chain->first = from->first;
+	else
+		chain->last->next = from->first;
+	chain->last = from->last;
+	chain->length += from->length;
+	chain_create(from, from->pool);
+}
+
 void chain_drop_front(struct chain *chain, uint64_t length)
 {
 	ASSERT(length <= chain->length);

@@ -90,6 +90,9 @@ bool chain_append(struct chain *chain, const void *data, size_t length);
 bool chain_append_reference(struct chain *chain, const uint8_t *data, uint32_t length,
                             void *reference);
 
+/* Moves all of `from`, a chain of the same pool, to the end. */
+void chain_splice(struct chain *chain, struct chain *from);
+
 /* Drops `length` bytes (at most chain->length) at the front. */
 void chain_drop_front(struct chain *chain, uint64_t length);
 

@@ -58,6 +58,7 @@ enum request_modifier {
 	                                   * unique stores too, stale */
 	REQUEST_EMPTY = 1u << 10,         /* DELETE: of the item only the value goes */
 	REQUEST_KEY_IS_BINARY = 1u << 11, /* the key came in base64 */
+	REQUEST_PASSED_ON = 1u << 12,     /* FLUSH_ALL, MEMORY_LIMIT: by the worker it came to */
 };
 
 /* What can be watched. */
@@ -110,6 +111,13 @@ struct request {
 static inline bool request_has_value(enum request_op op)
 {
 	return op >= REQUEST_SET && op <= REQUEST_CAS;
+}
+
+/* True for those that change what is in a store, in whatever way takes room. */
+static inline bool request_writes(const struct request *request)
+{
+	return request->op != REQUEST_GET ||
+	       (request->modifiers & (REQUEST_RENEW | REQUEST_VIVIFY)) != 0;
 }
 
 enum reply_status {

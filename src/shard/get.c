@@ -6,7 +6,8 @@
 #define MODIFIED_GET                                                                               \
 	(REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE | REQUEST_NO_BUMP | REQUEST_DESCRIBE)
 
-#define WALK_PLACES 256 /* looked at in one step of shard_walk() */
+#define WALK_PLACES      256 /* looked at in one step of shard_walk() */
+#define WALK_CURSOR_BITS 40  /* of the store's own cursor; above it, which shard */
 
 int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s)
 {
@@ -259,16 +260,28 @@ void shard_execute_inspect(struct shard *shard, const struct request *request, u
 
 bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct reply *ret_reply)
 {
+	uint32_t count = shard->shards == NULL ? 1 : shard->shards->count;
+	uint32_t number = (uint32_t)(*cursor >> WALK_CURSOR_BITS);
+	uint64_t place = *cursor & (((uint64_t)1 << WALK_CURSOR_BITS) - 1);
+	const struct shard *home;
 	struct item *item;
 
-	store_tick(shard->store, now_s);
-	item = store_next(shard->store, cursor, WALK_PLACES);
 	ret_reply->status = REPLY_MISS;
+	if (number == count)
+		return false;
+	store_tick(shard->store, now_s);
+	home = shard->shards == NULL ? shard : shard->shards->list[number];
+	item = store_next(home->store, &place, WALK_PLACES, now_s);
 	if (item != NULL) {
-		describe(shard, item, now_s, ret_reply);
+		describe(home, item, now_s, ret_reply);
 		ret_reply->item_bytes = size_of(item);
 	}
-	return item != NULL || !store_walk_is_over(*cursor);
+	if (store_walk_is_over(place)) {
+		number++;
+		place = 0;
+	}
+	*cursor = (uint64_t)number << WALK_CURSOR_BITS | place;
+	return item != NULL || number < count;
 }
 
 uint64_t shard_unix_time_s(const struct shard *shard, uint32_t now_s)

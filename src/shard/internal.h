@@ -14,6 +14,7 @@ struct write_state {
 	enum request_op op;
 	uint32_t modifiers;
 	bool is_staged;
+	bool is_handed_over;
 	enum reply_status refusal; /* of a staged one; else REPLY_STORED */
 	/* of one that was revoked, and of a staged one that is refused: */
 	uint64_t hash;
@@ -58,9 +59,6 @@ bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
 
 /* A staged write goes to its owner, with what has come of it. */
 void shard_write_hand_over(struct shard *shard, struct shard_write *write);
-
-/* The key of a write. */
-struct slice shard_write_key(const struct shard_write *write);
 
 /* Begins to copy the call's staged value. False: it was refused, and that is the reply. */
 bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,

@@ -68,6 +68,22 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	return 0;
 }
 
+uint32_t shard_number(const struct shard *shard)
+{
+	return shard->number;
+}
+
+uint64_t shard_hash(const struct shard *shard, struct slice key)
+{
+	return store_hash(shard->store, key);
+}
+
+bool shard_owns(const struct shard *shard, struct slice key)
+{
+	return shard->shards == NULL ||
+	       shards_number(shard->shards, store_hash(shard->store, key)) == shard->number;
+}
+
 void shard_set_policy(struct shard *shard, enum policy policy)
 {
 	store_set_policy(shard->store, policy);
@@ -150,19 +166,22 @@ bool shard_change(struct shard *shard, struct store_place *place, uint32_t expir
 static void execute_flush(struct shard *shard, const struct request *request, uint32_t now_s,
                           struct reply *ret_reply)
 {
-	counter_add(&shard->counters.cmd_flush, 1);
+	if (!(request->modifiers & REQUEST_PASSED_ON))
+		counter_add(&shard->counters.cmd_flush, 1);
 	/* "Never" is "now" here, and so is the past. */
 	store_flush(shard->store, shard_expiry_s(shard, request->exptime, now_s));
 	ret_reply->status = REPLY_OK;
 }
 
-/* In MiB, of which the last one it was started with need not be whole. */
+/* In MiB, of all shards together, of which the last one they were started with need not be whole.
+ */
 static void execute_memory_limit(struct shard *shard, const struct request *request,
                                  struct reply *ret_reply)
 {
-	uint64_t bytes = request->delta << 20;
+	uint32_t count = shard->shards == NULL ? 1 : shard->shards->count;
+	uint64_t bytes = (request->delta << 20) / count;
 
-	if (bytes > shard->memory_bytes_max && bytes - shard->memory_bytes_max < 1u << 20)
+	if (bytes > shard->memory_bytes_max && bytes - shard->memory_bytes_max < (1u << 20) / count)
 		bytes = shard->memory_bytes_max;
 	ret_reply->status = store_set_limit(shard->store, bytes) ? REPLY_OK : REPLY_BAD_LIMIT;
 }

@@ -81,6 +81,15 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max);
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory);
 
+/* Among the others. */
+uint32_t shard_number(const struct shard *shard);
+
+/* The same for the same key in all shards. */
+uint64_t shard_hash(const struct shard *shard, struct slice key);
+
+/* Whether what writes the key may be run here. */
+bool shard_owns(const struct shard *shard, struct slice key);
+
 /* Who has to go for want of memory from now on; what is known of the items stays. */
 void shard_set_policy(struct shard *shard, enum policy policy);
 
@@ -93,7 +102,8 @@ bool shard_work(struct shard *shard, uint32_t now_s);
 bool shard_is_ready(struct shard *shard);
 
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
- * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL. A reply's `item` and `key` are valid
+ * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL, MEMORY_LIMIT: the last two of this
+ * shard's own part. A reply's `item` and `key` are valid
  * until the next call on this shard, and until the worker's turn is over. False: nothing was done,
  * as the key's owner has to do it. */
 bool shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
@@ -107,9 +117,9 @@ bool shard_append_value(struct shard *shard, const struct reply *reply, struct c
 /* Copies the value of a HIT (ret_reply->value_bytes of it) to `to`: for datagrams. */
 void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to);
 
-/* Walks all items: the next one behind *cursor, which begins at 0, as INSPECT tells of it, or
- * REPLY_MISS when there is none near. False: that was all. For as long as the walk takes, others
- * may be served in between. */
+/* Walks all items of all shards: the next one behind *cursor, which begins at 0, as INSPECT tells
+ * of it, or REPLY_MISS when there is none near. False: that was all. For as long as the walk takes,
+ * others may be served in between. */
 bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct reply *ret_reply);
 
 /* The wall clock's seconds at `now_s`. */
@@ -146,6 +156,9 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 /* Whether what has begun is another shard's, and is to be handed over in a call, whole or refused,
  * instead of shard_write_commit(). */
 bool shard_write_is_staged(const struct shard_write *write);
+
+/* Its key; until it is over. */
+struct slice shard_write_key(const struct shard_write *write);
 
 /* The bytes were bad or the client went away: nothing happened. */
 void shard_write_abandon(struct shard *shard, struct shard_write *write);

@@ -98,6 +98,7 @@ void shard_write_hand_over(struct shard *shard, struct shard_write *write)
 {
 	struct write_state *state = state_of(write);
 
+	state->is_handed_over = true;
 	if (state->refusal == REPLY_STORED && !store_resume(shard->store, &state->reservation))
 		state->refusal = REPLY_NO_MEMORY;
 }
@@ -135,6 +136,7 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	state->reservation.item = NULL;
 	state->refusal = REPLY_STORED;
 	state->is_staged = options.is_staged;
+	state->is_handed_over = false;
 	write->left_bytes = 0;
 	if (request->value_bytes > shard->value_bytes_max) {
 		keep_key(state, options.hash, request->key);
@@ -430,7 +432,7 @@ void shard_write_abandon(struct shard *shard, struct shard_write *write)
 	if (reservation->is_waiting)
 		store_resume(shard->store, reservation);
 	/* memcached counts the command when its value has come, even with a bad end. */
-	if (reservation->left_bytes == 0 && !state_of(write)->is_staged)
+	if (reservation->left_bytes == 0 && !state_of(write)->is_handed_over)
 		counter_add(&shard->counters.cmd_set, 1);
 	store_abandon(shard->store, reservation);
 }

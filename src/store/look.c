@@ -54,6 +54,60 @@ enum store_verdict store_look(const struct store *store, uint64_t hash, struct s
 	             ret_place->item);
 }
 
+/* A walk's cursor is a position in the index and the number of a slot there. */
+#define WALK_SLOT_BITS 3
+#define WALK_LOOKS_MAX 1000
+_Static_assert(1 << WALK_SLOT_BITS == BUCKET_SLOTS, "a slot's number fits");
+
+bool store_walk_is_over(uint64_t cursor)
+{
+	return cursor >> WALK_SLOT_BITS > UINT32_MAX;
+}
+
+/* What is in the slot at the cursor, and moves it. False: the index was being changed. */
+static bool walk_once(const struct index *index, uint64_t *cursor, uint64_t *ret_slot)
+{
+	uint32_t position = (uint32_t)(*cursor >> WALK_SLOT_BITS);
+	uint32_t in_bucket = (uint32_t)*cursor % BUCKET_SLOTS;
+	uint32_t before = index_load(&index->version);
+	uint64_t slot, next = *cursor + 1;
+
+	if (before & 1)
+		return false;
+	slot = slot_load(&index_bucket(index, index_number(index, position))->slots[in_bucket]);
+	if (in_bucket == BUCKET_SLOTS - 1)
+		next = index_bucket_end(index, position) << WALK_SLOT_BITS;
+	if (index_load(&index->version) != before)
+		return false;
+	*cursor = next;
+	*ret_slot = slot;
+	return true;
+}
+
+struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count,
+                        uint32_t now_s)
+{
+	/* first of all, as in store_look() */
+	uint64_t flush_sequence =
+	    atomic_load_explicit((_Atomic uint64_t *)&store->flush_sequence, memory_order_acquire);
+	uint32_t looks = 0;
+
+	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
+		struct item *item;
+		uint64_t slot;
+
+		while (!walk_once(&store->index, cursor, &slot))
+			if (++looks == WALK_LOOKS_MAX)
+				return NULL;
+		if (slot == 0)
+			continue;
+		item = index_item(&store->index, slot);
+		if (judge(flush_sequence, now_s, store_segment_of(store, item), item) == STORE_LIVE)
+			return item;
+	}
+	return NULL;
+}
+
 /* Its first hit in this tick, most likely. The mark is lost if the owner has stored to the slot
  * meanwhile. */
 static void mark_hit_there(struct store *store, struct reader *reader,

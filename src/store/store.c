@@ -429,36 +429,6 @@ bool store_change(struct store *store, struct store_place *place, uint32_t expir
 	return false;
 }
 
-/* A cursor is a position and, below it, a slot of its bucket. */
-#define WALK_SLOT_BITS 3
-_Static_assert(1 << WALK_SLOT_BITS == BUCKET_SLOTS, "a slot's number fits");
-
-bool store_walk_is_over(uint64_t cursor)
-{
-	return cursor >> WALK_SLOT_BITS > UINT32_MAX;
-}
-
-struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count)
-{
-	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
-		uint32_t position = (uint32_t)(*cursor >> WALK_SLOT_BITS);
-		uint32_t in_bucket = (uint32_t)*cursor % BUCKET_SLOTS;
-		uint32_t number = index_number(&store->index, position);
-		uint64_t slot = slot_load(&index_bucket(&store->index, number)->slots[in_bucket]);
-		struct item *item;
-
-		++*cursor;
-		if (in_bucket == BUCKET_SLOTS - 1)
-			*cursor = index_bucket_end(&store->index, position) << WALK_SLOT_BITS;
-		if (slot == 0)
-			continue;
-		item = index_item(&store->index, slot);
-		if (store_judge(store, item) == STORE_LIVE)
-			return item;
-	}
-	return NULL;
-}
-
 const struct store_counters *store_counters(const struct store *store)
 {
 	return &store->counters;

@@ -245,8 +245,10 @@ bool store_pin_again(struct store *store, struct segment *segment);
 /* The next live item at or behind *cursor, which begins at 0; moves the cursor behind it. Looks at
  * `place_count` places of the index at most. NULL: there is none among them, and none at all when
  * store_walk_is_over(). Items that are there all the while are found once each, but for those that
- * move in the index in between: when it is resized, or when another needs the place. */
-struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count);
+ * move in the index in between: when it is resized, or when another needs the place. Other workers
+ * may call it, too; the item stays until they pass. */
+struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count,
+                        uint32_t now_s);
 bool store_walk_is_over(uint64_t cursor);
 
 const struct store_counters *store_counters(const struct store *store);

@@ -8,18 +8,13 @@
 /* Progress on a value, or on the reading of replies, that starts the deadline anew. */
 #define PROGRESS_BYTES 65536
 
-void session_write_end(struct session *session)
-{
-	slab_give(&session->sessions->writes, session->write);
-	session->write = NULL;
-}
-
 /* Gives back all that belongs to the request at hand. */
 static void session_drop_request(struct session *session)
 {
 	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF) {
 		shard_write_abandon(session->sessions->shard, &session->write->shard);
-		session_write_end(session);
+		slab_give(&session->sessions->writes, session->write);
+		session->write = NULL;
 	}
 	if (session->state == SESSION_DUMP)
 		session_dump_end(session);
@@ -31,10 +26,14 @@ static void session_drop_request(struct session *session)
 	session_deadline_clear(session);
 }
 
+/* What was asked before is answered before. */
 void session_close(struct session *session)
 {
 	session_drop_request(session);
-	session->stream->ops->close(session->stream);
+	if (session->last_call != 0)
+		session->is_finished = true;
+	else
+		session->stream->ops->close(session->stream);
 }
 
 /* Memory ran out in the middle of a reply: half a reply would be taken for a whole one. */
@@ -42,13 +41,15 @@ void session_abort(struct session *session)
 {
 	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
 	session->end = END_ERROR;
+	session->is_aborted = true;
+	session_leave_calls(session);
 	session_drop_request(session);
 	session->stream->ops->abort(session->stream);
 }
 
 void session_append(struct session *session, struct slice text)
 {
-	if (!text_append(&session->stream->out, text))
+	if (!text_append(session_out(session), text))
 		session_abort(session);
 }
 
@@ -71,41 +72,77 @@ void session_swallow_next(struct session *session, uint64_t bytes)
 	session->state = SESSION_SWALLOW;
 }
 
-bool session_write_begin(struct session *session, const struct request *request,
-                         const struct worker_time *time, enum reply_status *ret_status)
+void session_reply(struct session *session, const struct session_echo *echo,
+                   const struct request *request, const struct reply *reply)
 {
-	struct session_write *write = slab_take(&session->sessions->writes);
-
-	*ret_status =
-	    shard_write_begin(session->sessions->shard, &write->shard, request, time->now_s);
-	if (*ret_status != REPLY_STORED) {
-		slab_give(&session->sessions->writes, write);
-		return false;
+	switch (echo->form) {
+	case FORM_NONE: return;
+	case FORM_CLASSIC: session_reply_classic(session, echo->noreply, reply); return;
+	case FORM_VALUE: session_reply_value(session, request, reply); return;
+	case FORM_META:
+		session_reply_meta(session, &echo->meta,
+		                   reply->status == REPLY_HIT ? reply->key : request->key,
+		                   meta_sends_value(&echo->meta, request, reply), reply);
+		return;
+	case FORM_BINARY: session_reply_binary(session, &echo->binary, request->key, reply); return;
 	}
-	session->write = write;
+}
+
+/* The value is over, for better or worse: gives session->write back, or sends it on. */
+static void session_end_value(struct session *session, const struct reply *reply)
+{
+	struct session_write *write = session->write;
+	const struct request request = {.key = reply->key};
+	struct session_echo echo;
+
+	session->write = NULL;
+	session->state = SESSION_HEAD;
+	session_deadline_clear(session);
+	if (shard_write_is_staged(&write->shard)) {
+		session_send_write(session, write);
+		return;
+	}
+	echo = write->echo;
+	slab_give(&session->sessions->writes, write);
+	session_reply(session, &echo, &request, reply);
+}
+
+bool session_begin_value(struct session *session, const struct request *request,
+                         const struct session_echo *echo, uint32_t tail_bytes,
+                         const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	struct reply reply = {.key = request->key};
+
+	if (!session_may_write(session) ||
+	    (!shard_owns(sessions->shard, request->key) && !session_may_call(session)))
+		return false;
+	session->write = slab_take(&sessions->writes);
+	session->write->echo = *echo;
 	session->state = SESSION_VALUE;
+	reply.status =
+	    shard_write_begin(sessions->shard, &session->write->shard, request, time->now_s);
+	if (reply.status == REPLY_STORED)
+		return true;
+	session_end_value(session, &reply);
+	session_swallow_next(session, request->value_bytes + tail_bytes);
 	return true;
 }
 
-void session_end_value(struct session *session, const struct reply *reply)
+/* Whether more of the value may be taken, and it may be over then. False: the session waits. */
+static bool session_may_go_on(struct session *session)
 {
-	struct session_echo echo = session->write->echo;
-
-	session_write_end(session);
-	session->state = SESSION_HEAD;
-	session_deadline_clear(session);
-	switch (echo.form) {
-	case FORM_CLASSIC: session_reply_classic(session, reply); return;
-	case FORM_META: session_reply_meta(session, &echo.meta, reply->key, false, reply); return;
-	case FORM_BINARY: session_reply_binary(session, &echo.binary, reply->key, reply); return;
-	}
+	return session_may_write(session) &&
+	       (!shard_write_is_staged(&session->write->shard) || session_may_call(session));
 }
 
 void session_commit_value(struct session *session, const struct worker_time *time)
 {
-	struct reply reply;
+	struct reply reply = {0};
 
-	shard_write_commit(session->sessions->shard, &session->write->shard, time->now_s, &reply);
+	if (!shard_write_is_staged(&session->write->shard))
+		shard_write_commit(session->sessions->shard, &session->write->shard, time->now_s,
+		                   &reply);
 	session_end_value(session, &reply);
 }
 
@@ -118,6 +155,17 @@ static enum parse_verdict session_find_head(const struct session *session, struc
 	if (session->is_binary)
 		return binary_find_head(session_held(session), fresh, ret_fresh_bytes);
 	return line_find(session_held(session), fresh, ret_fresh_bytes);
+}
+
+/* The head is to be run again: its last byte is left with the carrier, who offers it when the
+ * session goes on, and then it is whole. */
+static uint32_t session_keep_head(struct session *session, uint32_t fresh_bytes)
+{
+	if (session->held == NULL)
+		return 0;
+	if (session->is_binary) /* of a line, the line feed was not held */
+		session->held_bytes--;
+	return fresh_bytes - 1;
 }
 
 static uint32_t session_take_head(struct session *session, const uint8_t *bytes, uint32_t length,
@@ -147,12 +195,9 @@ static uint32_t session_take_head(struct session *session, const uint8_t *bytes,
 			return 0;
 		head = session_held(session);
 	}
-	if (session->is_binary)
-		session_run_head(session, head, time);
-	else if (!session_run_line(session, head, time))
-		/* The line feed is left with the carrier, so that the line is whole again when
-		 * the session goes on. */
-		return session->held != NULL ? taken - feed_bytes : 0;
+	if (!(session->is_binary ? session_run_head(session, head, time)
+	                         : session_run_line(session, head, time)))
+		return session_keep_head(session, taken);
 	counter_add(&session->sessions->counters.requests, 1);
 	if (session->state != SESSION_LOGIN) /* which goes on with it */
 		session_held_drop(session);
@@ -176,7 +221,8 @@ static uint32_t session_take_value(struct session *session, const uint8_t *bytes
 	uint32_t taken = (uint32_t)min_u64(length, left_bytes);
 
 	/* the last bytes are what is replied to */
-	if (session->is_binary && taken == left_bytes && !session_may_reply(session))
+	if ((session->is_binary && taken == left_bytes && !session_may_reply(session)) ||
+	    !session_may_go_on(session))
 		return 0;
 	session_note_progress(session, left_bytes, left_bytes - taken);
 	if (taken > 0 &&
@@ -197,14 +243,15 @@ static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
 {
 	struct refusal bad_chunk = {.reason = REFUSAL_BAD_CHUNK, .noreply = session->noreply};
 
-	if (!session_may_reply(session))
+	if (!session_may_reply(session) || !session_may_go_on(session))
 		return 0;
 	if (!session->cr_is_bad && bytes[0] == '\n') {
 		session_commit_value(session, time);
 		return 1;
 	}
 	shard_write_abandon(session->sessions->shard, &session->write->shard);
-	session_write_end(session);
+	slab_give(&session->sessions->writes, session->write);
+	session->write = NULL;
 	session->state = SESSION_HEAD;
 	session_deadline_clear(session);
 	session_refuse(session, &bad_chunk);
@@ -278,7 +325,7 @@ void session_note_deadline(struct session *session, const struct worker_time *ti
  */
 void session_push(struct session *session)
 {
-	if (session->wait != WAIT_TURN)
+	if (session->state != SESSION_DUMP || session->wait != WAIT_TURN)
 		session->stream->ops->push(session->stream);
 }
 
@@ -309,7 +356,8 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 
 void session_finished(struct session *session)
 {
-	if (session->state == SESSION_DUMP || session->wait >= WAIT_LOGIN)
+	if (session->state == SESSION_DUMP || session->wait >= WAIT_LOGIN ||
+	    session->last_call != 0)
 		session->is_finished = true;
 	else if (session->state != SESSION_ENDED)
 		session_close(session);
@@ -350,7 +398,7 @@ void session_drained(struct session *session, const struct worker_time *time)
 bool session_is_served(const struct session *session)
 {
 	return session->state == SESSION_DUMP || session->state == SESSION_WATCH ||
-	       session->wait >= WAIT_LOGIN;
+	       session->wait >= WAIT_LOGIN || session->last_call != 0;
 }
 
 void session_close_idle(struct session *session)
@@ -361,6 +409,7 @@ void session_close_idle(struct session *session)
 
 void session_closed(struct session *session)
 {
+	session_leave_calls(session);
 	session_drop_request(session);
 	if (session->sessions->watched_kinds & WATCH_CONNECTIONS)
 		watch_connection(session, false);
@@ -374,6 +423,7 @@ static void session_expire(struct session *session)
 
 	counter_add(&session->sessions->counters.closed_request_timeout, 1);
 	session->end = END_ERROR;
+	session_leave_calls(session);
 	session_drop_request(session);
 	if (unread)
 		stream->ops->abort(stream);

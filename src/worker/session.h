@@ -63,6 +63,9 @@ struct stats;
 	X(waits_blocks, "events", COUNTER_TOTAL, "Stopped reading a client for want of blocks")    \
 	X(waits_line_buffers, "events", COUNTER_TOTAL,                                             \
 	  "Stopped reading a client for want of a buffer for a long get line")                     \
+	X(waits_calls, "events", COUNTER_TOTAL,                                                    \
+	  "Stopped reading a client until other workers have answered")                            \
+	X(calls, "requests", COUNTER_TOTAL, "Handed to the workers that own their keys")           \
 	X(waits_login, "events", COUNTER_TOTAL,                                                    \
 	  "Stopped reading a client until its password is checked")                                \
 	X(log_watcher_sent, "lines", COUNTER_TOTAL, "Sent to clients that watch")                  \
@@ -81,6 +84,8 @@ struct sessions_options {
 	uint32_t session_count_max;
 	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
 	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
+	uint32_t other_count;        /* workers besides this one */
+	uint32_t call_count;         /* that may be under way to them, as in shards_create() */
 	const char *version;         /* "0.1.0" */
 	struct login_worker *login;  /* who checks passwords; NULL: nobody has to log in */
 	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
@@ -94,11 +99,17 @@ struct sessions_options {
 
 struct session_line_buffer;
 struct session_write;
+struct session_call;
 struct session;
 
 struct session_list {
 	struct session *first;
 	struct session *last;
+};
+
+struct session_call_list {
+	struct session_call *first;
+	struct session_call *last;
 };
 
 #define SESSION_WATCHER_COUNT_MAX 20 /* as with memcached */
@@ -131,8 +142,12 @@ struct sessions {
 	uint32_t free_line_buffer_count;
 	struct slab writes; /* struct session_write */
 	struct session_list
-	    waiting;              /* for blocks, line buffers or the next turn, the oldest first */
-	uint32_t turn_wait_count; /* those that wait for the next turn */
+	    waiting; /* for blocks, line buffers, calls or the next turn, the oldest first */
+	uint32_t turn_wait_count;   /* those that wait for the next turn */
+	uint32_t free_call_count;   /* that are promised to nobody */
+	struct session_call *calls; /* all of them, by place - 1 */
+	struct slab free_calls;
+	struct session_call_list late_calls; /* back, but there were no blocks for their replies */
 	struct session_dump dumps[SESSION_DUMP_COUNT];
 	struct session_watcher watchers[SESSION_WATCHER_COUNT_MAX];
 	uint32_t watched_kinds;  /* by any of them */
@@ -152,6 +167,10 @@ size_t sessions_bytes(const struct sessions_options *options);
 void sessions_create(struct sessions *sessions, const struct sessions_options *options,
                      struct shard *shard, struct block_pool *blocks, struct stats *stats,
                      struct memory *memory);
+
+/* Serves the other workers' calls, and takes in the replies to those of these sessions. Once a
+ * turn. Returns how many there were. */
+uint32_t sessions_serve_calls(struct sessions *sessions, const struct worker_time *time);
 
 /* Lets sessions go on that waited for memory, as far as there is some, or for their turn. Once a
  * turn of the loop; when some wait for the next one, there should be one soon. */
@@ -179,7 +198,10 @@ struct session {
 	bool has_asked : 1;    /* for a step of SASL */
 	bool is_finished : 1;  /* it has sent its last byte, and is closed after the reply */
 	uint8_t end : 2;       /* enum session_end */
+	bool is_aborted : 1;
+	bool is_promised : 1;  /* a call, as it has waited for one */
 	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
+	uint16_t last_call;    /* the place of its newest call; 0: none is under way */
 	union {
 		struct session_write *write; /* while a value comes in */
 		struct session_dump *dump;

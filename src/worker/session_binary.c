@@ -9,7 +9,7 @@
  */
 static uint8_t *session_reserve(struct session *session)
 {
-	uint8_t *to = chain_reserve(&session->stream->out, BINARY_REPLY_BYTES_MAX);
+	uint8_t *to = chain_reserve(session_out(session), BINARY_REPLY_BYTES_MAX);
 
 	if (to == NULL)
 		session_abort(session);
@@ -19,7 +19,7 @@ static uint8_t *session_reserve(struct session *session)
 void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,
                           const struct reply *reply)
 {
-	struct chain *out = &session->stream->out;
+	struct chain *out = session_out(session);
 	uint8_t *to = session_reserve(session);
 
 	if (to == NULL)
@@ -47,7 +47,7 @@ static bool append_carrier(struct chain *out, const struct binary_echo *echo, st
 void session_reply_carrier(struct session *session, const struct binary_echo *echo,
                            struct slice value)
 {
-	if (!append_carrier(&session->stream->out, echo, (struct slice){0}, value))
+	if (!append_carrier(session_out(session), echo, (struct slice){0}, value))
 		session_abort(session);
 }
 
@@ -59,7 +59,7 @@ void session_refuse_head(struct session *session, const struct binary_echo *echo
 	session_count_refusal(session, refusal->reason);
 	if (to == NULL)
 		return;
-	chain_extend(&session->stream->out,
+	chain_extend(session_out(session),
 	             (uint32_t)(binary_write_refusal(to, echo, refusal->reason) - to));
 	session_swallow_next(session, refusal->swallow_bytes);
 }
@@ -122,47 +122,75 @@ static void session_run_stats(struct session *session, const struct binary_reque
 	}
 }
 
-static void session_begin_value(struct session *session, const struct binary_request *binary,
-                                const struct worker_time *time)
+static bool session_run_value(struct session *session, const struct binary_request *binary,
+                              const struct worker_time *time)
 {
-	const struct request *request = &binary->request;
-	struct reply reply;
+	const struct session_echo echo = {.form = FORM_BINARY, .binary = binary->echo};
 
-	if (!session_write_begin(session, request, time, &reply.status)) {
-		session_reply_binary(session, &binary->echo, request->key, &reply);
-		session_swallow_next(session, request->value_bytes);
-		return;
-	}
-	session->write->echo = (struct session_echo){FORM_BINARY, .binary = binary->echo};
+	if (!session_begin_value(session, &binary->request, &echo, 0, time))
+		return false;
 	/* otherwise there is nothing to come that would end it */
-	if (request->value_bytes == 0)
+	if (session->state == SESSION_VALUE && binary->request.value_bytes == 0)
 		session_commit_value(session, time);
+	return true;
 }
 
-static void session_run_other(struct session *session, const struct binary_request *binary,
+static bool session_run_key(struct session *session, const struct binary_request *binary,
+                            const struct worker_time *time)
+{
+	const struct request *request = &binary->request;
+	const struct session_echo echo = {.form = FORM_BINARY, .binary = binary->echo};
+	struct reply reply;
+
+	switch (session_execute(session, request, time, &reply)) {
+	case RUN_WAITS: return false;
+	case RUN_ELSEWHERE: session_send_request(session, request, &echo); return true;
+	case RUN_DONE: break;
+	}
+	session_reply_binary(session, &binary->echo, request->key, &reply);
+	return true;
+}
+
+static bool session_run_flush(struct session *session, const struct binary_request *binary,
+                              const struct worker_time *time)
+{
+	struct reply reply;
+
+	if (!session_is_up_to_date(session) || !session_send_to_others(session, &binary->request))
+		return false;
+	shard_execute(session->sessions->shard, &binary->request, time->now_s, &reply);
+	session_reply_binary(session, &binary->echo, (struct slice){0}, &reply);
+	return true;
+}
+
+static bool session_run_other(struct session *session, const struct binary_request *binary,
                               const struct worker_time *time)
 {
 	const char *version = session->sessions->options.version;
 	const struct request *request = &binary->request;
-	struct reply reply;
 
 	switch (request->op) {
-	case REQUEST_NOOP: session_reply_carrier(session, &binary->echo, (struct slice){0}); return;
+	case REQUEST_NOOP:
+		session_reply_carrier(session, &binary->echo, (struct slice){0});
+		return true;
 	case REQUEST_VERSION:
 		session_reply_carrier(session, &binary->echo,
 		                      (struct slice){(const uint8_t *)version, strlen(version)});
-		return;
-	case REQUEST_STATS: session_run_stats(session, binary); return;
+		return true;
+	case REQUEST_STATS:
+		if (!session_is_up_to_date(session))
+			return false;
+		session_run_stats(session, binary);
+		return true;
 	case REQUEST_QUIT:
 		if (!request->noreply)
 			session_reply_carrier(session, &binary->echo, (struct slice){0});
 		if (session->state != SESSION_ENDED)
 			session_close(session);
-		return;
-	default: break;
+		return true;
+	case REQUEST_FLUSH_ALL: return session_run_flush(session, binary, time);
+	default: return session_run_key(session, binary, time);
 	}
-	shard_execute(session->sessions->shard, request, time->now_s, &reply);
-	session_reply_binary(session, &binary->echo, request->key, &reply);
 }
 
 static bool is_sasl(enum request_op op)
@@ -184,25 +212,27 @@ static enum parse_verdict parse_head(const struct session *session, struct slice
 	return PARSE_CLOSE;
 }
 
-void session_run_head(struct session *session, struct slice head, const struct worker_time *time)
+bool session_run_head(struct session *session, struct slice head, const struct worker_time *time)
 {
 	struct binary_request binary;
 	struct refusal refusal;
 
 	switch (parse_head(session, head, &binary, &refusal)) {
 	case PARSE_DONE: break;
-	case PARSE_BAD: session_refuse_head(session, &binary.echo, &refusal); return;
+	case PARSE_BAD: session_refuse_head(session, &binary.echo, &refusal); return true;
 	default:
 		refusal.swallow_bytes = 0;
 		session_refuse_head(session, &binary.echo, &refusal);
 		if (session->state != SESSION_ENDED)
 			session_close(session);
-		return;
+		return true;
 	}
 	if (request_has_value(binary.request.op))
-		session_begin_value(session, &binary, time);
-	else if (is_sasl(binary.request.op))
-		session_run_sasl(session, &binary, head);
-	else
-		session_run_other(session, &binary, time);
+		return session_run_value(session, &binary, time);
+	if (!is_sasl(binary.request.op))
+		return session_run_other(session, &binary, time);
+	if (!session_is_up_to_date(session))
+		return false;
+	session_run_sasl(session, &binary, head);
+	return true;
 }

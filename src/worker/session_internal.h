@@ -5,18 +5,22 @@
 #include "proto/binary.h"
 #include "proto/meta.h"
 #include "proto/text.h"
+#include "shard/call.h"
 #include "worker/session.h"
 
 /* How a reply is to be written. */
 enum reply_form {
+	FORM_NONE,
 	FORM_CLASSIC,
+	FORM_VALUE, /* a key of a get line, of which a miss has no word */
 	FORM_META,
 	FORM_BINARY,
 };
 
-/* What the reply to a value will need. */
+/* What a reply that comes later will need. */
 struct session_echo {
 	enum reply_form form;
+	bool noreply; /* CLASSIC */
 	union {
 		struct meta_echo meta;
 		struct binary_echo binary;
@@ -27,6 +31,24 @@ struct session_echo {
 struct session_write {
 	struct shard_write shard;
 	struct session_echo echo;
+};
+
+/* A request on its way to the owner of its key, and back. */
+struct session_call {
+	struct shard_call shard;
+	struct session *session;     /* NULL: it has gone meanwhile */
+	struct session_write *write; /* that it brings, or NULL */
+	struct session_echo echo;
+	struct block *block; /* kept for its reply */
+	struct chain after;  /* replies that come after it */
+	uint16_t next;       /* the place of the next one; the newest one's is the oldest one */
+	bool is_back;
+	bool is_general; /* it concerns all keys */
+	bool is_late;    /* in sessions->late_calls */
+	uint32_t number; /* among the session's, one after the other */
+	uint64_t hash;   /* of the key */
+	struct session_call *next_late;
+	uint8_t key[KEY_BYTES_MAX];
 };
 
 enum session_state {
@@ -51,12 +73,22 @@ enum session_end {
 enum session_wait {
 	WAIT_NONE,
 	WAIT_OUTPUT, /* until the client has read enough; drained() ends it */
-	WAIT_BLOCKS, /* these three: in the list of sessions_advance() */
+	WAIT_BLOCKS, /* these four: in the list of sessions_advance() */
 	WAIT_LINE_BUFFER,
+	WAIT_CALL,
 	WAIT_TURN,
 	WAIT_LOGIN,  /* to be asked about: in the list of sessions_advance_logins() */
 	WAIT_ANSWER, /* asked about: it has a ticket */
+	WAIT_CALLS,  /* until all that are under way are back */
 };
+
+/* Where replies go: behind what is asked of others. */
+static inline struct chain *session_out(struct session *session)
+{
+	if (session->last_call == 0)
+		return &session->stream->out;
+	return &session->sessions->calls[session->last_call - 1].after;
+}
 
 /* session.c: in good order, and in the middle of a reply. */
 void session_close(struct session *session);
@@ -69,28 +101,57 @@ void session_count_refusal(struct session *session, enum refusal_reason reason);
 void session_go_on(struct session *session, const struct worker_time *time);
 /* So many bytes will be dropped; the next head comes after them. */
 void session_swallow_next(struct session *session, uint64_t bytes);
-/* Begins the request's value; the write's `echo` is the caller's to fill in. False: it was refused,
- * *ret_status says how, and there is no write. */
-bool session_write_begin(struct session *session, const struct request *request,
-                         const struct worker_time *time, enum reply_status *ret_status);
-/* Gives session->write back. */
-void session_write_end(struct session *session);
+/* Begins the request's value, which `tail_bytes` follow. False: the session waits. */
+bool session_begin_value(struct session *session, const struct request *request,
+                         const struct session_echo *echo, uint32_t tail_bytes,
+                         const struct worker_time *time);
 /* All of the value has come. */
 void session_commit_value(struct session *session, const struct worker_time *time);
-/* The value is over, for better or worse: gives session->write back, tells the client. */
-void session_end_value(struct session *session, const struct reply *reply);
+/* Writes the reply in the form of the echo; of the request only what it asks the reply to be like
+ * counts, and its key. */
+void session_reply(struct session *session, const struct session_echo *echo,
+                   const struct request *request, const struct reply *reply);
+
+/* session_call.c: whether a request may be run that writes, or be sent to another worker; whether
+ * nothing that was sent is still under way. False: not now, the session waits. */
+bool session_may_write(struct session *session);
+bool session_may_call(struct session *session);
+bool session_is_up_to_date(struct session *session);
+
+enum session_run {
+	RUN_DONE,      /* there is the reply */
+	RUN_ELSEWHERE, /* session_send_request() is to be called next */
+	RUN_WAITS,     /* nothing was done, and the session waits */
+};
+
+/* shard_execute(), as far as it may be. */
+enum session_run session_execute(struct session *session, const struct request *request,
+                                 const struct worker_time *time, struct reply *ret_reply);
+/* To the owner of its key; session_reply() will be called. After session_may_call(). */
+void session_send_request(struct session *session, const struct request *request,
+                          const struct session_echo *echo);
+/* Likewise, with a staged value: all of it, or why there is none. */
+void session_send_write(struct session *session, struct session_write *write);
+/* To all other workers; nothing is replied. False: not now, the session waits. */
+bool session_send_to_others(struct session *session, const struct request *request);
+/* Does without the replies. */
+void session_leave_calls(struct session *session);
+void sessions_advance_calls(struct sessions *sessions, const struct worker_time *time);
 
 /* session_text.c: runs one line. False: the session waits, and the same line is to be run again. */
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time);
 void session_refuse(struct session *session, const struct refusal *refusal);
 /* The lines of `stats detail dump`, and END. False: no memory. */
 bool session_append_prefixes(struct session *session);
-void session_reply_classic(struct session *session, const struct reply *reply);
+void session_reply_classic(struct session *session, bool noreply, const struct reply *reply);
+/* VALUE … of a HIT, nothing of a miss. */
+void session_reply_value(struct session *session, const struct request *request,
+                         const struct reply *reply);
 void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
                         bool sends_value, const struct reply *reply);
 
-/* session_binary.c: runs one head. */
-void session_run_head(struct session *session, struct slice head, const struct worker_time *time);
+/* session_binary.c: runs one head; likewise. */
+bool session_run_head(struct session *session, struct slice head, const struct worker_time *time);
 void session_refuse_head(struct session *session, const struct binary_echo *echo,
                          const struct refusal *refusal);
 void session_reply_binary(struct session *session, const struct binary_echo *echo, struct slice key,

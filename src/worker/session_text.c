@@ -12,13 +12,13 @@ void session_refuse(struct session *session, const struct refusal *refusal)
 	session_swallow_next(session, refusal->swallow_bytes);
 }
 
-void session_reply_classic(struct session *session, const struct reply *reply)
+void session_reply_classic(struct session *session, bool noreply, const struct reply *reply)
 {
-	if (session->noreply)
+	if (noreply)
 		return;
 	if (reply->status != REPLY_NUMBER)
 		session_append(session, text_status(reply->status));
-	else if (!text_append_number(&session->stream->out, reply->number))
+	else if (!text_append_number(session_out(session), reply->number))
 		session_abort(session);
 }
 
@@ -32,7 +32,7 @@ static bool is_error(enum reply_status status)
 void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
                         bool sends_value, const struct reply *reply)
 {
-	struct chain *out = &session->stream->out;
+	struct chain *out = session_out(session);
 	uint8_t *to;
 
 	if (is_error(reply->status)) {
@@ -50,14 +50,16 @@ void session_reply_meta(struct session *session, const struct meta_echo *echo, s
 		session_abort(session);
 }
 
-static bool session_append_hit(struct session *session, const struct request *request,
-                               const struct reply *reply)
+void session_reply_value(struct session *session, const struct request *request,
+                         const struct reply *reply)
 {
-	struct chain *out = &session->stream->out;
+	struct chain *out = session_out(session);
 
-	return text_append_value_head(out, request->key, reply, request->with_cas) &&
-	       shard_append_value(session->sessions->shard, reply, out) &&
-	       chain_append(out, "\r\n", 2);
+	if (reply->status == REPLY_HIT &&
+	    !(text_append_value_head(out, request->key, reply, request->with_cas) &&
+	      shard_append_value(session->sessions->shard, reply, out) &&
+	      chain_append(out, "\r\n", 2)))
+		session_abort(session);
 }
 
 /* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
@@ -65,7 +67,7 @@ static bool session_append_hit(struct session *session, const struct request *re
 static bool session_run_get(struct session *session, struct request *request, struct slice line,
                             const struct worker_time *time)
 {
-	struct sessions *sessions = session->sessions;
+	static const struct session_echo echo = {.form = FORM_VALUE};
 	struct slice rest = request->more_keys;
 	struct reply reply;
 
@@ -76,16 +78,19 @@ static bool session_run_get(struct session *session, struct request *request, st
 		request->key = line_next_word(&rest);
 	}
 	while (request->key.length > 0) {
-		shard_execute(sessions->shard, request, time->now_s, &reply);
-		if (reply.status == REPLY_HIT) {
-			if (!session_append_hit(session, request, &reply)) {
-				session_abort(session);
-				return true;
-			}
-			session->answered_bytes = (uint32_t)(rest.data - line.data);
-			if (!session_may_reply(session))
-				return false;
-		}
+		enum session_run run = session_execute(session, request, time, &reply);
+
+		if (run == RUN_WAITS)
+			return false;
+		if (run == RUN_ELSEWHERE)
+			session_send_request(session, request, &echo);
+		else
+			session_reply_value(session, request, &reply);
+		if (session->state == SESSION_ENDED)
+			return true;
+		session->answered_bytes = (uint32_t)(rest.data - line.data);
+		if (run == RUN_DONE && reply.status == REPLY_HIT && !session_may_reply(session))
+			return false;
 		request->key = line_next_word(&rest);
 	}
 	session->answered_bytes = 0;
@@ -93,27 +98,20 @@ static bool session_run_get(struct session *session, struct request *request, st
 	return true;
 }
 
-static void session_begin_value(struct session *session, const struct text_request *text,
-                                const struct worker_time *time)
+static bool session_run_value(struct session *session, const struct text_request *text,
+                              const struct worker_time *time)
 {
-	const struct request *request = &text->request;
-	struct reply reply;
+	struct session_echo echo = {.form = FORM_CLASSIC, .noreply = text->request.noreply};
 
-	if (session_write_begin(session, request, time, &reply.status)) {
-		session->write->echo.form = text->is_meta ? FORM_META : FORM_CLASSIC;
-		if (text->is_meta)
-			session->write->echo.meta = text->echo;
-		return;
-	}
-	/* both are errors: they have no other form than the classic one, and always come in meta */
-	session_reply_classic(session, &reply);
-	session_swallow_next(session, request->value_bytes + 2);
+	if (text->is_meta)
+		echo = (struct session_echo){.form = FORM_META, .meta = text->echo};
+	return session_begin_value(session, &text->request, &echo, 2, time);
 }
 
 static void session_append_version(struct session *session)
 {
 	const char *version = session->sessions->options.version;
-	struct chain *out = &session->stream->out;
+	struct chain *out = session_out(session);
 
 	if (!text_append(out, SLICE_LITERAL("VERSION ")) ||
 	    !chain_append(out, version, strlen(version)) ||
@@ -198,35 +196,84 @@ static void session_run_debug_time(struct session *session, const struct request
 		session_append(session, text_refusal(REFUSAL_UNKNOWN_COMMAND));
 }
 
-static void session_run_other(struct session *session, const struct text_request *text,
-                              const struct worker_time *time)
+/* All that the key's shard has to do with. */
+static bool session_run_key(struct session *session, const struct text_request *text,
+                            const struct worker_time *time)
 {
-	struct sessions *sessions = session->sessions;
 	const struct request *request = &text->request;
-	struct reply reply = {.status = REPLY_OK};
+	struct session_echo echo = {.form = FORM_CLASSIC, .noreply = request->noreply};
+	struct reply reply;
 
-	switch (request->op) {
-	case REQUEST_NOOP: session_append(session, SLICE_LITERAL("MN\r\n")); return;
-	case REQUEST_VERSION: session_append_version(session); return;
-	case REQUEST_STATS: session_run_stats(session, request->argument); return;
-	case REQUEST_ANSWERED:
-		if (!request->noreply)
-			session_append(session, request->argument);
-		return;
-	case REQUEST_DUMP: session_begin_dump(session, request, time); return;
-	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); return;
-	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); return;
-	case REQUEST_DEBUG_TIME: session_run_debug_time(session, request); return;
-	case REQUEST_QUIT: session_close(session); return;
-	default: break;
+	switch (session_execute(session, request, time, &reply)) {
+	case RUN_WAITS: return false;
+	case RUN_ELSEWHERE:
+		if (text->is_meta)
+			echo = (struct session_echo){.form = FORM_META, .meta = text->echo};
+		session_send_request(session, request, &echo);
+		return true;
+	case RUN_DONE: break;
 	}
-	shard_execute(sessions->shard, request, time->now_s, &reply);
 	if (text->is_meta)
 		session_reply_meta(session, &text->echo,
 		                   reply.status == REPLY_HIT ? reply.key : request->key,
 		                   meta_sends_value(&text->echo, request, &reply), &reply);
 	else
-		session_reply_classic(session, &reply);
+		session_reply_classic(session, request->noreply, &reply);
+	return true;
+}
+
+/* What concerns all shards. */
+static bool session_run_everywhere(struct session *session, const struct request *request,
+                                   const struct worker_time *time)
+{
+	struct reply reply;
+
+	if (!session_is_up_to_date(session) || !session_send_to_others(session, request))
+		return false;
+	shard_execute(session->sessions->shard, request, time->now_s, &reply);
+	session_reply_classic(session, request->noreply, &reply);
+	return true;
+}
+
+/* What tells of more than what is said in the request, or ends all: not before what was asked
+ * before is done. */
+static bool session_run_alone(struct session *session, const struct request *request,
+                              const struct worker_time *time)
+{
+	if (!session_is_up_to_date(session))
+		return false;
+	switch (request->op) {
+	case REQUEST_STATS: session_run_stats(session, request->argument); break;
+	case REQUEST_DUMP: session_begin_dump(session, request, time); break;
+	case REQUEST_WATCH: session_begin_watch(session, (uint32_t)request->delta, time); break;
+	case REQUEST_SHUTDOWN: session_run_shutdown(session, request->argument); break;
+	default: session_run_debug_time(session, request); break;
+	}
+	return true;
+}
+
+static bool session_run_other(struct session *session, const struct text_request *text,
+                              const struct worker_time *time)
+{
+	const struct request *request = &text->request;
+
+	switch (request->op) {
+	case REQUEST_NOOP: session_append(session, SLICE_LITERAL("MN\r\n")); return true;
+	case REQUEST_VERSION: session_append_version(session); return true;
+	case REQUEST_ANSWERED:
+		if (!request->noreply)
+			session_append(session, request->argument);
+		return true;
+	case REQUEST_QUIT: session_close(session); return true;
+	case REQUEST_FLUSH_ALL:
+	case REQUEST_MEMORY_LIMIT: return session_run_everywhere(session, request, time);
+	case REQUEST_STATS:
+	case REQUEST_DUMP:
+	case REQUEST_WATCH:
+	case REQUEST_SHUTDOWN:
+	case REQUEST_DEBUG_TIME: return session_run_alone(session, request, time);
+	default: return session_run_key(session, text, time);
+	}
 }
 
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time)
@@ -255,8 +302,6 @@ bool session_run_line(struct session *session, struct slice line, const struct w
 	if (!text.is_meta && (text.request.op == REQUEST_GET || text.request.op == REQUEST_GAT))
 		return session_run_get(session, &text.request, line, time);
 	if (request_has_value(text.request.op))
-		session_begin_value(session, &text, time);
-	else
-		session_run_other(session, &text, time);
-	return true;
+		return session_run_value(session, &text, time);
+	return session_run_other(session, &text, time);
 }

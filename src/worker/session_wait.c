@@ -19,7 +19,9 @@ struct session_line_buffer {
 size_t sessions_bytes(const struct sessions_options *options)
 {
 	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count +
-	       slab_bytes(sizeof(struct session_write), options->session_count_max);
+	       slab_bytes(sizeof(struct session_write),
+	                  options->session_count_max + options->call_count) +
+	       slab_bytes(sizeof(struct session_call), options->call_count);
 }
 
 static void line_buffer_drop(struct sessions *sessions, struct session_line_buffer *buffer)
@@ -46,8 +48,13 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	ASSERT(sessions->reply_block_count > 0);
 	for (uint32_t i = 0; i < options->line_buffer_count; i++)
 		line_buffer_drop(sessions, memory_take(memory, sizeof(struct session_line_buffer)));
-	slab_create(&sessions->writes, sizeof(struct session_write), options->session_count_max,
+	slab_create(&sessions->writes, sizeof(struct session_write),
+	            options->session_count_max + options->call_count, memory);
+	slab_create(&sessions->free_calls, sizeof(struct session_call), options->call_count,
 	            memory);
+	sessions->calls = (struct session_call *)sessions->free_calls.fresh;
+	sessions->free_call_count = options->call_count;
+	ASSERT(options->call_count < UINT16_MAX);
 	sessions->free_tickets = UINT64_MAX;
 	sessions->observer = (struct shard_observer){watch_observe, sessions};
 }
@@ -105,12 +112,18 @@ void session_wait(struct session *session, enum session_wait wait)
 
 	ASSERT_SLOW(session->wait == WAIT_NONE);
 	session->wait = (uint8_t)wait;
+	if (session->is_promised) { /* it is not what is wanting any more */
+		session->is_promised = false;
+		sessions->free_call_count++;
+	}
 	if (wait == WAIT_OUTPUT) {
 		counter_add(&sessions->counters.waits_output, 1);
 		return;
 	}
 	session_deadline_clear(session); /* that it waits is our doing */
 	switch (wait) {
+	case WAIT_CALLS: counter_add(&sessions->counters.waits_calls, 1); return;
+	case WAIT_CALL: counter_add(&sessions->counters.waits_calls, 1); break;
 	case WAIT_BLOCKS: counter_add(&sessions->counters.waits_blocks, 1); break;
 	case WAIT_LINE_BUFFER: counter_add(&sessions->counters.waits_line_buffers, 1); break;
 	case WAIT_LOGIN: counter_add(&sessions->counters.waits_login, 1); break;
@@ -125,9 +138,11 @@ void session_wait_end(struct session *session)
 
 	switch ((enum session_wait)session->wait) {
 	case WAIT_NONE:
+	case WAIT_CALLS:
 	case WAIT_OUTPUT: break;
 	case WAIT_TURN: sessions->turn_wait_count--; __attribute__((fallthrough));
 	case WAIT_BLOCKS:
+	case WAIT_CALL:
 	case WAIT_LINE_BUFFER: list_remove(&sessions->waiting, session); break;
 	case WAIT_LOGIN: list_remove(&sessions->logging_in, session); break;
 	case WAIT_ANSWER: sessions->logins[session->ticket] = NULL; break;
@@ -154,10 +169,15 @@ static void sessions_advance_waiting(struct sessions *sessions, const struct wor
 	while (session != NULL && block_count >= hold_block_count(sessions)) {
 		struct session *next = session == last ? NULL : session->next;
 
-		if (session->wait != WAIT_LINE_BUFFER || line_buffer_count > 0) {
+		if (!(session->wait == WAIT_LINE_BUFFER && line_buffer_count == 0) &&
+		    !(session->wait == WAIT_CALL && sessions->free_call_count == 0)) {
 			block_count -= sessions->reply_block_count;
 			if (session->wait == WAIT_LINE_BUFFER)
 				line_buffer_count--;
+			if (session->wait == WAIT_CALL) {
+				session->is_promised = true;
+				sessions->free_call_count--;
+			}
 			session_go_on(session, time);
 		}
 		session = next;
@@ -168,13 +188,20 @@ void sessions_advance(struct sessions *sessions, const struct worker_time *time)
 {
 	if (sessions->options.login != NULL)
 		sessions_advance_logins(sessions, time);
+	sessions_advance_calls(sessions, time);
 	sessions_advance_waiting(sessions, time);
 }
 
 bool session_may_reply(struct session *session)
 {
-	if (session->stream->out.length >= session->sessions->options.output_bytes_max) {
+	uint64_t output_bytes_max = session->sessions->options.output_bytes_max;
+
+	if (session->stream->out.length >= output_bytes_max) {
 		session_wait(session, WAIT_OUTPUT);
+		return false;
+	}
+	if (session_out(session)->length >= output_bytes_max) {
+		session_wait(session, WAIT_CALLS);
 		return false;
 	}
 	if (session->sessions->blocks->free_count < session->sessions->reply_block_count) {

@@ -3,6 +3,8 @@
  * conversation runner, the session's unit tests and the fuzzer. Time is data. */
 #pragma once
 
+#include "base/random.h"
+#include "shard/call.h"
 #include "worker/datagram.h"
 #include "worker/session.h"
 #include "worker/stats.h"
@@ -10,7 +12,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define RIG_UNIX_TIME_S 1790000000u
+#define RIG_UNIX_TIME_S     1790000000u
+#define RIG_SHARD_COUNT_MAX 4
+#define RIG_CALL_COUNT      64
 
 struct bytes {
 	uint8_t *data;
@@ -47,13 +51,22 @@ struct rig_options {
 	uint32_t datagram_reply_bytes_max; /* 0: 1,400 */
 	uint32_t memory_bytes;             /* of the shard; 0: 16 MiB; at least what it needs */
 	const char *password;              /* of the user "user"; NULL: nobody has to log in */
+	/* 0: 1; of more, memory_bytes each, the others belong to workers without sessions, who
+	 * serve at random times (the seed) */
+	uint32_t shard_count;
+	uint64_t seed;
 };
 
 struct rig {
 	struct worker_time time;
 	struct block_pool blocks;
-	struct shard *shard;
-	struct stats_worker stats_worker;
+	struct shard *shard; /* the sessions' worker's: the first one of … */
+	struct shard *all[RIG_SHARD_COUNT_MAX];
+	struct shards shards;
+	uint32_t shard_count;
+	struct random random;
+	struct session_counters no_sessions;
+	struct stats_worker stats_workers[RIG_SHARD_COUNT_MAX];
 	struct stats stats;
 	struct sessions sessions;
 	struct datagram_server datagrams;
@@ -182,6 +195,19 @@ static inline uint32_t rig_default(uint32_t value, uint32_t otherwise)
 	return value == 0 ? otherwise : value;
 }
 
+static inline void rig_create_shards(struct rig *rig, struct shard_options *options,
+                                     struct memory *memory)
+{
+	if (rig->shard_count > 1) {
+		shards_create(&rig->shards, rig->shard_count, RIG_CALL_COUNT, memory);
+		epoch_enter(&rig->shards.epoch, 0);
+		options->shards = &rig->shards;
+	}
+	for (; options->number < rig->shard_count; options->number++)
+		ASSERT(shard_create(&rig->all[options->number], options, memory) == 0);
+	rig->shard = rig->all[0];
+}
+
 static inline struct rig *rig_create(const struct rig_options *options)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -205,8 +231,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	    .amplification_max = 10};
 	uint32_t block_count = rig_default(options->block_count, 4096);
 	struct stats_options stats_options = {
-	    .workers = &rig->stats_worker,
-	    .worker_count = 1,
+	    .workers = rig->stats_workers,
+	    .worker_count = rig_default(options->shard_count, 1),
 	    .read_facts = rig_read_facts,
 	    .context = rig,
 	};
@@ -215,9 +241,16 @@ static inline struct rig *rig_create(const struct rig_options *options)
 
 	shard_options.memory_bytes = max_u64(shard_memory_bytes_min(shard_options.value_bytes_max),
 	                                     rig_default(options->memory_bytes, 16 << 20));
-	memory.bytes = memory_rounded(shard_options.memory_bytes) + block_pool_bytes(block_count) +
-	               stats_bytes() + sessions_bytes(&sessions_options) +
-	               datagram_bytes(&datagram_options);
+	rig->shard_count = stats_options.worker_count;
+	if (rig->shard_count > 1) {
+		shard_options.memory_bytes += 1 << 20; /* what they have for each other */
+		sessions_options.other_count = rig->shard_count - 1;
+		sessions_options.call_count = RIG_CALL_COUNT;
+	}
+	memory.bytes = rig->shard_count * memory_rounded(shard_options.memory_bytes) +
+	               shards_bytes(rig->shard_count, RIG_CALL_COUNT) +
+	               block_pool_bytes(block_count) + stats_bytes() +
+	               sessions_bytes(&sessions_options) + datagram_bytes(&datagram_options);
 	/* Fresh pages are zero, and cost nothing until they are used. */
 	rig->region =
 	    mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -229,32 +262,65 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	rig->password = options->password;
 	if (rig->password != NULL)
 		sessions_options.login = &rig->login;
-	ASSERT(shard_create(&rig->shard, &shard_options, &memory) == 0);
+	rig->random = random_seeded(options->seed);
+	rig_create_shards(rig, &shard_options, &memory);
 	references = shard_references(rig->shard);
 	block_pool_create(&rig->blocks, block_count, &memory, &references);
 	stats_create(&rig->stats, &stats_options, &memory);
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);
 	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);
-	rig->stats_worker = (struct stats_worker){
-	    .shard = shard_counters(rig->shard),
-	    .store = shard_store_counters(rig->shard),
-	    .sessions = &rig->sessions.counters,
-	};
+	for (uint32_t i = 0; i < rig->shard_count; i++)
+		rig->stats_workers[i] = (struct stats_worker){
+		    .shard = shard_counters(rig->all[i]),
+		    .store = shard_store_counters(rig->all[i]),
+		    .sessions = i == 0 ? &rig->sessions.counters : &rig->no_sessions,
+		};
 	return rig;
+}
+
+static inline bool rig_has_calls(const struct rig *rig)
+{
+	return rig->sessions.free_call_count < rig->sessions.options.call_count;
+}
+
+static inline void rig_ignore(void *context, struct shard_call *call)
+{
+	ASSERT(!"the others call nobody");
+}
+
+/* All that a worker does but to take in requests, and what the others do. */
+static inline void rig_turn(struct rig *rig)
+{
+	if (rig->shard_count > 1) {
+		epoch_pass(&rig->shards.epoch, 0);
+		shard_work(rig->shard, rig->time.now_s);
+		sessions_serve_calls(&rig->sessions, &rig->time);
+	}
+	sessions_advance(&rig->sessions, &rig->time);
+	for (uint32_t i = 1; i < rig->shard_count; i++) {
+		if (random_below(&rig->random, 2) == 0)
+			continue;
+		shard_work(rig->all[i], rig->time.now_s);
+		shard_serve_calls(rig->all[i], rig->time.now_s, rig_ignore, NULL);
+	}
 }
 
 /* All clients must be gone; asserts that they have left nothing behind. */
 static inline void rig_destroy(struct rig *rig)
 {
+	while (rig_has_calls(rig))
+		rig_turn(rig);
 	ASSERT(rig->blocks.free_count == rig->blocks.block_count);
 	ASSERT(rig->sessions.waiting.first == NULL && rig->sessions.waiting.last == NULL);
 	ASSERT(rig->sessions.deadlines.first == NULL && rig->sessions.deadlines.last == NULL);
 	ASSERT(counter_read(&rig->sessions.counters.curr_connections) == 0);
-	ASSERT(counter_read(&shard_store_counters(rig->shard)->reservations) == 0);
-	ASSERT(counter_read(&shard_store_counters(rig->shard)->pins) == 0);
 	ASSERT(rig->sessions.free_line_buffer_count == rig->sessions.options.line_buffer_count);
-	shard_check(rig->shard);
+	for (uint32_t i = 0; i < rig->shard_count; i++) {
+		ASSERT(counter_read(&shard_store_counters(rig->all[i])->reservations) == 0);
+		ASSERT(counter_read(&shard_store_counters(rig->all[i])->pins) == 0);
+		shard_check(rig->all[i]);
+	}
 	free(rig->datagrams_sent.data);
 	munmap(rig->region, rig->region_bytes);
 	free(rig);
@@ -325,9 +391,11 @@ static inline void rig_run(struct rig_client *client)
 		moved = taken > 0 && client->unsent.length > 0;
 		if (!client->reads_not)
 			rig_read(client, UINT64_MAX);
-		sessions_advance(&client->rig->sessions, &client->rig->time);
+		rig_turn(client->rig);
+		if (!client->reads_not)
+			rig_read(client, UINT64_MAX); /* what others have answered */
 	} while ((moved || client->is_resumed || client->rig->has_asked ||
-	          client->rig->sessions.turn_wait_count > 0) &&
+	          rig_has_calls(client->rig) || client->rig->sessions.turn_wait_count > 0) &&
 	         !client->is_closed);
 }
 
@@ -352,6 +420,8 @@ static inline void rig_advance_s(struct rig *rig, uint32_t seconds)
 {
 	rig->time.now_s += seconds;
 	rig->time.now_us += seconds * 1000000ull;
+	for (uint32_t i = 0; i < rig->shard_count; i++)
+		shard_work(rig->all[i], rig->time.now_s);
 }
 
 static inline void rig_datagram_sent(void *context, struct slice head, struct slice body)

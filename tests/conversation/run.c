@@ -8,6 +8,7 @@
  *   >>!          the client resets its connection, unless it has been closed; another one comes
  *   ++> seconds  time passes
  *   +++ counter delta   the counter has grown so much since the script asked last
+ *   shards> 1    first of all: the script is not for several shards, which number their items apart
  *   login> password   first of all: who does not log in as "user" may do nothing
  *   udp> bytes   one datagram comes in, no CR LF added; udpt> from a trusted source
  *   udp< bytes   the next datagram sent
@@ -16,7 +17,8 @@
  * \r \n \\ \xNN are bytes, \{count:text} is the text that often. In what is expected, \# is any
  * number and \? the rest of the line. At a script's end nothing may be left unread.
  *
- * Every script is run with its sends in one piece, byte by byte, and cut at random. */
+ * Every script is run with its sends in one piece, byte by byte, and cut at random; and with other
+ * workers who own a part of the keys and take their time. */
 #include "rig.h"
 
 #include <stdio.h>
@@ -57,8 +59,8 @@ static void fail(struct script *script, const char *what, const uint8_t *got, si
 {
 	static const char *cuts[] = {"in one piece", "byte by byte", "cut at random"};
 
-	fprintf(stderr, "%s:%u (%s): %s, got \"", script->path, script->line_number,
-	        cuts[script->cut], what);
+	fprintf(stderr, "%s:%u (%s, %u shards): %s, got \"", script->path, script->line_number,
+	        cuts[script->cut], script->rig->shard_count, what);
 	for (size_t i = 0; i < length && i < 300; i++)
 		fprintf(stderr, got[i] >= 0x20 && got[i] < 0x7f ? "%c" : "\\x%02x", got[i]);
 	fprintf(stderr, "\"\n");
@@ -198,6 +200,17 @@ static void expect_silence(struct script *script)
 		return (int64_t)delta;                                                             \
 	}
 
+/* Likewise, of all shards together. */
+#define FIND_SUM(name, unit, kind, help)                                                           \
+	if (strcmp(counter, #name) == 0) {                                                         \
+		uint64_t now = 0, delta;                                                           \
+		for (uint32_t i = 0; i < script->rig->shard_count; i++)                            \
+			now += counter_read(&FIND_COUNTERS(script->rig->all[i])->name);            \
+		delta = now - counter_read(&seen->name);                                           \
+		seen->name = now;                                                                  \
+		return (int64_t)delta;                                                             \
+	}
+
 static int64_t counter_delta(struct script *script, const char *counter)
 {
 	{
@@ -207,10 +220,11 @@ static int64_t counter_delta(struct script *script, const char *counter)
 		SESSION_COUNTERS(FIND)
 	}
 	{
-		const struct shard_counters *current = shard_counters(script->rig->shard);
 		struct shard_counters *seen = &script->seen.shard;
 
-		SHARD_COUNTERS(FIND)
+#define FIND_COUNTERS shard_counters
+		SHARD_COUNTERS(FIND_SUM)
+#undef FIND_COUNTERS
 	}
 	{
 		const struct datagram_counters *current = &script->rig->datagrams.counters;
@@ -219,10 +233,11 @@ static int64_t counter_delta(struct script *script, const char *counter)
 		DATAGRAM_COUNTERS(FIND)
 	}
 	{
-		const struct store_counters *current = shard_store_counters(script->rig->shard);
 		struct store_counters *seen = &script->seen.store;
 
-		STORE_COUNTERS(FIND)
+#define FIND_COUNTERS shard_store_counters
+		STORE_COUNTERS(FIND_SUM)
+#undef FIND_COUNTERS
 	}
 	return -1;
 }
@@ -303,32 +318,34 @@ static void run_line(struct script *script, const char *line, const char *end)
 		run_udp(script, line[3] == 't');
 	} else if (strncmp(line, "udp< ", 5) == 0) {
 		expect_datagram(script);
-	} else if (line[0] != '#' && line[0] != 0 && strncmp(line, "login> ", 7) != 0) {
+	} else if (line[0] != '#' && line[0] != 0 && strncmp(line, "login> ", 7) != 0 &&
+	           strcmp(line, "shards> 1") != 0) {
 		fail(script, "a line that says nothing", (const uint8_t *)line, strlen(line));
 	}
 }
 
-/* The password that a script begins with; NULL: it begins with something else. */
-static char *read_password(FILE *file)
+/* What comes behind `word` in the script's first line that is no comment; NULL: it begins with
+ * something else. */
+static char *read_first(FILE *file, const char *word)
 {
-	char *line = NULL, *password = NULL;
+	char *line = NULL, *text = NULL;
 	size_t capacity = 0;
 	ssize_t length;
 
 	while ((length = getline(&line, &capacity, file)) > 0 && line[0] == '#')
 		;
-	if (length > 0 && strncmp(line, "login> ", 7) == 0) {
+	if (length > 0 && strncmp(line, word, strlen(word)) == 0) {
 		line[length - 1] = 0;
-		password = strdup(line + 7);
+		text = strdup(line + strlen(word));
 	}
 	free(line);
 	rewind(file);
-	return password;
+	return text;
 }
 
-static bool run_script(const char *path, enum cut cut, uint64_t seed)
+static bool run_script(const char *path, enum cut cut, uint64_t seed, uint32_t shard_count)
 {
-	struct rig_options options = {0};
+	struct rig_options options = {.shard_count = shard_count, .seed = seed};
 	struct script script = {.path = path, .cut = cut, .random = random_seeded(seed)};
 	FILE *file = fopen(path, "r");
 	char *line = NULL, *password;
@@ -339,7 +356,7 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed)
 		fprintf(stderr, "%s: %m\n", path);
 		return false;
 	}
-	password = read_password(file);
+	password = read_first(file, "login> ");
 	options.password = password;
 	script.rig = rig_create(&options);
 	script.client = rig_connect(script.rig);
@@ -362,16 +379,32 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed)
 	return !script.failed;
 }
 
+static bool is_for_one_shard(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text = file == NULL ? NULL : read_first(file, "shards> ");
+
+	if (file != NULL)
+		fclose(file);
+	free(text);
+	return text != NULL;
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t failed_count = 0;
 
 	for (int i = 1; i < argc; i++) {
 		bool passed =
-		    run_script(argv[i], CUT_NOT, 0) && run_script(argv[i], CUT_EVERYWHERE, 0);
+		    run_script(argv[i], CUT_NOT, 0, 1) && run_script(argv[i], CUT_EVERYWHERE, 0, 1);
 
 		for (uint64_t seed = 1; passed && seed <= 8; seed++)
-			passed = run_script(argv[i], CUT_AT_RANDOM, seed);
+			passed = run_script(argv[i], CUT_AT_RANDOM, seed, 1);
+		for (uint32_t count = 2;
+		     passed && !is_for_one_shard(argv[i]) && count <= RIG_SHARD_COUNT_MAX; count++)
+			for (uint64_t seed = 1; passed && seed <= 4; seed++)
+				passed = run_script(argv[i], CUT_NOT, seed, count) &&
+				         run_script(argv[i], CUT_AT_RANDOM, seed, count);
 		failed_count += !passed;
 		printf("%s %s\n", passed ? "ok  " : "FAIL", argv[i]);
 	}

@@ -82,6 +82,42 @@ static void test_cursor_survives_drop_and_append(void)
 	free(rig.region);
 }
 
+static void test_spliced_bytes_follow_in_order(void)
+{
+	static const uint32_t lengths[] = {0, 3, 2000, 2048, 100, 5000, 1, 0, 700};
+	struct rig rig = rig_with_blocks(16);
+	uint8_t in[16384], out[16384];
+	struct chain_cursor cursor = {0};
+	struct chain part;
+	uint32_t total = 0;
+
+	fill_pattern(in, sizeof(in));
+	chain_create(&rig.chain, &rig.pool);
+	chain_create(&part, &rig.pool);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		if (lengths[i] == 100) {
+			CU_ASSERT_TRUE(chain_append_reference(&part, in + total, 100, &rig));
+		} else if (lengths[i] == 0) {
+			CU_ASSERT_PTR_NOT_NULL(chain_reserve(&part, 10));
+		} else {
+			CU_ASSERT_TRUE(chain_append(&part, in + total, lengths[i]));
+		}
+		chain_splice(&rig.chain, &part);
+		CU_ASSERT_EQUAL(part.length, 0);
+		CU_ASSERT_PTR_NULL(part.first);
+		total += lengths[i];
+	}
+	CU_ASSERT_EQUAL(rig.chain.length, total);
+	CU_ASSERT_EQUAL(chain_read(&rig.chain, &cursor, out, sizeof(out)), total);
+	CU_ASSERT_EQUAL(memcmp(in, out, total), 0);
+	/* what fits is copied, so that short ones take no block each */
+	CU_ASSERT_TRUE(rig.pool.free_count >= 16 - total / BLOCK_CAPACITY - 3);
+	chain_clear(&rig.chain);
+	CU_ASSERT_EQUAL(released, 1);
+	CU_ASSERT_EQUAL(rig.pool.free_count, 16);
+	free(rig.region);
+}
+
 static void test_append_is_whole_or_not_at_all(void)
 {
 	struct rig rig = rig_with_blocks(2);
@@ -103,6 +139,7 @@ static void test_append_is_whole_or_not_at_all(void)
 static const struct unit_case cases[] = {
     {"bytes come out as appended, own and referred to", test_bytes_come_out_as_appended},
     {"a cursor survives drops in front of it and appends", test_cursor_survives_drop_and_append},
+    {"spliced bytes follow in order", test_spliced_bytes_follow_in_order},
     {"an append is whole or not at all", test_append_is_whole_or_not_at_all},
 };
 

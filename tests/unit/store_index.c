@@ -124,7 +124,7 @@ static void test_all_is_found_meanwhile(void)
 	for (; next < 100000; next++)
 		put(&rig, next, 0);
 	while (!store_walk_is_over(cursor)) {
-		struct item *item = store_next(rig.store, &cursor, 8);
+		struct item *item = store_next(rig.store, &cursor, 8, 1);
 
 		if (item != NULL)
 			seen[number_of(item)]++;
@@ -152,7 +152,7 @@ static void test_a_walk_comes_by_all_once(void)
 	for (uint64_t i = 0; i < 300000; i++)
 		put(&rig, i, 0);
 	while (!store_walk_is_over(cursor)) {
-		struct item *item = store_next(rig.store, &cursor, 3);
+		struct item *item = store_next(rig.store, &cursor, 3, 1);
 		uint64_t number;
 
 		if (item == NULL)
