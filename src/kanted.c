@@ -3,103 +3,33 @@
  * again. This file is the one place that knows every part. */
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/random.h"
-#include "control/login.h"
 #include "control/users.h"
 #include "kanted_facts.h"
 #include "kanted_reload.h"
-#include "net/dpdk.h"
-#include "worker/worker.h"
+#include "kanted_workers.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/random.h>
+#include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
-#define TEXT_BYTES        8192
-#define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
-#define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
-#define BLOCK_COUNT_MIN   8192   /* 17 MiB, touched as needed */
-#define BLOCK_COUNT_MAX   262144 /* 550 MiB: all that clients can make wait, however many */
-#define CONNECTION_SPARE  1024   /* those that were closed and still send, or are told "too many" */
-#define LINE_BUFFER_COUNT 64
-#define OUTPUT_BYTES_MAX  (256 * 1024)
-#define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
-#define IDLE_REST_NS      50000
-#define WORKER_NICE       -20
-#define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
+#define TEXT_BYTES 8192
 
 struct kanted {
 	struct config *config;
 	const char *config_path;
-	struct dpdk *dpdk; /* NULL: no port needs it */
-	struct worker *worker;
-	struct stats_worker published;
+	struct kanted_workers workers;
 	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
-	struct memory memory;
-	bool memory_is_huge;
-	struct login *login; /* NULL: nobody has to log in */
-	struct login_worker login_worker;
-	uint32_t core;
-	pthread_t thread;
-	bool thread_runs;
-	_Atomic bool stop;
-	_Atomic bool worker_returned; /* set by the worker, which then touches nothing of ours */
-	uint64_t start_us;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t random_seed(void)
-{
-	uint64_t seed;
-
-	/* 8 bytes come whole once the kernel's source is ready; it waits for that */
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-		log_error("the kernel gives no random numbers: %m");
-		exit(EXIT_FAILURE);
-	}
-	return seed;
-}
 
 /* Once a second. */
 static void figures_publish(struct kanted *kanted)
 {
-	for (uint32_t i = 0; kanted->dpdk != NULL && i < kanted->config->port_count; i++)
-		dpdk_counters_read(kanted->dpdk, i, &kanted->ports[i]);
-	facts_publish(&kanted->facts, now_us());
-}
-
-/* Zeroed memory, in hugepages when there are enough free ones. */
-static int memory_map(struct kanted *kanted, size_t bytes)
-{
-	size_t rounded = (bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
-	int protection = PROT_READ | PROT_WRITE;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *base = mmap(NULL, rounded, protection, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-
-	kanted->memory_is_huge = base != MAP_FAILED;
-	if (base == MAP_FAILED) {
-		base = mmap(NULL, rounded, protection, flags | MAP_NORESERVE, -1, 0);
-		if (base == MAP_FAILED)
-			return -errno;
-		madvise(base, rounded, MADV_HUGEPAGE);
-	}
-	kanted->memory = (struct memory){.base = base, .bytes = rounded};
-	return 0;
+	for (uint32_t i = 0; kanted->workers.dpdk != NULL && i < kanted->config->port_count; i++)
+		dpdk_counters_read(kanted->workers.dpdk, i, &kanted->ports[i]);
+	facts_publish(&kanted->facts, kanted_now_us());
 }
 
 static bool port_is_socket(const struct port_options *port)
@@ -113,60 +43,6 @@ static bool ports_have(const struct config *config, bool sockets)
 		if (port_is_socket(&config->ports[i]) == sockets)
 			return true;
 	return false;
-}
-
-/* A client has sent the command shutdown: ends as by a signal (wait_for_end()). */
-static void shut_down(void *context)
-{
-	log_info("a client has asked for the end");
-	kill(getpid(), SIGTERM);
-}
-
-static struct worker_options worker_options_from(struct kanted *kanted)
-{
-	const struct config *config = kanted->config;
-	uint32_t clients = (uint32_t)config->connection_count_max;
-	struct worker_options options = {
-	    .shard = {.memory_bytes = config->memory_bytes,
-	              .value_bytes_max = (uint32_t)config->item_bytes_max,
-	              .policy = (enum policy)config->eviction,
-	              .hash_seed = random_seed(),
-	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
-	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,
-	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
-	                 .line_buffer_count = LINE_BUFFER_COUNT,
-	                 .request_timeout_us = config->request_timeout_us,
-	                 .version = VERSION_FOR_CLIENTS},
-	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
-	                  .amplification_max = (uint32_t)config->udp_amplification_max,
-	                  .rate_max = (uint32_t)config->udp_rate_max,
-	                  .key = {random_seed(), random_seed()}},
-	    .tcp = tcp_options_default(),
-	    .stats = {.workers = &kanted->published,
-	              .worker_count = 1,
-	              .read_facts = facts_read,
-	              .context = &kanted->facts,
-	              .key = {random_seed(), random_seed()}},
-	    .connection_count_max = clients,
-	    .block_count =
-	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
-	    .idle_timeout_us = config->idle_timeout_us,
-	    .with_sockets = ports_have(config, true),
-	};
-
-	if (config->shutdown_command)
-		options.sessions.shut_down = shut_down;
-	if (kanted->login != NULL)
-		options.sessions.login = &kanted->login_worker;
-	options.tcp.congestion = (enum tcp_congestion)config->congestion;
-	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
-	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;
-	options.tcp.keepalive_us = config->keepalive_us;
-	options.tcp.user_timeout_us = (uint32_t)config->user_timeout_us;
-	options.tcp.source_connection_count_max = (uint32_t)config->source_connection_count_max;
-	options.tcp.linger_count_max = max_u32(options.tcp.linger_count_max, clients);
-	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
-	return options;
 }
 
 /* Every client on a kernel socket takes a file descriptor. */
@@ -189,197 +65,31 @@ static int file_descriptors_raise(uint64_t clients)
 	return -EMFILE;
 }
 
-/* The core of the one worker: as the config says, else the last one that we may use, so that the
- * first is left to the kernel and the control thread. */
-static int core_choose(struct kanted *kanted)
-{
-	cpu_set_t allowed;
-	int core = CPU_SETSIZE - 1;
-
-	CPU_ZERO(&allowed);
-	sched_getaffinity(0, sizeof(allowed), &allowed);
-	if (kanted->config->cores_given) {
-		kanted->core = kanted->config->cores[0];
-		if (CPU_ISSET(kanted->core, &allowed))
-			return 0;
-		log_error("workers: core %u is not there, or not for this process: choose from "
-		          "those that `taskset -p $$` and `lscpu` show",
-		          kanted->core);
-		return -EINVAL;
-	}
-	while (core > 0 && !CPU_ISSET(core, &allowed))
-		core--;
-	kanted->core = (uint32_t)core;
-	return 0;
-}
-
-static int ports_listen(struct kanted *kanted)
-{
-	char error[TEXT_BYTES];
-
-	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
-		const struct port_options *port = &kanted->config->ports[i];
-		int r;
-
-		if (!port_is_socket(port))
-			continue;
-		r = socket_listen(worker_sockets(kanted->worker), port, error, sizeof(error));
-		if (r < 0) {
-			log_error("%s", error);
-			return r;
-		}
-	}
-	return 0;
-}
-
-static void ports_add_netifs(struct kanted *kanted)
-{
-	static const struct counter_description descriptions[] = {DPDK_COUNTERS(COUNTER_DESCRIBE)};
-
-	for (uint32_t i = 0; i < kanted->config->port_count; i++) {
-		const struct port_options *port = &kanted->config->ports[i];
-
-		if (port_is_socket(port))
-			continue;
-		worker_add_netif(kanted->worker, dpdk_netif(kanted->dpdk, i, 0), port, i, true,
-		                 random_seed(), now_us());
-		worker_add_counters(
-		    kanted->worker,
-		    &(struct counter_group){"port", i, descriptions,
-		                            sizeof(descriptions) / sizeof(descriptions[0]),
-		                            (const _Atomic uint64_t *)&kanted->ports[i]});
-	}
-}
-
 /* Reads who may log in, and starts the thread that checks passwords. */
 static int login_start(struct kanted *kanted)
 {
-	struct login_options options = {
-	    .path = kanted->config->auth_file, .worker_count = 1, .look_ms = LOGIN_LOOK_MS};
+	struct login_options options = {.path = kanted->config->auth_file,
+	                                .worker_count = (uint32_t)kanted->config->worker_count,
+	                                .look_ms = LOGIN_LOOK_MS};
 	char error[TEXT_BYTES];
 	int r;
 
 	if (kanted->config->auth_file[0] == '\0')
 		return 0;
-	r = login_create(&kanted->login, &options, error, sizeof(error));
-	if (r < 0) {
+	r = login_create(&kanted->workers.login, &options, error, sizeof(error));
+	if (r < 0)
 		log_lines(LOG_LEVEL_ERROR, error);
-		return r;
-	}
-	kanted->login_worker = login_worker(kanted->login, 0);
-	return 0;
+	return r;
 }
 
-static void login_add_counters(struct kanted *kanted)
-{
-	static const struct counter_description thread[] = {LOGIN_COUNTERS(COUNTER_DESCRIBE)};
-	static const struct counter_description worker[] = {
-	    LOGIN_WORKER_COUNTERS(COUNTER_DESCRIBE)};
-
-	worker_add_counters(
-	    kanted->worker,
-	    &(struct counter_group){"login", COUNTER_NO_INDEX, thread,
-	                            sizeof(thread) / sizeof(thread[0]),
-	                            (const _Atomic uint64_t *)login_counters(kanted->login)});
-	worker_add_counters(kanted->worker,
-	                    &(struct counter_group){
-	                        "login", COUNTER_NO_INDEX, worker,
-	                        sizeof(worker) / sizeof(worker[0]),
-	                        (const _Atomic uint64_t *)login_worker_counters(kanted->login, 0)});
-}
-
-static int worker_start_up(struct kanted *kanted)
-{
-	struct worker_options options = worker_options_from(kanted);
-	size_t bytes = worker_memory_bytes(&options);
-	int r = memory_map(kanted, bytes);
-
-	if (r < 0) {
-		log_error("no memory for %zu MiB: lower `memory:` or `max_connections:`",
-		          bytes >> 20);
-		return r;
-	}
-	if (kanted->dpdk != NULL && kanted->memory_is_huge)
-		dpdk_share_memory(kanted->dpdk, kanted->memory.base, kanted->memory.bytes,
-		                  HUGEPAGE_BYTES);
-	r = worker_create(&kanted->worker, &options, &kanted->memory, now_us());
-	if (r == -EINVAL) {
-		log_error(
-		    "memory: too small for item_size_max: at least %llu MiB are needed",
-		    (unsigned long long)(shard_memory_bytes_min(options.shard.value_bytes_max) >>
-		                         20) +
-		        1);
-		return r;
-	}
-	if (r < 0) {
-		log_error("kernel sockets cannot be set up: %s", strerror(-r));
-		return r;
-	}
-	kanted->published = worker_published(kanted->worker);
-	kanted->facts.worker = kanted->worker;
-	ports_add_netifs(kanted);
-	if (kanted->login != NULL)
-		login_add_counters(kanted);
-	return ports_listen(kanted);
-}
-
-static int worker_loop(void *context)
-{
-	struct kanted *kanted = context;
-	struct timespec rest = {.tv_nsec = IDLE_REST_NS};
-	uint32_t empty_turns = 0;
-
-	/* whoever shares the core waits: a ring that nobody empties for a time slice overflows.
-	 * What cannot be had costs nothing but that. */
-	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
-	/* relaxed: the flag is all there is to see */
-	while (!atomic_load_explicit(&kanted->stop, memory_order_relaxed)) {
-		if (worker_turn(kanted->worker, now_us(), WAIT_MS) > 0)
-			empty_turns = 0;
-		else if (++empty_turns > IDLE_TURNS && kanted->dpdk != NULL)
-			nanosleep(&rest, NULL);
-	}
-	/* Release: pairs with the acquire in worker_join(); all that the worker did is done. */
-	atomic_store_explicit(&kanted->worker_returned, true, memory_order_release);
-	return 0;
-}
-
-static void *worker_thread(void *context)
-{
-	worker_loop(context);
-	return NULL;
-}
-
-static int worker_launch(struct kanted *kanted)
-{
-	cpu_set_t core;
-	int r;
-
-	if (kanted->dpdk != NULL)
-		r = dpdk_launch(kanted->dpdk, 0, worker_loop, kanted);
-	else
-		r = -pthread_create(&kanted->thread, NULL, worker_thread, kanted);
-	if (r < 0) {
-		log_error("the worker's thread cannot be started: %s", strerror(-r));
-		return r;
-	}
-	kanted->thread_runs = true;
-	if (kanted->dpdk != NULL)
-		return 0;
-	CPU_ZERO(&core);
-	CPU_SET(kanted->core, &core);
-	pthread_setaffinity_np(kanted->thread, sizeof(core), &core);
-	return 0;
-}
-
-static int ports_start(struct kanted *kanted)
+static int ports_start(struct kanted *kanted, const uint32_t cores[])
 {
 	char error[TEXT_BYTES];
 	struct dpdk_options options = {
 	    .ports = kanted->config->ports,
 	    .port_count = kanted->config->port_count,
-	    .worker_count = 1,
-	    .worker_cores = &kanted->core,
+	    .worker_count = (uint32_t)kanted->config->worker_count,
+	    .worker_cores = cores,
 	};
 	int r;
 
@@ -394,7 +104,7 @@ static int ports_start(struct kanted *kanted)
 	}
 	if (!ports_have(kanted->config, false))
 		return 0;
-	r = dpdk_start(&kanted->dpdk, &options, error);
+	r = dpdk_start(&kanted->workers.dpdk, &options, error);
 	if (r < 0)
 		log_error("%s", error);
 	return r;
@@ -417,7 +127,7 @@ static void describe_port(struct kanted *kanted, uint32_t index)
 	if (port_is_socket(port)) {
 		log_info("socket: kernel sockets");
 	} else {
-		dpdk_describe(kanted->dpdk, index, text);
+		dpdk_describe(kanted->workers.dpdk, index, text);
 		log_info("%s", text);
 	}
 	transport_format(tcp, sizeof(tcp), "tcp", port->tcp_port);
@@ -431,20 +141,35 @@ static void describe_port(struct kanted *kanted, uint32_t index)
 	}
 }
 
+/* "worker on core 3", "workers on cores 2, 3" */
+static void describe_cores(const struct kanted_workers *workers, char *text, size_t text_bytes)
+{
+	bool several = workers->shared.count > 1;
+	size_t used = (size_t)snprintf(text, text_bytes, "worker%s on core%s", several ? "s" : "",
+	                               several ? "s" : "");
+
+	for (uint32_t i = 0; i < workers->shared.count && used < text_bytes; i++)
+		used += (size_t)snprintf(text + used, text_bytes - used, "%s %u", i == 0 ? "" : ",",
+		                         workers->list[i].core);
+}
+
 static void describe(struct kanted *kanted)
 {
 	const struct config *config = kanted->config;
+	char cores[TEXT_BYTES];
 
-	log_info("version %s, worker 0 on core %u, %llu MiB for items%s", KANTE_VERSION,
-	         kanted->core, (unsigned long long)(config->memory_bytes >> 20),
-	         kanted->memory_is_huge
+	describe_cores(&kanted->workers, cores, sizeof(cores));
+	log_info("version %s, %s, %llu MiB for items%s", KANTE_VERSION, cores,
+	         (unsigned long long)(config->memory_bytes >> 20),
+	         kanted->workers.memory_is_huge
 	             ? " in hugepages"
 	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
 	for (uint32_t i = 0; i < config->port_count; i++)
 		describe_port(kanted, i);
-	if (kanted->login != NULL)
+	if (kanted->workers.login != NULL)
 		log_info("clients have to log in as one of %s (%llu)", config->auth_file,
-		         (unsigned long long)counter_read(&login_counters(kanted->login)->users));
+		         (unsigned long long)counter_read(
+		             &login_counters(kanted->workers.login)->users));
 }
 
 /* Until SIGINT or SIGTERM. */
@@ -461,41 +186,31 @@ static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
 			return;
 		}
 		if (signal_number == SIGHUP && config_reload(kanted->config, kanted->config_path))
-			worker_set_policy(kanted->worker, (enum policy)kanted->config->eviction);
+			kanted_workers_set_policy(&kanted->workers,
+			                          (enum policy)kanted->config->eviction);
 	}
-}
-
-/* All that the worker has used may be taken down afterwards. */
-static void worker_join(struct kanted *kanted)
-{
-	if (kanted->dpdk != NULL)
-		dpdk_join(kanted->dpdk);
-	else
-		pthread_join(kanted->thread, NULL);
-	/* Acquire: pairs with the release in worker_loop(). DPDK's join orders the threads too, but
-	 * inside of its library, where ThreadSanitizer sees nothing. */
-	ASSERT(atomic_load_explicit(&kanted->worker_returned, memory_order_acquire));
 }
 
 static void stop_all(struct kanted *kanted)
 {
-	atomic_store_explicit(&kanted->stop, true, memory_order_relaxed);
-	if (kanted->thread_runs)
-		worker_join(kanted);
-	/* the devices may still refer to the worker's memory */
-	dpdk_stop(kanted->dpdk);
-	worker_destroy(kanted->worker);
-	login_destroy(kanted->login);
-	if (kanted->memory.base != NULL)
-		munmap(kanted->memory.base, kanted->memory.bytes);
+	kanted_workers_stop(&kanted->workers);
+	/* the devices may still refer to the workers' memory */
+	dpdk_stop(kanted->workers.dpdk);
+	kanted_workers_destroy(&kanted->workers);
+	login_destroy(kanted->workers.login);
 	config_destroy(kanted->config);
 }
 
 static int run(struct kanted *kanted)
 {
+	uint32_t cores[WORKER_COUNT_MAX];
 	sigset_t signals;
 	int r;
 
+	kanted->workers.config = kanted->config;
+	kanted->workers.read_facts = facts_read;
+	kanted->workers.facts_context = &kanted->facts;
+	kanted->workers.ports = kanted->ports;
 	/* before any thread is made, so that all inherit it and only sigtimedwait() sees them */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
@@ -503,14 +218,7 @@ static int run(struct kanted *kanted)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	kanted->start_us = now_us();
-	if (kanted->config->worker_count > 1) {
-		log_error("workers: %llu are asked for, but this version serves with one: say "
-		          "`workers: 1`",
-		          (unsigned long long)kanted->config->worker_count);
-		return -EINVAL;
-	}
-	r = core_choose(kanted);
+	r = kanted_workers_choose_cores(&kanted->workers, cores);
 	if (r < 0)
 		return r;
 	if (ports_have(kanted->config, true)) {
@@ -518,18 +226,18 @@ static int run(struct kanted *kanted)
 		if (r < 0)
 			return r;
 	}
-	r = ports_start(kanted);
+	r = ports_start(kanted, cores);
 	if (r < 0)
 		return r;
-	facts_create(&kanted->facts, kanted->config, kanted->start_us);
+	facts_create(&kanted->facts, kanted->config, &kanted->workers.shared, kanted_now_us());
 	figures_publish(kanted);
 	r = login_start(kanted);
 	if (r < 0)
 		return r;
-	r = worker_start_up(kanted);
+	r = kanted_workers_create(&kanted->workers, cores);
 	if (r < 0)
 		return r;
-	r = worker_launch(kanted);
+	r = kanted_workers_launch(&kanted->workers);
 	if (r < 0)
 		return r;
 	describe(kanted);

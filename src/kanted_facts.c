@@ -13,9 +13,11 @@ static uint64_t timeval_us(const struct timeval *time)
 	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-void facts_create(struct facts *facts, const struct config *config, uint64_t now_us)
+void facts_create(struct facts *facts, const struct config *config, const struct workers *workers,
+                  uint64_t now_us)
 {
-	*facts = (struct facts){.start_us = now_us, .pid = (uint64_t)getpid(), .config = config};
+	*facts = (struct facts){
+	    .start_us = now_us, .pid = (uint64_t)getpid(), .config = config, .workers = workers};
 	if (config->ports[0].address_count > 0)
 		ip_address_format(&config->ports[0].addresses[0].address, facts->interface);
 	for (uint32_t i = config->port_count; i-- > 0;)
@@ -40,6 +42,15 @@ void facts_publish(struct facts *facts, uint64_t now_us)
 	                      memory_order_relaxed);
 }
 
+static uint64_t rejected_connections(const struct workers *workers)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < workers->count; i++)
+		count += counter_read(&worker_counters(workers->list[i])->rejected_connections);
+	return count;
+}
+
 void facts_read(void *context, struct stats_facts *ret_facts)
 {
 	const struct facts *facts = context;
@@ -52,8 +63,7 @@ void facts_read(void *context, struct stats_facts *ret_facts)
 	    .rusage_user_us = counter_read(&facts->rusage_user_us),
 	    .rusage_system_us = counter_read(&facts->rusage_system_us),
 	    .connection_count_max = facts->config->connection_count_max,
-	    .rejected_connections =
-	        counter_read(&worker_counters(facts->worker)->rejected_connections),
+	    .rejected_connections = rejected_connections(facts->workers),
 	    .value_bytes_max = facts->config->item_bytes_max,
 	    .idle_timeout_s = (facts->config->idle_timeout_us + 999999) / 1000000, /* 0: off */
 	    .tcp_port = port->tcp_port,

@@ -18,13 +18,14 @@ struct facts {
 	uint64_t start_us;
 	uint64_t pid;
 	const struct config *config;
-	const struct worker *worker;          /* NULL until there is one */
+	const struct workers *workers;
 	const struct port_options *unix_port; /* the first one; NULL: none */
 	char interface[IP_ADDRESS_TEXT_MAX];
 	char unix_mode[8];
 };
 
-void facts_create(struct facts *facts, const struct config *config, uint64_t now_us);
+void facts_create(struct facts *facts, const struct config *config, const struct workers *workers,
+                  uint64_t now_us);
 
 /* Asks the system anew. now_us: monotonic */
 void facts_publish(struct facts *facts, uint64_t now_us);

@@ -100,6 +100,14 @@ static inline void spsc_drop(struct spsc *spsc)
 	atomic_store_explicit(&spsc->tail, tail + 1, memory_order_release);
 }
 
+/* Any thread: whether there is nothing in it, as far as that can be seen. */
+static inline bool spsc_is_empty(const struct spsc *spsc)
+{
+	/* relaxed: who must not miss an entry has a fence of his own before */
+	return atomic_load_explicit(&spsc->head, memory_order_relaxed) ==
+	       atomic_load_explicit(&spsc->tail, memory_order_relaxed);
+}
+
 /* Producer: copies an entry in. False: the ring is full. */
 static inline bool spsc_push(struct spsc *spsc, const void *entry)
 {

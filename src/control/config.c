@@ -279,18 +279,6 @@ static void check_memory(const struct config *config, const struct node *root,
 		           "a worker's share has to be below 256GiB: give less or more workers");
 }
 
-/* Each worker has its share of the connections, which must not be none. */
-static void check_connections(const struct config *config, const struct node *root,
-                              struct faults *faults)
-{
-	const struct node *node = node_child(root, "max_connections");
-
-	if (node != NULL && config->connection_count_max < config->worker_count)
-		faults_add(faults, node->line, node->key,
-		           "fewer than workers (%u): give each worker at least one",
-		           (unsigned)config->worker_count);
-}
-
 static void check_unknown(const struct node *node, struct faults *faults)
 {
 	char quoted[FAULTS_QUOTE_BYTES], known[512];
@@ -359,7 +347,6 @@ static void check_root(struct config *config, const struct node *root, struct fa
 	if (faults->count == 0) {
 		check_item_fits(config, root, faults);
 		check_memory(config, root, faults);
-		check_connections(config, root, faults);
 	}
 }
 

@@ -9,7 +9,7 @@
 #include "store/policy.h"
 #include "tcp/congestion.h"
 
-#define CONFIG_WORKER_COUNT_MAX 128
+#define CONFIG_WORKER_COUNT_MAX 64
 #define CONFIG_CORE_MAX         1023
 #define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
 #define CONFIG_FILE_PATH_BYTES  1024

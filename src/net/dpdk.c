@@ -274,7 +274,7 @@ int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char 
 	for (uint32_t i = 0; i < options->port_count; i++) {
 		dpdk->ports[i].options = &options->ports[i];
 		dpdk->ports[i].index = i;
-		dpdk->ports[i].worker_count = options->worker_count;
+		dpdk->ports[i].queue_count = options->worker_count;
 		dpdk->ports[i].log = dpdk->log;
 	}
 	r = log_open(dpdk);
@@ -322,6 +322,8 @@ struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker
 
 	ASSERT(port_index < dpdk->port_count);
 	ASSERT(worker_index < dpdk->worker_count);
+	if (worker_index >= port->queue_count)
+		return NULL;
 	if (port->memif != NULL)
 		return memif_netif(port->memif, worker_index);
 	return port->netifs[worker_index] ? &port->netifs[worker_index]->netif : NULL;
@@ -347,7 +349,7 @@ static void describe_kind(const struct dpdk *dpdk, const struct dpdk_port *port,
 	const char *mode = "";
 
 	if (port->options->kind == PORT_MEMIF) {
-		snprintf(text, text_bytes, "memif server, ids 0 to %u", port->worker_count - 1);
+		snprintf(text, text_bytes, "memif server, ids 0 to %u", port->queue_count - 1);
 		return;
 	}
 	(void)rte_eth_dev_info_get(port->device, &info);
@@ -355,9 +357,8 @@ static void describe_kind(const struct dpdk *dpdk, const struct dpdk_port *port,
 		mode =
 		    xdp_is_native(port->xdp) ? " native" : " generic (slow: its driver has no XDP)";
 	snprintf(text, text_bytes, "%s%s, %u queue%s, %s",
-	         info.driver_name ? info.driver_name : "no driver", mode, port->worker_count,
-	         port->worker_count == 1 ? "" : "s",
-	         dpdk->hugepages ? "hugepages" : "no hugepages");
+	         info.driver_name ? info.driver_name : "no driver", mode, port->queue_count,
+	         port->queue_count == 1 ? "" : "s", dpdk->hugepages ? "hugepages" : "no hugepages");
 }
 
 /* What a card takes over of sending, and why not all: ", segments cut by device, …". */
@@ -429,7 +430,7 @@ void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_coun
 		(void)rte_eth_stats_get(port->device, &stats);
 	if (port->memif != NULL)
 		errors += memif_receive_drops(port->memif);
-	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
+	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
 		const struct netif *netif = dpdk_netif(dpdk, port_index, worker);
 
 		drops += counter_read(&netif->transmit_drops);

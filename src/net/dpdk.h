@@ -3,7 +3,8 @@
  *
  * Worker i is lcore i, pinned to its core; the caller of dpdk_start(), the control thread, becomes
  * the main lcore, which is lcore `worker_count` and has the remaining cores (or shares the workers'
- * when there are none). Each worker has one receive and one transmit queue of every port.
+ * when there are none). Each worker has one receive and one transmit queue of every port; of a
+ * device that has fewer, the first ones have them.
  *
  * DPDK is started once a process: after a failure or dpdk_stop() the process has to end. Nothing
  * is left behind then: no interface, XDP program, hugepage file, socket or runtime directory. Nor
@@ -56,8 +57,8 @@ int dpdk_start(struct dpdk **ret_dpdk, const struct dpdk_options *options, char 
  * device cannot read is copied as before: dpdk_describe() says which it is. */
 void dpdk_share_memory(struct dpdk *dpdk, void *base, size_t bytes, size_t hugepage_bytes);
 
-/* The worker's queues of a port; NULL when the port is of the kind socket. The worker must be the
- * one lcore that uses it. */
+/* The worker's queues of a port; NULL when it has none, or the port is of the kind socket. The
+ * worker must be the one lcore that uses it. */
 struct netif *dpdk_netif(struct dpdk *dpdk, uint32_t port_index, uint32_t worker_index);
 
 /* Runs `run` on the worker's core, until it returns. 0, or -EBUSY: it runs already. */

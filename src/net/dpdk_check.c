@@ -102,15 +102,12 @@ static int check_tap(struct dpdk_port *port, char *error)
 		return dpdk_port_error(port, error, -EEXIST,
 		                       "an interface of that name exists: stop the kanted that has "
 		                       "it, or choose another name");
-	if (port->worker_count > TAP_QUEUE_COUNT_MAX)
-		return dpdk_port_error(port, error, -EINVAL,
-		                       "has at most %d queues, and there are %u workers: use fewer "
-		                       "workers",
-		                       TAP_QUEUE_COUNT_MAX, port->worker_count);
+	port->queue_count = RTE_MIN(port->queue_count, TAP_QUEUE_COUNT_MAX);
 	return 0;
 }
 
-/* Every queue needs a worker: what arrives on others would go to the kernel, which refuses it. */
+/* Every queue needs a worker: what arrives on others would go to the kernel, which refuses it. The
+ * other way round, some workers have none. */
 static int check_xdp_queues(struct dpdk_port *port, char *error)
 {
 	const char *name = port->options->name;
@@ -119,7 +116,6 @@ static int check_xdp_queues(struct dpdk_port *port, char *error)
 	uint32_t combined = 1; /* as is so where there is nothing to ask */
 	uint32_t receive_only = 0;
 	uint32_t queues;
-	char advice[PORT_NAME_BYTES + 40];
 	int r;
 
 	r = dpdk_interface_ioctl(name, SIOCETHTOOL, &ifreq);
@@ -137,21 +133,14 @@ static int check_xdp_queues(struct dpdk_port *port, char *error)
 		    channels.rx_count, name);
 	}
 	queues = combined + receive_only;
-	if (queues == port->worker_count)
-		return 0;
-	advice[0] = '\0';
-	if (channels.max_combined >= port->worker_count)
-		snprintf(advice, sizeof(advice), ", or `ethtool -L %s combined %u`", name,
-		         port->worker_count);
-	if (queues < port->worker_count)
-		return dpdk_port_error(port, error, -EINVAL,
-		                       "needs more receive queues: %u workers, but the device has "
-		                       "%u: use fewer workers%s",
-		                       port->worker_count, queues, advice);
-	return dpdk_port_error(port, error, -EINVAL,
-	                       "needs more workers: %u workers, but the device has %u receive "
-	                       "queues: use more workers%s",
-	                       port->worker_count, queues, advice);
+	if (queues > port->queue_count)
+		return dpdk_port_error(
+		    port, error, -EINVAL,
+		    "needs more workers: %u workers, but the device has %u receive "
+		    "queues: use more workers, or `ethtool -L %s combined %u`",
+		    port->queue_count, queues, name, port->queue_count);
+	port->queue_count = queues;
+	return 0;
 }
 
 static void fill_addresses(struct port_options *options)

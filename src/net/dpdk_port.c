@@ -72,7 +72,7 @@ size_t dpdk_port_memory_bytes(const struct dpdk_port *port)
 		bytes = (size_t)size.mbuf_count * RTE_MAX(object_bytes, 4096u);
 	if (port->options->kind == PORT_PCI)
 		bytes += (size_t)PIECE_COUNT * dpdk_piece_bytes();
-	return bytes * port->worker_count;
+	return bytes * port->queue_count;
 }
 
 /* One worker's mbufs. */
@@ -160,7 +160,7 @@ static void choose_offloads(struct dpdk_port *port, const struct rte_eth_dev_inf
 	/* All mbufs of a queue come from one pool and have one owner. */
 	if (!(port->offloads & NETIF_TX_PIECES))
 		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	if (port->worker_count > 1) {
+	if (port->queue_count > 1) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = hash & info->flow_type_rss_offloads;
 	}
@@ -211,7 +211,6 @@ static int netif_open(struct dpdk_port *port, uint32_t worker_index, char *error
 static int device_configure(struct dpdk_port *port, char *error)
 {
 	const uint16_t device = port->device;
-	const uint16_t queue_count = (uint16_t)port->worker_count;
 	struct queue_size size = queue_size(port->options->kind);
 	struct rte_eth_conf conf = {.rxmode = {.mtu = port->mtu}};
 	struct rte_eth_dev_info info;
@@ -221,14 +220,11 @@ static int device_configure(struct dpdk_port *port, char *error)
 	r = rte_eth_dev_info_get(device, &info);
 	if (r < 0)
 		return device_error(port, error, r, "the device does not answer");
-	if (queue_count > info.max_rx_queues || queue_count > info.max_tx_queues)
-		return dpdk_port_error(port, error, -EINVAL,
-		                       "needs more queues: %u workers, but the device has %u: use "
-		                       "fewer workers",
-		                       queue_count,
-		                       RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	port->queue_count =
+	    RTE_MIN(port->queue_count, RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	choose_offloads(port, &info, &conf);
-	r = rte_eth_dev_configure(device, queue_count, queue_count, &conf);
+	r = rte_eth_dev_configure(device, (uint16_t)port->queue_count, (uint16_t)port->queue_count,
+	                          &conf);
 	if (r < 0)
 		return device_error(port, error, r, "cannot configure the device");
 	port->rx_descriptor_count = size.rx_descriptor_count;
@@ -273,7 +269,7 @@ static int vdev_create(const struct dpdk_port *port, const char *name, const cha
 	return r < 0 ? device_error(port, error, r, "cannot make the device") : 0;
 }
 
-/* One device with a queue a worker. */
+/* One device with a queue a worker, as far as it has them. */
 static int device_open(struct dpdk_port *port, const char *name, char *error)
 {
 	int r;
@@ -283,7 +279,7 @@ static int device_open(struct dpdk_port *port, const char *name, char *error)
 		                    "DPDK has no driver for it, or another process has it");
 	port->has_device = true;
 	r = device_configure(port, error);
-	for (uint32_t worker = 0; r == 0 && worker < port->worker_count; worker++)
+	for (uint32_t worker = 0; r == 0 && worker < port->queue_count; worker++)
 		r = netif_open(port, worker, error);
 	if (r == 0)
 		r = device_start(port, error);
@@ -344,7 +340,7 @@ static int memif_port_open(struct dpdk_port *port, char *error)
 
 	rte_eth_random_addr(mac.addr_bytes);
 	memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
-	r = memif_open(&port->memif, port->options->name, port->worker_count, port->mtu, port->mac);
+	r = memif_open(&port->memif, port->options->name, port->queue_count, port->mtu, port->mac);
 	if (r < 0)
 		return dpdk_port_error(port, error, r, "cannot listen: %s", strerror(-r));
 	return 0;
@@ -379,7 +375,7 @@ static int xdp_open(struct dpdk_port *port, char *error)
 	snprintf(name, sizeof(name), "net_af_xdp%u", port->index);
 	snprintf(arguments, sizeof(arguments),
 	         "iface=%s,queue_count=%u,xdp_prog=/proc/self/fd/%d,busy_budget=0",
-	         port->options->name, port->worker_count, object_fd);
+	         port->options->name, port->queue_count, object_fd);
 	r = vdev_create(port, name, arguments, error);
 	if (r == 0)
 		r = device_open(port, name, error);
@@ -419,7 +415,7 @@ static const char *memory_share(struct dpdk_port *port, void *base, size_t bytes
 	if (rte_eth_dev_info_get(port->device, &info) < 0 ||
 	    rte_dev_dma_map(info.device, base, (uintptr_t)base, bytes) < 0)
 		return "the IOMMU does not map them for the device";
-	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
+	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
 		struct dpdk_netif *netif = port->netifs[worker];
 
 		snprintf(name, sizeof(name), "pieces%u_%u", port->index, worker);
@@ -449,7 +445,7 @@ void dpdk_port_close(struct dpdk_port *port)
 		(void)rte_eth_dev_close(port->device);
 	}
 	port->has_device = false;
-	for (uint32_t worker = 0; worker < port->worker_count; worker++) {
+	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
 		if (port->netifs[worker] == NULL)
 			continue;
 		rte_mempool_free(port->netifs[worker]->pool);

@@ -18,8 +18,8 @@
 struct dpdk_port {
 	struct port_options *options;
 	uint32_t index;
-	uint32_t worker_count;
-	const char *log; /* what DPDK complained about first, or "" */
+	uint32_t queue_count; /* one a worker, or as many as the device has */
+	const char *log;      /* what DPDK complained about first, or "" */
 
 	/* Known after the check: */
 	uint16_t mtu;             /* bytes */

@@ -6,8 +6,10 @@
 #include "net/socket_udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define EVENT_COUNT_MAX      256 /* a poll */
@@ -15,15 +17,17 @@
 #define ACCEPT_PAUSE_US      100000
 #define DEADLINE_INTERVAL_MS 100 /* the longest wait while something has a deadline */
 
-/* epoll's data: listeners by port, then UDP sockets by port, then connections. */
+/* epoll's data: listeners by port, then UDP sockets by port, then connections; and the bell. */
 #define EVENT_UDP        PORT_COUNT_MAX
 #define EVENT_CONNECTION (2 * PORT_COUNT_MAX)
+#define EVENT_BELL       UINT32_MAX
 
 struct listener {
 	struct port_options port;
 	int tcp_fd; /* -1: none */
 	int udp_fd; /* -1: none */
 	bool ready;
+	bool owns_path;           /* of a Unix socket */
 	uint64_t paused_until_us; /* 0: accepting */
 };
 
@@ -34,6 +38,7 @@ struct sockets {
 	struct socket_udp *udp;
 	uint64_t now_us;
 	int epoll_fd;
+	int bell_fd; /* an eventfd: another worker rings */
 	uint32_t port_count;
 	struct listener listeners[PORT_COUNT_MAX];
 };
@@ -132,7 +137,11 @@ static void dispatch(struct sockets *sockets, const struct epoll_event *event)
 	uint32_t index = event->data.u32;
 	struct listener *listener;
 
-	if (index >= EVENT_CONNECTION) {
+	if (index == EVENT_BELL) {
+		uint64_t count;
+
+		(void)!read(sockets->bell_fd, &count, sizeof(count));
+	} else if (index >= EVENT_CONNECTION) {
 		connections_handle(&sockets->connections, index - EVENT_CONNECTION, event->events);
 	} else if (index >= EVENT_UDP) {
 		listener = &sockets->listeners[index - EVENT_UDP];
@@ -141,6 +150,22 @@ static void dispatch(struct sockets *sockets, const struct epoll_event *event)
 	} else {
 		sockets->listeners[index].ready = true;
 	}
+}
+
+static int wait_for(struct sockets *sockets, struct epoll_event events[EVENT_COUNT_MAX],
+                    int timeout_ms)
+{
+	const struct socket_options *options = &sockets->options;
+	bool sleeps = timeout_ms != 0 && options->fall_asleep != NULL;
+	int count;
+
+	if (sleeps && !options->fall_asleep(options->sleep_context))
+		timeout_ms = 0;
+	count = epoll_wait(sockets->epoll_fd, events, EVENT_COUNT_MAX, timeout_ms);
+	ASSERT(count >= 0 || errno == EINTR);
+	if (sleeps)
+		options->wake_up(options->sleep_context);
+	return count;
 }
 
 /* New connections come last: a place is never reused while events of this poll are outstanding. */
@@ -155,9 +180,7 @@ uint32_t socket_poll(struct sockets *sockets, uint64_t now_us, int timeout_ms)
 	listeners_rest = wake_listeners(sockets);
 	connections_expire(&sockets->connections);
 	connections_settle(&sockets->connections);
-	count = epoll_wait(sockets->epoll_fd, events, EVENT_COUNT_MAX,
-	                   wait_ms(sockets, listeners_rest, timeout_ms));
-	ASSERT(count >= 0 || errno == EINTR);
+	count = wait_for(sockets, events, wait_ms(sockets, listeners_rest, timeout_ms));
 	for (int i = 0; i < count; i++)
 		dispatch(sockets, &events[i]);
 	connections_settle(&sockets->connections);
@@ -169,6 +192,13 @@ uint32_t socket_each(struct sockets *sockets, uint32_t from, uint32_t count,
                      void (*visit)(void *context, struct stream *stream), void *context)
 {
 	return connections_each(&sockets->connections, from, count, visit, context);
+}
+
+void sockets_wake(struct sockets *sockets)
+{
+	uint64_t one = 1;
+
+	(void)!write(sockets->bell_fd, &one, sizeof(one)); /* full: it is awake already */
 }
 
 uint8_t *socket_reply_reserve(struct sockets *sockets)
@@ -189,13 +219,22 @@ const struct socket_counters *socket_counters(const struct sockets *sockets)
 int sockets_create(struct sockets **ret_sockets, const struct socket_options *options,
                    struct memory *memory)
 {
-	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event bell = {.events = EPOLLIN, .data = {.u32 = EVENT_BELL}};
 	struct sockets *sockets;
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	if (epoll_fd < 0)
-		return -errno;
+	if (epoll_fd < 0 || bell_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, bell_fd, &bell) < 0) {
+		int r = -errno;
+
+		if (epoll_fd >= 0)
+			close(epoll_fd);
+		if (bell_fd >= 0)
+			close(bell_fd);
+		return r;
+	}
 	sockets = memory_take(memory, sizeof(*sockets));
-	*sockets = (struct sockets){.options = *options, .epoll_fd = epoll_fd};
+	*sockets = (struct sockets){.options = *options, .epoll_fd = epoll_fd, .bell_fd = bell_fd};
 	sockets->udp = socket_udp_create(memory);
 	connections_create(&sockets->connections, options, &sockets->counters, epoll_fd,
 	                   EVENT_CONNECTION, memory);
@@ -209,7 +248,7 @@ void sockets_destroy(struct sockets *sockets)
 		return;
 	connections_destroy(&sockets->connections);
 	for (uint32_t i = 0; i < sockets->port_count; i++) {
-		if (port_is_unix(&sockets->listeners[i].port))
+		if (sockets->listeners[i].owns_path)
 			(void)unlink(sockets->listeners[i].port.name);
 		if (sockets->listeners[i].tcp_fd >= 0)
 			close(sockets->listeners[i].tcp_fd);
@@ -217,16 +256,28 @@ void sockets_destroy(struct sockets *sockets)
 			close(sockets->listeners[i].udp_fd);
 	}
 	close(sockets->epoll_fd);
+	close(sockets->bell_fd);
 }
 
+/* shared_fd: another worker's socket, to be used too; -1: there is none. */
 static int listener_add(struct sockets *sockets, const struct port_options *port, int type,
-                        uint32_t event_index, int *ret_fd, char *error, size_t error_bytes)
+                        int shared_fd, uint32_t event_index, int *ret_fd, char *error,
+                        size_t error_bytes)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = event_index}};
-	int r;
-	int fd;
+	int fd = -1;
+	int r = 0;
 
-	r = socket_open(&fd, port, type, true, error, error_bytes);
+	if (shared_fd < 0) {
+		r = socket_open(&fd, port, type, true, error, error_bytes);
+	} else {
+		fd = fcntl(shared_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0) {
+			r = -errno;
+			snprintf(error, error_bytes, "port socket %s: %s", port->name,
+			         strerror(-r));
+		}
+	}
 	if (r < 0)
 		return r;
 	if (epoll_ctl(sockets->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -239,27 +290,30 @@ static int listener_add(struct sockets *sockets, const struct port_options *port
 	return 0;
 }
 
-int socket_listen(struct sockets *sockets, const struct port_options *port, char *error,
-                  size_t error_bytes)
+int socket_listen(struct sockets *sockets, const struct port_options *port,
+                  const struct sockets *first, char *error, size_t error_bytes)
 {
 	uint32_t index = sockets->port_count;
 	struct listener *listener = &sockets->listeners[index];
+	bool shares = first != NULL && port_is_unix(port);
 	int r = 0;
 
 	ASSERT(port->kind == PORT_SOCKET);
 	ASSERT(index < PORT_COUNT_MAX);
 	*listener = (struct listener){.port = *port, .tcp_fd = -1, .udp_fd = -1};
 	if (port->tcp_port != 0 || port_is_unix(port))
-		r = listener_add(sockets, port, SOCK_STREAM, index, &listener->tcp_fd, error,
-		                 error_bytes);
+		r = listener_add(sockets, port, SOCK_STREAM,
+		                 shares ? first->listeners[index].tcp_fd : -1, index,
+		                 &listener->tcp_fd, error, error_bytes);
 	if (r == 0 && port->udp_port != 0)
-		r = listener_add(sockets, port, SOCK_DGRAM, EVENT_UDP + index, &listener->udp_fd,
-		                 error, error_bytes);
+		r = listener_add(sockets, port, SOCK_DGRAM, -1, EVENT_UDP + index,
+		                 &listener->udp_fd, error, error_bytes);
 	if (r < 0) {
 		if (listener->tcp_fd >= 0)
 			close(listener->tcp_fd);
 		return r;
 	}
+	listener->owns_path = port_is_unix(port) && !shares;
 	sockets->port_count++;
 	return 0;
 }

@@ -62,22 +62,30 @@ struct socket_options {
 	void (*datagram)(void *context, struct sockets *sockets,
 	                 const struct socket_datagram *datagram);
 	void *datagram_context;
+	/* Before and after it sleeps: false when it must not, as sockets_wake() may have been
+	 * called just before. */
+	bool (*fall_asleep)(void *context);
+	void (*wake_up)(void *context);
+	void *sleep_context;
 };
 
 /* Bytes of memory that sockets_create() takes. */
 size_t sockets_bytes(const struct socket_options *options);
 
-/* 0, or a negative errno (epoll could not be made). What `options` points to must outlive it. */
+/* 0, or a negative errno (epoll or eventfd could not be made). What `options` points to must
+ * outlive it. */
 int sockets_create(struct sockets **ret_sockets, const struct socket_options *options,
                    struct memory *memory);
 
 /* Ends all streams (closed() is called) and closes everything. Takes NULL. */
 void sockets_destroy(struct sockets *sockets);
 
-/* Opens this worker's sockets for a port of kind `socket`: TCP and UDP as port_options say. 0; a
- * negative errno with one sentence in `error`. At most PORT_COUNT_MAX ports. */
-int socket_listen(struct sockets *sockets, const struct port_options *port, char *error,
-                  size_t error_bytes);
+/* Opens this worker's sockets for a port of kind `socket`: TCP and UDP as port_options say.
+ * `first`: those of a worker that has opened its own already, NULL for the first one; a Unix
+ * socket, of which a path has but one, is shared with it. 0; a negative errno with one sentence in
+ * `error`. At most PORT_COUNT_MAX ports, the same ones in the same order. */
+int socket_listen(struct sockets *sockets, const struct port_options *port,
+                  const struct sockets *first, char *error, size_t error_bytes);
 
 /* Is the port's address free? SO_REUSEPORT would let a second process of the same user in, and
  * clients would get one or the other: so this is asked once a port, before any worker listens.
@@ -88,6 +96,10 @@ int socket_check_free(const struct port_options *port, char *error, size_t error
  * work left it does not wait), and handles what has come. now_us: monotonic clock. Returns the
  * number of sockets that had something, which is 0 when the worker may rest. */
 uint32_t socket_poll(struct sockets *sockets, uint64_t now_us, int timeout_ms);
+
+/* Ends the sleep of a worker that has said that it falls asleep, or its next one. Any thread may
+ * call it. */
+void sockets_wake(struct sockets *sockets);
 
 /* Visits the streams that have a user among `count` places from `from` on, and returns where to go
  * on: 0 when the round is complete. The visitor may call the stream's operations: this is how a

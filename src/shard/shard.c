@@ -11,9 +11,15 @@
 /* Longer exptimes are points in time (memcached's protocol.txt). */
 #define RELATIVE_EXPTIME_MAX_S (60 * 60 * 24 * 30)
 
-uint64_t shard_memory_bytes_min(uint32_t value_bytes_max)
+static size_t serving_bytes(uint32_t shard_count)
 {
-	return memory_rounded(sizeof(struct shard)) + store_memory_bytes_min(value_bytes_max);
+	return shard_count == 1 ? 0 : memory_rounded(shard_count * sizeof(struct serving));
+}
+
+uint64_t shard_memory_bytes_min(uint32_t value_bytes_max, uint32_t shard_count)
+{
+	return memory_rounded(sizeof(struct shard)) + serving_bytes(shard_count) +
+	       store_memory_bytes_min(value_bytes_max, shard_count);
 }
 
 uint32_t shards_owner(const struct shards *shards, struct slice key)
@@ -21,17 +27,13 @@ uint32_t shards_owner(const struct shards *shards, struct slice key)
 	return shards_number(shards, store_hash(shards->list[0]->store, key));
 }
 
-static size_t serving_bytes(const struct shard_options *options)
-{
-	return options->shards == NULL ? 0 : options->shards->count * sizeof(struct serving);
-}
-
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory)
 {
+	uint32_t shard_count = options->shards == NULL ? 1 : options->shards->count;
 	struct store_options store_options = {
 	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)) -
-	                    memory_rounded(serving_bytes(options)),
+	                    serving_bytes(shard_count),
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
 	    .policy = options->policy,
@@ -44,8 +46,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 
 	if (options->value_bytes_max < ITEM_LIMIT_BYTES_MIN ||
 	    options->value_bytes_max > ITEM_LIMIT_BYTES_MAX ||
-	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max) +
-	                                memory_rounded(serving_bytes(options)))
+	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max, shard_count))
 		return -EINVAL;
 	r = store_create(&store, &store_options, memory);
 	if (r < 0)
@@ -53,7 +54,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	shard = memory_take(memory, sizeof(*shard));
 	*shard = (struct shard){
 	    .magic = SHARD_MAGIC,
-	    .serving = memory_take(memory, serving_bytes(options)),
+	    .serving = memory_take(memory, serving_bytes(shard_count)),
 	    .store = store,
 	    .shards = options->shards,
 	    .number = options->number,

@@ -73,8 +73,8 @@ struct shard_options {
 	uint64_t unix_time_at_start_s; /* wall clock when now_s was 0: for absolute exptimes */
 };
 
-/* The smallest memory_bytes that works with the given item limit. */
-uint64_t shard_memory_bytes_min(uint32_t value_bytes_max);
+/* The smallest memory_bytes that works with the given item limit and number of shards. */
+uint64_t shard_memory_bytes_min(uint32_t value_bytes_max, uint32_t shard_count);
 
 /* Takes all its memory (memory_bytes and not more, the struct shard included) from `memory`.
  * -EINVAL: memory_bytes is too small. */

@@ -366,7 +366,7 @@ _Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash);
 
 /* look.c: */
 
-size_t store_readers_bytes(const struct epoch *epoch);
+size_t store_readers_bytes(uint32_t reader_count);
 void store_create_readers(struct store *store, struct memory *memory);
 
 /* Takes in what readers of other workers have left word of, and tells them what they go by. */

@@ -5,11 +5,11 @@
 
 #define GLANCES_A_TURN 32
 
-size_t store_readers_bytes(const struct epoch *epoch)
+size_t store_readers_bytes(uint32_t reader_count)
 {
-	if (epoch == NULL)
+	if (reader_count == 1)
 		return 0;
-	return epoch->reader_count *
+	return reader_count *
 	       (memory_rounded(sizeof(struct reader)) + spsc_bytes(sizeof(struct glance), GLANCES));
 }
 

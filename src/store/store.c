@@ -36,9 +36,10 @@ static struct geometry geometry_for(uint64_t memory_bytes, uint64_t other_bytes)
  * at most 64 KiB + memory / 1024, and headers take less than 0.3 %, so what is asked for is (2 ×
  * value
  * + 15 × 64 KiB) / (1 − 0.003 − 15 / 1024) with some to spare. */
-uint64_t store_memory_bytes_min(uint64_t value_bytes_max)
+uint64_t store_memory_bytes_min(uint64_t value_bytes_max, uint32_t reader_count)
 {
-	return (2 * value_bytes_max + ((uint64_t)9 << 17)) / 7 * 8;
+	return (2 * value_bytes_max + ((uint64_t)9 << 17)) / 7 * 8 +
+	       store_readers_bytes(reader_count);
 }
 
 static struct pages pages_create(const struct store *store, uint32_t count_max,
@@ -55,15 +56,16 @@ int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory)
 {
 	uint64_t location_bytes_max = (uint64_t)4 << SLOT_LOCATION_BITS;
+	uint32_t reader_count = options->epoch == NULL ? 1 : options->epoch->reader_count;
 	uint32_t segment_count_min;
 	struct geometry geometry;
 	struct store *store;
 
-	if (options->memory_bytes < store_memory_bytes_min(options->value_bytes_max) +
-	                                store_readers_bytes(options->epoch) ||
+	if (options->memory_bytes <
+	        store_memory_bytes_min(options->value_bytes_max, reader_count) ||
 	    options->memory_bytes >= location_bytes_max)
 		return -EINVAL;
-	geometry = geometry_for(options->memory_bytes, store_readers_bytes(options->epoch));
+	geometry = geometry_for(options->memory_bytes, store_readers_bytes(reader_count));
 	segment_count_min =
 	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 8;
 	ASSERT(geometry.segment_count >= segment_count_min);

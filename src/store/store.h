@@ -36,8 +36,9 @@ struct store_options {
 	uint32_t owner;      /* his number there */
 };
 
-/* The smallest memory_bytes that can hold two of the longest values, as append wants. */
-uint64_t store_memory_bytes_min(uint64_t value_bytes_max);
+/* The smallest memory_bytes that can hold two of the longest values, as append wants, with so many
+ * workers; 1: the owner alone. */
+uint64_t store_memory_bytes_min(uint64_t value_bytes_max, uint32_t reader_count);
 
 /* Takes memory_bytes from `memory` and not more. -EINVAL: memory_bytes is out of range. */
 int store_create(struct store **ret_store, const struct store_options *options,

@@ -70,39 +70,61 @@ static bool payload_append_hit(struct payload *payload, struct shard *shard,
 	       payload_append(payload, SLICE_LITERAL("\r\n"));
 }
 
-/* False: the reply does not fit. */
-static bool payload_append_get(struct payload *payload, struct shard *shard,
-                               struct request *request, uint32_t now_s)
+/* What becomes of a request. */
+enum outcome {
+	OUTCOME_REPLY,
+	OUTCOME_TOO_LARGE, /* the reply does not fit its buffer */
+	OUTCOME_REFUSED,
+	OUTCOME_DROPPED, /* and counted */
+};
+
+/* False: it is dropped. */
+static bool datagram_execute(struct datagram_server *server, const struct request *request,
+                             uint32_t now_s, struct reply *ret_reply)
+{
+	if (shard_execute(server->shard, request, now_s, ret_reply))
+		return true;
+	counter_add(&server->counters.udp_dropped_busy, 1);
+	return false;
+}
+
+static enum outcome payload_append_get(struct payload *payload, struct datagram_server *server,
+                                       struct request *request, uint32_t now_s)
 {
 	struct slice rest = request->more_keys;
 	struct reply reply;
 
 	for (; request->key.length > 0; request->key = line_next_word(&rest)) {
-		shard_execute(shard, request, now_s, &reply);
+		if (!datagram_execute(server, request, now_s, &reply))
+			return OUTCOME_DROPPED;
 		if (reply.status == REPLY_HIT &&
-		    !payload_append_hit(payload, shard, request, &reply))
-			return false;
+		    !payload_append_hit(payload, server->shard, request, &reply))
+			return OUTCOME_TOO_LARGE;
 	}
-	return payload_append(payload, SLICE_LITERAL("END\r\n"));
+	return payload_append(payload, SLICE_LITERAL("END\r\n")) ? OUTCOME_REPLY
+	                                                         : OUTCOME_TOO_LARGE;
 }
 
 /* mg, with its one key. */
-static bool payload_append_meta(struct payload *payload, struct shard *shard,
-                                const struct text_request *text, uint32_t now_s)
+static enum outcome payload_append_meta(struct payload *payload, struct datagram_server *server,
+                                        const struct text_request *text, uint32_t now_s)
 {
 	uint8_t line[META_REPLY_BYTES_MAX];
 	struct reply reply;
 	bool sends_value;
 	uint8_t *end;
 
-	shard_execute(shard, &text->request, now_s, &reply);
+	if (!datagram_execute(server, &text->request, now_s, &reply))
+		return OUTCOME_DROPPED;
 	sends_value = meta_sends_value(&text->echo, &text->request, &reply);
 	end = meta_write_reply(line, &text->echo,
 	                       reply.status == REPLY_HIT ? reply.key : text->request.key,
 	                       sends_value, &reply);
-	return payload_append(payload, (struct slice){line, (size_t)(end - line)}) &&
-	       (!sends_value || (payload_append_value(payload, shard, &reply) &&
-	                         payload_append(payload, SLICE_LITERAL("\r\n"))));
+	if (payload_append(payload, (struct slice){line, (size_t)(end - line)}) &&
+	    (!sends_value || (payload_append_value(payload, server->shard, &reply) &&
+	                      payload_append(payload, SLICE_LITERAL("\r\n")))))
+		return OUTCOME_REPLY;
+	return OUTCOME_TOO_LARGE;
 }
 
 /* What only reads: get, and an mg that sets or makes nothing. */
@@ -111,14 +133,6 @@ static bool is_served(const struct request *request)
 	return request->op == REQUEST_GET &&
 	       !(request->modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE));
 }
-
-/* What becomes of a request. */
-enum outcome {
-	OUTCOME_REPLY,
-	OUTCOME_TOO_LARGE, /* the reply does not fit its buffer */
-	OUTCOME_REFUSED,
-	OUTCOME_DROPPED, /* and counted */
-};
 
 struct answer {
 	struct payload payload;
@@ -141,7 +155,6 @@ static enum outcome serve_line(struct datagram_server *server, struct slice body
 	struct text_request text;
 	struct refusal refusal;
 	uint32_t line_bytes;
-	bool fits;
 
 	if (line_find((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
 	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
@@ -161,10 +174,8 @@ static enum outcome serve_line(struct datagram_server *server, struct slice body
 	}
 	answer_error(answer, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"));
 	if (text.is_meta)
-		fits = payload_append_meta(&answer->payload, server->shard, &text, now_s);
-	else
-		fits = payload_append_get(&answer->payload, server->shard, &text.request, now_s);
-	return fits ? OUTCOME_REPLY : OUTCOME_TOO_LARGE;
+		return payload_append_meta(&answer->payload, server, &text, now_s);
+	return payload_append_get(&answer->payload, server, &text.request, now_s);
 }
 
 static enum outcome serve_head(struct datagram_server *server, struct slice body, uint32_t now_s,
@@ -191,7 +202,8 @@ static enum outcome serve_head(struct datagram_server *server, struct slice body
 	}
 	end = binary_write_reply(answer->error, &binary.echo, binary.request.key, &too_large);
 	answer->error_bytes = (uint32_t)(end - answer->error);
-	shard_execute(server->shard, &binary.request, now_s, &reply);
+	if (!datagram_execute(server, &binary.request, now_s, &reply))
+		return OUTCOME_DROPPED;
 	end = binary_write_reply(head, &binary.echo, binary.request.key, &reply);
 	if (!payload_append(&answer->payload, (struct slice){head, (size_t)(end - head)}) ||
 	    (reply.status == REPLY_HIT &&

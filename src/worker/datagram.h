@@ -29,6 +29,8 @@
 	  "Dropped: neither one line with CR LF nor one head of the binary protocol")              \
 	X(udp_dropped_command, "datagrams", COUNTER_TOTAL,                                         \
 	  "Dropped: anything but a get that only reads")                                           \
+	X(udp_dropped_busy, "datagrams", COUNTER_TOTAL,                                            \
+	  "Dropped: the worker that owns the key was in the middle of a change")                   \
 	X(udp_dropped_rate, "datagrams", COUNTER_TOTAL,                                            \
 	  "Dropped: their source has sent udp_rate_max in this second")                            \
 	X(udp_dropped_reply, "datagrams", COUNTER_TOTAL,                                           \

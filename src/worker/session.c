@@ -313,10 +313,9 @@ void session_note_deadline(struct session *session, const struct worker_time *ti
 {
 	bool half_received = (session->state != SESSION_HEAD || session->held != NULL) &&
 	                     !session_is_served(session);
-	bool memory_is_short = session->wait == WAIT_BLOCKS || session->wait == WAIT_LINE_BUFFER;
 
 	if (session->wait == WAIT_OUTPUT ||
-	    (half_received && session->deadline_start_us == 0 && !memory_is_short))
+	    (half_received && session->deadline_start_us == 0 && session->wait == WAIT_NONE))
 		session_deadline_start(session, time);
 	session->unread_units = unread_units(session);
 }

@@ -235,8 +235,19 @@ static bool call_fits(const struct sessions *sessions, const struct session_call
 	       sessions->blocks->free_count >= sessions->reply_block_count;
 }
 
-static void call_defer(struct sessions *sessions, struct session_call *call)
+/* It waits for blocks. Who waits for some himself, with replies behind this one, may be who has
+ * them all: nobody waits for that. */
+static void session_defer_call(struct session *session, struct session_call *call,
+                               const struct worker_time *time)
 {
+	struct sessions *sessions = session->sessions;
+
+	if (session->wait == WAIT_BLOCKS) {
+		session_abort(session);
+		return;
+	}
+	if (session->wait == WAIT_NONE || session->wait == WAIT_CALLS)
+		session_deadline_start(session, time);
 	call->is_late = true;
 	call->next_late = NULL;
 	if (sessions->late_calls.first == NULL)
@@ -255,8 +266,7 @@ static void session_take_answers(struct session *session, const struct worker_ti
 
 	while (session->last_call != 0 && first_call(session)->is_back) {
 		if (!call_fits(sessions, first_call(session))) {
-			call_defer(sessions, first_call(session));
-			session_deadline_start(session, time);
+			session_defer_call(session, first_call(session), time);
 			break;
 		}
 		session_take_answer(session);

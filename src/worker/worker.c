@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
+#include "shard/call.h"
 #include "worker/conns.h"
 
 #include <errno.h>
@@ -25,9 +26,9 @@ struct worker {
 	uint32_t magic;
 	uint32_t net_count;
 	struct worker_time time;
-	uint64_t start_us;  /* when `time` would have begun */
+	struct workers *workers;
+	uint32_t number;    /* among them */
 	bool store_is_busy; /* it has something to do that nobody waits for yet */
-	uint32_t paused_s;  /* debugtime: where it stands still; 0: it goes on */
 	struct tcp *tcp;
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
@@ -76,13 +77,23 @@ void worker_add_counters(struct worker *worker, const struct counter_group *grou
 	                        sizeof(module##_descriptions) / sizeof(module##_descriptions[0]),  \
 	                        (const _Atomic uint64_t *)(struct_of_counters)})
 
+/* Of all workers; a few more may be counted while they come in at several. */
+static uint64_t connection_count(const struct workers *workers)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < workers->count; i++)
+		count += counter_read(&workers->list[i]->sessions.counters.curr_connections);
+	return count;
+}
+
 static bool opened(void *context, struct stream *stream)
 {
 	static const char refusal[] = "ERROR Too many open connections\r\n";
 	struct worker *worker = context;
 	struct seat *seat;
 
-	if (worker->free_seat_count == 0) {
+	if (connection_count(worker->workers) >= worker->seat_count) {
 		counter_add(&worker->counters.rejected_connections, 1);
 		stream->user = NULL;
 		chain_append(&stream->out, refusal, sizeof(refusal) - 1);
@@ -222,49 +233,49 @@ static struct socket_options socket_options_of(const struct worker_options *opti
 	return (struct socket_options){.connection_count_max = options->connection_count_max + 64};
 }
 
-/* What the clock will say in the next turn. */
-static uint64_t clock_s(const struct worker *worker, uint64_t now_us)
-{
-	return worker->paused_s != 0 ? worker->paused_s : (now_us - worker->start_us) / 1000000 + 1;
-}
-
 static bool debug_time(void *context, enum debug_time change, uint32_t seconds)
 {
 	struct worker *worker = context;
 
-	switch (change) {
-	case DEBUG_TIME_PAUSE:
-		worker->paused_s = (uint32_t)clock_s(worker, worker->time.now_us);
-		return true;
-	case DEBUG_TIME_RESUME:
-		if (worker->paused_s != 0)
-			worker->start_us =
-			    worker->time.now_us - (worker->paused_s - 1) * 1000000ull;
-		worker->paused_s = 0;
-		return true;
-	case DEBUG_TIME_ADVANCE:
-		if (clock_s(worker, worker->time.now_us) + seconds > INT32_MAX)
-			return false;
-		worker->start_us -= seconds * 1000000ull;
-		if (worker->paused_s != 0)
-			worker->paused_s += seconds;
-		return true;
-	}
-	return false;
+	return workers_debug_time(worker->workers, worker->time.now_us, change, seconds);
 }
 
-static struct sessions_options sessions_options_of(const struct worker_options *options)
+static void wake_others(struct worker *worker)
+{
+	counter_add(&worker->counters.wakes, workers_wake(worker->workers, worker->number));
+}
+
+/* For struct socket_options. */
+static bool fall_asleep(void *context)
+{
+	struct worker *worker = context;
+
+	wake_others(worker);
+	return workers_fall_asleep(worker->workers, worker->number);
+}
+
+static void wake_up(void *context)
+{
+	struct worker *worker = context;
+
+	workers_wake_up(worker->workers, worker->number);
+}
+
+static struct sessions_options sessions_options_of(const struct worker_options *options,
+                                                   uint32_t worker_count)
 {
 	struct sessions_options sessions = options->sessions;
 
 	sessions.session_count_max = options->connection_count_max;
+	sessions.other_count = worker_count - 1;
+	sessions.call_count = worker_count > 1 ? WORKER_CALL_COUNT : 0;
 	return sessions;
 }
 
-size_t worker_memory_bytes(const struct worker_options *options)
+size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker_count)
 {
 	struct socket_options socket_options = socket_options_of(options);
-	struct sessions_options sessions_options = sessions_options_of(options);
+	struct sessions_options sessions_options = sessions_options_of(options, worker_count);
 	size_t seats = options->connection_count_max;
 
 	return memory_rounded(sizeof(struct worker)) + slab_bytes(sizeof(struct seat), seats) +
@@ -294,6 +305,15 @@ static bool add_conns(void *context, const struct stats_sink *sink)
 	return left_out == 0 || conns_add_left_out(sink, left_out);
 }
 
+static struct shard_options shard_options_of(const struct worker_options *options)
+{
+	struct shard_options shard = options->shard;
+
+	shard.shards = options->workers->count > 1 ? &options->workers->shards : NULL;
+	shard.number = options->number;
+	return shard;
+}
+
 static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
 {
 	slab_create(&worker->free_seats, sizeof(struct seat), seat_count, memory);
@@ -305,14 +325,17 @@ static void seats_create(struct worker *worker, uint32_t seat_count, struct memo
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
-	struct sessions_options sessions_options = sessions_options_of(options);
+	struct sessions_options sessions_options =
+	    sessions_options_of(options, options->workers->count);
+	struct shard_options shard_options = shard_options_of(options);
 	struct worker *worker = memory_take(memory, sizeof(*worker));
 	struct references references;
 	int r;
 
 	*worker = (struct worker){
 	    .magic = WORKER_MAGIC,
-	    .start_us = now_us,
+	    .workers = options->workers,
+	    .number = options->number,
 	    .time = {.now_us = now_us, .now_s = 1},
 	    .next_sweep_us = options->idle_timeout_us == 0 ? UINT64_MAX : now_us,
 	    .idle_timeout_us = options->idle_timeout_us,
@@ -321,7 +344,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .user = {opened, received, finished, drained, closed, worker},
 	};
 	seats_create(worker, options->connection_count_max, memory);
-	r = shard_create(&worker->shard, &options->shard, memory);
+	r = shard_create(&worker->shard, &shard_options, memory);
 	if (r < 0)
 		return r;
 	references = shard_references(worker->shard);
@@ -349,11 +372,15 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		socket_options.user = &worker->user;
 		socket_options.datagram = socket_datagram;
 		socket_options.datagram_context = worker;
+		socket_options.fall_asleep = fall_asleep;
+		socket_options.wake_up = wake_up;
+		socket_options.sleep_context = worker;
 		r = sockets_create(&worker->sockets, &socket_options, memory);
 		if (r < 0)
 			return r;
 		GROUP_ADD(worker, socket, COUNTER_NO_INDEX, socket_counters(worker->sockets));
 	}
+	options->workers->list[options->number] = worker;
 	*ret_worker = worker;
 	return 0;
 }
@@ -427,13 +454,34 @@ static void take_policy(struct worker *worker)
 	shard_set_policy(worker->shard, (enum policy)wanted);
 }
 
+void worker_leave(struct worker *worker)
+{
+	workers_leave(worker->workers, worker->number);
+}
+
+static void take_time(struct worker *worker, uint64_t now_us)
+{
+	uint64_t start_us = atomic_load_explicit(&worker->workers->start_us, memory_order_relaxed);
+
+	worker->time.now_us = now_us;
+	worker->time.now_s = (uint32_t)workers_now_s(worker->workers, now_us);
+	worker->time.fraction_us = (uint32_t)((now_us - start_us) % 1000000);
+}
+
+static uint32_t serve_calls(struct worker *worker)
+{
+	uint32_t count = sessions_serve_calls(&worker->sessions, &worker->time);
+
+	counter_add(&worker->counters.calls, count);
+	return count;
+}
+
 uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 {
 	uint32_t busy = 0;
 
-	worker->time.now_us = now_us;
-	worker->time.now_s = (uint32_t)clock_s(worker, now_us);
-	worker->time.fraction_us = (uint32_t)((now_us - worker->start_us) % 1000000);
+	workers_pass(worker->workers, worker->number);
+	take_time(worker, now_us);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);
@@ -441,6 +489,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		wait_ms = 0;
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, wait_ms);
+	if (worker->workers->count > 1)
+		busy += serve_calls(worker);
 	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
 	if (now_us >= worker->next_sweep_us)
 		sweep_idle(worker);
@@ -452,6 +502,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		net_advance(&worker->nets[i], now_us);
 		worker->nets[i].netif->ops->flush(worker->nets[i].netif);
 	}
+	wake_others(worker);
 	counter_add(&worker->counters.turns, 1);
 	counter_add(&worker->counters.turns_busy, busy != 0);
 	return busy;
@@ -460,7 +511,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 uint64_t worker_next_deadline_us(const struct worker *worker)
 {
 	uint64_t next_us =
-	    worker->sessions.turn_wait_count > 0 || worker->store_is_busy
+	    worker->sessions.turn_wait_count > 0 || worker->store_is_busy ||
+	            workers_call(worker->workers, worker->number)
 	        ? worker->time.now_us + 1
 	        : min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
 	                  tcp_next_deadline_us(worker->tcp));

@@ -11,6 +11,7 @@
 #include "worker/datagram.h"
 #include "worker/session.h"
 #include "worker/stats.h"
+#include "worker/workers.h"
 
 /* name, unit, kind, help */
 #define WORKER_COUNTERS(X)                                                                         \
@@ -18,19 +19,24 @@
 	X(turns_busy, "turns", COUNTER_TOTAL, "Turns that found something to do")                  \
 	X(rejected_connections, "connections", COUNTER_TOTAL,                                      \
 	  "Refused: too many open connections")                                                    \
-	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")
+	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")         \
+	X(calls, "requests", COUNTER_TOTAL,                                                        \
+	  "Served for other workers, and replies taken from them")                                 \
+	X(wakes, "times", COUNTER_TOTAL, "Woke another worker, to serve a call or take a reply")
 
 struct worker_counters {
 	WORKER_COUNTERS(COUNTER_FIELD)
 };
 
 struct worker_options {
-	struct shard_options shard;
+	struct workers *workers;    /* outlives it */
+	uint32_t number;            /* among them */
+	struct shard_options shard; /* its memory is this worker's share */
 	struct sessions_options sessions;
 	struct datagram_options datagrams;
 	struct tcp_options tcp;
 	struct stats_options stats;
-	uint32_t connection_count_max; /* clients of this worker */
+	uint32_t connection_count_max; /* clients of all workers */
 	uint32_t block_count;     /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
 	uint64_t idle_timeout_us; /* 0: idle connections stay */
 	bool with_sockets;        /* a port of the kind socket will be opened */
@@ -38,10 +44,11 @@ struct worker_options {
 
 struct worker;
 
-/* Bytes of zeroed memory that worker_create() takes. */
-size_t worker_memory_bytes(const struct worker_options *options);
+/* Bytes of zeroed memory that worker_create() takes, for one of so many. */
+size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker_count);
 
-/* 0; -EINVAL: the shard's memory is too small; another negative errno: epoll could not be made. */
+/* All of them are created before the first one's first turn. 0; -EINVAL: the shard's memory is too
+ * small; another negative errno: epoll could not be made. */
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us);
 
@@ -63,6 +70,9 @@ struct sockets *worker_sockets(struct worker *worker);
 
 /* Who has to go for want of memory: from the worker's next turn on. Any thread may call this. */
 void worker_set_policy(struct worker *worker, enum policy policy);
+
+/* It will have no more turns: the others do not wait for it. */
+void worker_leave(struct worker *worker);
 
 /* One turn. wait_ms: how long it may sleep in the kernel when it has nothing but sockets. Returns
  * how many frames and sockets had something: 0 when it may rest. */

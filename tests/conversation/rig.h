@@ -239,11 +239,11 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	struct memory memory = {0};
 	struct references references;
 
-	shard_options.memory_bytes = max_u64(shard_memory_bytes_min(shard_options.value_bytes_max),
-	                                     rig_default(options->memory_bytes, 16 << 20));
 	rig->shard_count = stats_options.worker_count;
+	shard_options.memory_bytes =
+	    max_u64(shard_memory_bytes_min(shard_options.value_bytes_max, rig->shard_count),
+	            rig_default(options->memory_bytes, 16 << 20));
 	if (rig->shard_count > 1) {
-		shard_options.memory_bytes += 1 << 20; /* what they have for each other */
 		sessions_options.other_count = rig->shard_count - 1;
 		sessions_options.call_count = RIG_CALL_COUNT;
 	}

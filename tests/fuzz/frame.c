@@ -40,6 +40,7 @@ struct scene {
 	uint64_t now_us;
 	struct memory_netif netif;
 	struct port_options port;
+	struct workers workers;
 	struct worker *worker;
 	struct stats_worker published;
 	struct frame_path paths[2]; /* of the clients: IPv4, IPv6 */
@@ -129,7 +130,8 @@ static void sent(void *context, const uint8_t *data, uint16_t length)
 static struct worker_options options_of(struct scene *scene)
 {
 	struct worker_options options = {
-	    .shard = {.memory_bytes = shard_memory_bytes_min(VALUE_BYTES_MAX),
+	    .workers = &scene->workers,
+	    .shard = {.memory_bytes = shard_memory_bytes_min(VALUE_BYTES_MAX, 1),
 	              .value_bytes_max = VALUE_BYTES_MAX,
 	              .hash_seed = 1,
 	              .unix_time_at_start_s = 1700000000},
@@ -196,6 +198,7 @@ static void scene_create(struct scene *scene, uint8_t mode, struct memory memory
 	/* most of it is never touched: zeroed pages are had for less than zeros */
 	r = madvise(memory.base, memory.bytes, MADV_DONTNEED);
 	ASSERT(r == 0);
+	workers_create(&scene->workers, 1, &memory, scene->now_us);
 	memory_netif_create(&scene->netif, FRAME_COUNT, &memory, server_mac, MTU, sent, scene);
 	r = worker_create(&scene->worker, &options, &memory, scene->now_us);
 	ASSERT(r == 0);
@@ -329,7 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (memory.base == NULL) {
 		struct worker_options options = options_of(scene);
 
-		memory.bytes = memory_netif_bytes(FRAME_COUNT) + worker_memory_bytes(&options);
+		memory.bytes = memory_netif_bytes(FRAME_COUNT) + worker_memory_bytes(&options, 1);
 		memory.base = mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE,
 		                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		ASSERT(memory.base != MAP_FAILED);

@@ -48,6 +48,7 @@ struct answer {
 };
 
 struct world {
+	struct workers workers;
 	struct worker *worker;
 	struct memory_netif netif;
 	struct port_options port;
@@ -121,6 +122,7 @@ static struct world *world_create(uint32_t peer_count, uint32_t active_count, bo
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 	struct world *world = calloc(1, sizeof(*world));
 	struct worker_options options = {
+	    .workers = &world->workers,
 	    .shard = {.memory_bytes = 64u << 20,
 	              .value_bytes_max = 1u << 20,
 	              .unix_time_at_start_s = 1700000000},
@@ -144,7 +146,7 @@ static struct world *world_create(uint32_t peer_count, uint32_t active_count, bo
 	options.tcp.connection_count_max = peer_count + 64;
 	options.tcp.keepalive_us = 7200000000;
 	options.tcp.secret = (struct siphash_key){1, 2};
-	memory = (struct memory){.bytes = worker_memory_bytes(&options) +
+	memory = (struct memory){.bytes = worker_memory_bytes(&options, 1) +
 	                                  memory_netif_bytes(FRAME_COUNT)};
 	memory.base = mmap(NULL, memory.bytes, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -158,6 +160,7 @@ static struct world *world_create(uint32_t peer_count, uint32_t active_count, bo
 	world->path.vlan = FRAME_NO_VLAN;
 	memcpy(world->path.remote_mac, mac, 6);
 	world->path.local_mac[0] = 2;
+	workers_create(&world->workers, 1, &memory, world->now_us);
 	memory_netif_create(&world->netif, FRAME_COUNT, &memory, mac, 1500, sent, world);
 	if (worker_create(&world->worker, &options, &memory, world->now_us) < 0)
 		fail("no worker");

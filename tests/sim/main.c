@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	uint64_t answered = 0, retransmitted = 0, broken = 0, failed = 0;
-	uint64_t cut = 0, referred = 0;
+	uint64_t cut = 0, referred = 0, calls = 0;
 
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		/* an assertion that ends the process must have the seed before it */
@@ -27,11 +27,13 @@ int main(int argc, char **argv)
 		broken += sim->broken_count;
 		cut += sim->cut_count;
 		referred += sim->referred_bytes;
+		calls += sim->call_count;
 	}
 	printf("%llu replies checked, %llu segments retransmitted, %llu connections broken by "
 	       "loss\n",
 	       (unsigned long long)answered, (unsigned long long)retransmitted,
 	       (unsigned long long)broken);
+	printf("%llu calls from worker to worker\n", (unsigned long long)calls);
 	printf("%llu packets cut up by the network card, %llu kB it read from the store\n",
 	       (unsigned long long)cut, (unsigned long long)referred / 1000);
 	printf("%llu passed, %llu failed\n", (unsigned long long)(count - failed),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One simulation: a whole worker, its clients and the wire between them, from one seed. */
+/* One simulation: one worker or several, their clients and the wire between them, from one seed. */
 #pragma once
 
 #include "load/client_tcp.h"
@@ -9,6 +9,7 @@
 #include "worker/worker.h"
 
 #define CLIENT_COUNT_MAX  8
+#define SERVER_COUNT_MAX  3
 #define SERVER_PORT       11211
 #define CLIENT_MTU        1500
 #define SEND_RING_BYTES   65536
@@ -46,6 +47,12 @@ struct client {
 	uint8_t frame[WIRE_FRAME_MAX];
 };
 
+/* One of the workers. A connection stays with one, as a network card sees to that. */
+struct server {
+	struct worker *worker;
+	struct memory_netif netif;
+};
+
 struct sim {
 	uint64_t seed;
 	uint64_t now_us;
@@ -54,16 +61,19 @@ struct sim {
 	struct board board;
 	struct client clients[CLIENT_COUNT_MAX];
 	uint32_t client_count;
-	struct worker *worker;
-	struct memory_netif netif;
+	struct workers workers;
+	struct server servers[SERVER_COUNT_MAX];
+	uint32_t server_count;
+	struct random turns; /* who has one */
+	struct stats_worker published[SERVER_COUNT_MAX];
 	struct port_options port;
-	struct stats_worker published;
 	void *memory;
 	bool packets_run_short;
 	bool machine_stops;         /* now and then, for some milliseconds */
 	bool connections_may_break; /* the wire is so bad that time-outs are legitimate */
 	uint64_t answered_count;
-	uint64_t retransmitted_count; /* by the server */
+	uint64_t retransmitted_count; /* by the servers */
+	uint64_t call_count;          /* from worker to worker */
 	uint64_t cut_count;           /* packets that its network card has cut up */
 	uint64_t referred_bytes;      /* that it read from the store itself */
 	uint64_t broken_count;

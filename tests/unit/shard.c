@@ -483,7 +483,7 @@ static void test_create_refuses(void)
 	struct memory memory = {0};
 	struct shard *shard = NULL;
 
-	options.memory_bytes = shard_memory_bytes_min(options.value_bytes_max) - 1;
+	options.memory_bytes = shard_memory_bytes_min(options.value_bytes_max, 1) - 1;
 	CU_ASSERT_EQUAL(shard_create(&shard, &options, &memory), -EINVAL);
 	options.memory_bytes = 0;
 	CU_ASSERT_EQUAL(shard_create(&shard, &options, &memory), -EINVAL);

@@ -96,7 +96,7 @@ static void test_append_in_the_smallest_memory(void)
 	struct slice first = {value.data, (1 << 20) - 1};
 	struct slice last = {value.data + (1 << 20) - 1, 1};
 
-	rig_create(&rig, (struct rig_options){.memory_bytes = shard_memory_bytes_min(1 << 20)});
+	rig_create(&rig, (struct rig_options){.memory_bytes = shard_memory_bytes_min(1 << 20, 1)});
 	for (int i = 0; i < 3; i++) {
 		rig_fill(&rig, 8 << 20);
 		CU_ASSERT_EQUAL(

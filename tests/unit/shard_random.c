@@ -535,7 +535,7 @@ static uint64_t step_count_from_user = 60000;
 static void test_little_memory(void)
 {
 	run(seed_from_user, step_count_from_user,
-	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(VALUE_MAX),
+	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(VALUE_MAX, 1),
 	                         .value_bytes_max = VALUE_MAX},
 	    600, false, false);
 }
@@ -543,7 +543,7 @@ static void test_little_memory(void)
 static void test_very_little_memory(void)
 {
 	run(seed_from_user, step_count_from_user,
-	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(4096),
+	    (struct rig_options){.memory_bytes = shard_memory_bytes_min(4096, 1),
 	                         .value_bytes_max = 4096},
 	    4096, false, false);
 }

@@ -319,7 +319,8 @@ static void test_connections_that_cannot_be_watched_are_refused(void)
 
 	/* the kernel spreads them over two listeners, so that a poll takes more than there are
 	 * places */
-	CU_ASSERT_EQUAL_FATAL(socket_listen(rig->sockets, &rig->port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL_FATAL(socket_listen(rig->sockets, &rig->port, NULL, error, sizeof(error)),
+	                      0);
 	for (int i = 0; i < CLIENT_COUNT_MAX; i++)
 		fds[i] = rig_connect_with(rig, 0);
 	fault_set("epoll_ctl", ENOSPC, 0, UINT32_MAX);
@@ -394,14 +395,14 @@ static void test_each_failure_to_listen_has_its_sentence(void)
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		fault_set(tries[i].call, tries[i].error_number, tries[i].skip_count, 1);
-		CU_ASSERT_EQUAL(socket_listen(rig->sockets, &rig->port, error, sizeof(error)),
+		CU_ASSERT_EQUAL(socket_listen(rig->sockets, &rig->port, NULL, error, sizeof(error)),
 		                -tries[i].error_number);
 		CU_ASSERT_TRUE(fault_over());
 		CU_ASSERT_PTR_NOT_NULL(strstr(error, tries[i].said));
 		CU_ASSERT_EQUAL(strncmp(error, "port socket", 11), 0);
 	}
 	fault_clear();
-	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &rig->port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &rig->port, NULL, error, sizeof(error)), 0);
 	rig_destroy(rig);
 }
 
@@ -416,10 +417,10 @@ static void test_a_free_address_is_found_free(void)
 	/* a port of datagrams alone */
 	port.tcp_port = 0;
 	CU_ASSERT_EQUAL(socket_check_free(&port, error, sizeof(error)), 0);
-	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, NULL, error, sizeof(error)), 0);
 	port = rig->port;
 	port.udp_port = 0;
-	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, NULL, error, sizeof(error)), 0);
 	rig_destroy(rig);
 }
 

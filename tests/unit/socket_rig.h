@@ -220,7 +220,8 @@ static inline struct rig *rig_create(const char *address, uint32_t connection_co
 		CU_ASSERT_EQUAL(ip_prefix_parse(&rig->port.allow[rig->port.allow_count++], allow),
 		                0);
 	rig_reserve_port(rig);
-	CU_ASSERT_EQUAL_FATAL(socket_listen(rig->sockets, &rig->port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL_FATAL(socket_listen(rig->sockets, &rig->port, NULL, error, sizeof(error)),
+	                      0);
 	return rig;
 }
 

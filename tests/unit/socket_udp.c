@@ -82,7 +82,7 @@ static void test_what_cannot_be_opened_is_said_in_a_sentence(void)
 	char error[200], wanted[200];
 
 	/* Shared among workers, but another process is noticed. */
-	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, NULL, error, sizeof(error)), 0);
 	CU_ASSERT_EQUAL(socket_check_free(&port, error, sizeof(error)), -EADDRINUSE);
 	snprintf(wanted, sizeof(wanted),
 	         "port socket 127.0.0.1:%u: the address is taken by another process: stop it or "
@@ -94,7 +94,8 @@ static void test_what_cannot_be_opened_is_said_in_a_sentence(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "(udp): the address is taken"));
 	port = rig->port;
 	ip_address_parse(&port.addresses[0].address, "2001:db8::1");
-	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, error, sizeof(error)), -EADDRNOTAVAIL);
+	CU_ASSERT_EQUAL(socket_listen(rig->sockets, &port, NULL, error, sizeof(error)),
+	                -EADDRNOTAVAIL);
 	snprintf(wanted, sizeof(wanted), "port socket [2001:db8::1]:%u: this machine has no such",
 	         port.tcp_port);
 	CU_ASSERT_EQUAL(strncmp(error, wanted, strlen(wanted)), 0);

@@ -8,7 +8,7 @@ static void test_smallest_memory(void)
 	struct rig rig;
 
 	for (uint64_t value = 1024; value <= 1u << 30; value = value * 5 / 4 + 1) {
-		uint64_t least = store_memory_bytes_min(value);
+		uint64_t least = store_memory_bytes_min(value, 1);
 
 		CU_ASSERT_EQUAL(rig_create(&rig, least - 1, value), -EINVAL);
 		rig_destroy(&rig);

@@ -83,7 +83,7 @@ static void test_the_index_makes_way(void)
 	static uint8_t zeros[4 << 20];
 	struct rig rig;
 	struct store_reservation reservations[2];
-	uint64_t memory_bytes = store_memory_bytes_min(sizeof(zeros));
+	uint64_t memory_bytes = store_memory_bytes_min(sizeof(zeros), 1);
 	char key[32];
 
 	CU_ASSERT_EQUAL_FATAL(rig_create(&rig, memory_bytes, sizeof(zeros)), 0);

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kanted_workers.h"
+
+#include "base/log.h"
+#include "kanted_facts.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ERROR_BYTES       1024
+#define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
+#define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
+#define BLOCK_COUNT_MIN   8192   /* 17 MiB, touched as needed */
+#define BLOCK_COUNT_MAX   262144 /* 550 MiB: all that clients can make wait, however many */
+#define CONNECTION_SPARE  1024   /* those that were closed and still send, or are told "too many" */
+#define LINE_BUFFER_COUNT 64
+#define OUTPUT_BYTES_MAX  (256 * 1024)
+#define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
+#define IDLE_REST_NS      50000
+#define WORKER_NICE       -20
+#define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
+
+_Static_assert(CONFIG_WORKER_COUNT_MAX == WORKER_COUNT_MAX, "as many as may be asked for");
+
+uint64_t kanted_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed;
+
+	/* 8 bytes come whole once the kernel's source is ready; it waits for that */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		log_error("the kernel gives no random numbers: %m");
+		exit(EXIT_FAILURE);
+	}
+	return seed;
+}
+
+/* Cores. */
+
+static int cores_listed(const struct config *config, const cpu_set_t *allowed, uint32_t ret_cores[])
+{
+	for (uint32_t i = 0; i < config->worker_count; i++) {
+		if (!CPU_ISSET(config->cores[i], allowed)) {
+			log_error("workers: core %u is not there, or not for this process: choose "
+			          "from those that `taskset -p $$` and `lscpu` show",
+			          config->cores[i]);
+			return -EINVAL;
+		}
+		ret_cores[i] = config->cores[i];
+	}
+	return 0;
+}
+
+int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cores[])
+{
+	const struct config *config = workers->config;
+	uint32_t left = (uint32_t)config->worker_count;
+	cpu_set_t allowed;
+
+	CPU_ZERO(&allowed);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	if (config->cores_given)
+		return cores_listed(config, &allowed, ret_cores);
+	if (left > (uint32_t)CPU_COUNT(&allowed)) {
+		log_error("workers: %u are asked for, but this process may use %d cores, and each "
+		          "needs one: say `workers: %d` or fewer",
+		          left, CPU_COUNT(&allowed), CPU_COUNT(&allowed));
+		return -EINVAL;
+	}
+	for (int core = CPU_SETSIZE - 1; left > 0; core--)
+		if (CPU_ISSET(core, &allowed))
+			ret_cores[--left] = (uint32_t)core;
+	return 0;
+}
+
+/* Making them. */
+
+/* Zeroed memory, in hugepages when there are enough free ones. */
+static int memory_map(struct kanted_workers *workers, size_t bytes)
+{
+	size_t rounded = (bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
+	int protection = PROT_READ | PROT_WRITE;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *base = mmap(NULL, rounded, protection, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	workers->memory_is_huge = base != MAP_FAILED;
+	if (base == MAP_FAILED) {
+		base = mmap(NULL, rounded, protection, flags | MAP_NORESERVE, -1, 0);
+		if (base == MAP_FAILED)
+			return -errno;
+		madvise(base, rounded, MADV_HUGEPAGE);
+	}
+	workers->memory = (struct memory){.base = base, .bytes = rounded};
+	return 0;
+}
+
+/* A client has sent the command shutdown: ends as by a signal. */
+static void shut_down(void *context)
+{
+	log_info("a client has asked for the end");
+	kill(getpid(), SIGTERM);
+}
+
+static bool has_sockets(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->port_count; i++)
+		if (config->ports[i].kind == PORT_SOCKET)
+			return true;
+	return false;
+}
+
+/* Of all of them alike. */
+static struct worker_options options_from(struct kanted_workers *workers)
+{
+	const struct config *config = workers->config;
+	uint32_t clients = (uint32_t)config->connection_count_max;
+	struct worker_options options = {
+	    .workers = &workers->shared,
+	    .shard = {.memory_bytes = config->memory_bytes / config->worker_count,
+	              .value_bytes_max = (uint32_t)config->item_bytes_max,
+	              .policy = (enum policy)config->eviction,
+	              .hash_seed = random_seed(),
+	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
+	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,
+	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
+	                 .line_buffer_count = LINE_BUFFER_COUNT,
+	                 .request_timeout_us = config->request_timeout_us,
+	                 .version = VERSION_FOR_CLIENTS},
+	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
+	                  .amplification_max = (uint32_t)config->udp_amplification_max,
+	                  .rate_max = (uint32_t)config->udp_rate_max,
+	                  .key = {random_seed(), random_seed()}},
+	    .tcp = tcp_options_default(),
+	    .stats = {.workers = workers->published,
+	              .worker_count = (uint32_t)config->worker_count,
+	              .read_facts = workers->read_facts,
+	              .context = workers->facts_context,
+	              .key = {random_seed(), random_seed()}},
+	    .connection_count_max = clients,
+	    .block_count =
+	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
+	    .idle_timeout_us = config->idle_timeout_us,
+	    .with_sockets = has_sockets(config),
+	};
+
+	if (config->shutdown_command)
+		options.sessions.shut_down = shut_down;
+	options.tcp.congestion = (enum tcp_congestion)config->congestion;
+	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
+	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;
+	options.tcp.keepalive_us = config->keepalive_us;
+	options.tcp.user_timeout_us = (uint32_t)config->user_timeout_us;
+	options.tcp.source_connection_count_max = (uint32_t)config->source_connection_count_max;
+	options.tcp.linger_count_max = max_u32(options.tcp.linger_count_max, clients);
+	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
+	return options;
+}
+
+#define GROUP(module, index, descriptions, struct_of_counters)                                     \
+	&(struct counter_group)                                                                    \
+	{                                                                                          \
+		module, index, descriptions, sizeof(descriptions) / sizeof(descriptions[0]),       \
+		    (const _Atomic uint64_t *)(struct_of_counters)                                 \
+	}
+
+/* What it counts itself, and what is counted for all. */
+static void add_counters(struct kanted_workers *workers, uint32_t number)
+{
+	static const struct counter_description port[] = {DPDK_COUNTERS(COUNTER_DESCRIBE)};
+	static const struct counter_description thread[] = {LOGIN_COUNTERS(COUNTER_DESCRIBE)};
+	static const struct counter_description asked[] = {LOGIN_WORKER_COUNTERS(COUNTER_DESCRIBE)};
+	struct worker *worker = workers->list[number].worker;
+	const struct login *login = workers->login;
+
+	for (uint32_t i = 0; i < workers->config->port_count; i++)
+		if (workers->config->ports[i].kind != PORT_SOCKET)
+			worker_add_counters(worker, GROUP("port", i, port, &workers->ports[i]));
+	if (login == NULL)
+		return;
+	worker_add_counters(worker,
+	                    GROUP("login", COUNTER_NO_INDEX, thread, login_counters(login)));
+	worker_add_counters(
+	    worker, GROUP("login", COUNTER_NO_INDEX, asked, login_worker_counters(login, number)));
+}
+
+static void add_netifs(struct kanted_workers *workers, uint32_t number)
+{
+	for (uint32_t i = 0; i < workers->config->port_count; i++) {
+		const struct port_options *port = &workers->config->ports[i];
+		struct netif *netif =
+		    port->kind == PORT_SOCKET ? NULL : dpdk_netif(workers->dpdk, i, number);
+
+		if (netif != NULL)
+			worker_add_netif(workers->list[number].worker, netif, port, i, number == 0,
+			                 random_seed(), kanted_now_us());
+	}
+}
+
+static int listen_on_sockets(struct kanted_workers *workers, uint32_t number)
+{
+	struct sockets *sockets = worker_sockets(workers->list[number].worker);
+	const struct sockets *first = number == 0 ? NULL : worker_sockets(workers->list[0].worker);
+	char error[ERROR_BYTES];
+
+	for (uint32_t i = 0; i < workers->config->port_count; i++) {
+		const struct port_options *port = &workers->config->ports[i];
+		int r;
+
+		if (port->kind != PORT_SOCKET)
+			continue;
+		r = socket_listen(sockets, port, first, error, sizeof(error));
+		if (r < 0) {
+			log_error("%s", error);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int create_one(struct kanted_workers *workers, struct worker_options *options)
+{
+	struct kanted_worker *one = &workers->list[options->number];
+	int r;
+
+	one->all = workers;
+	if (workers->login != NULL) {
+		one->login = login_worker(workers->login, options->number);
+		options->sessions.login = &one->login;
+	}
+	r = worker_create(&one->worker, options, &workers->memory, kanted_now_us());
+	if (r == -EINVAL)
+		log_error("memory: too small for item_size_max: at least %llu MiB are needed",
+		          (unsigned long long)((shard_memory_bytes_min(
+		                                    options->shard.value_bytes_max,
+		                                    (uint32_t)workers->config->worker_count) *
+		                                workers->config->worker_count) >>
+		                               20) +
+		              1);
+	else if (r < 0)
+		log_error("kernel sockets cannot be set up: %s", strerror(-r));
+	if (r < 0)
+		return r;
+	add_netifs(workers, options->number);
+	add_counters(workers, options->number);
+	workers->published[options->number] = worker_published(one->worker);
+	return listen_on_sockets(workers, options->number);
+}
+
+int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[])
+{
+	struct worker_options options = options_from(workers);
+	uint32_t count = (uint32_t)workers->config->worker_count;
+	size_t bytes = workers_bytes(count) + count * worker_memory_bytes(&options, count);
+	int r = memory_map(workers, bytes);
+
+	if (r < 0) {
+		log_error("no memory for %zu MiB: lower `memory:` or `max_connections:`",
+		          bytes >> 20);
+		return r;
+	}
+	if (workers->dpdk != NULL && workers->memory_is_huge)
+		dpdk_share_memory(workers->dpdk, workers->memory.base, workers->memory.bytes,
+		                  HUGEPAGE_BYTES);
+	workers_create(&workers->shared, count, &workers->memory, kanted_now_us());
+	for (; options.number < count; options.number++) {
+		workers->list[options.number].core = cores[options.number];
+		r = create_one(workers, &options);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Running them. */
+
+static int loop(void *context)
+{
+	struct kanted_worker *one = context;
+	struct timespec rest = {.tv_nsec = IDLE_REST_NS};
+	uint32_t empty_turns = 0;
+
+	/* whoever shares the core waits: a ring that nobody empties for a time slice overflows.
+	 * What cannot be had costs nothing but that. */
+	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+	/* relaxed: the flag is all there is to see */
+	while (!atomic_load_explicit(&one->all->stop, memory_order_relaxed)) {
+		if (worker_turn(one->worker, kanted_now_us(), WAIT_MS) > 0)
+			empty_turns = 0;
+		else if (++empty_turns > IDLE_TURNS && one->all->dpdk != NULL)
+			nanosleep(&rest, NULL);
+	}
+	worker_leave(one->worker);
+	/* Release: pairs with the acquire in kanted_workers_stop(); all that it did is done. */
+	atomic_store_explicit(&one->has_returned, true, memory_order_release);
+	return 0;
+}
+
+static void *thread(void *context)
+{
+	loop(context);
+	return NULL;
+}
+
+static int launch_one(struct kanted_workers *workers, uint32_t number)
+{
+	struct kanted_worker *one = &workers->list[number];
+	cpu_set_t core;
+	int r;
+
+	if (workers->dpdk != NULL)
+		r = dpdk_launch(workers->dpdk, number, loop, one);
+	else
+		r = -pthread_create(&one->thread, NULL, thread, one);
+	if (r < 0) {
+		log_error("the thread of worker %u cannot be started: %s", number, strerror(-r));
+		return r;
+	}
+	one->runs = true;
+	if (workers->dpdk != NULL)
+		return 0;
+	CPU_ZERO(&core);
+	CPU_SET(one->core, &core);
+	pthread_setaffinity_np(one->thread, sizeof(core), &core);
+	return 0;
+}
+
+int kanted_workers_launch(struct kanted_workers *workers)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < workers->shared.count && r == 0; i++)
+		r = launch_one(workers, i);
+	return r;
+}
+
+void kanted_workers_stop(struct kanted_workers *workers)
+{
+	atomic_store_explicit(&workers->stop, true, memory_order_relaxed);
+	if (workers->dpdk != NULL)
+		dpdk_join(workers->dpdk);
+	for (uint32_t i = 0; i < workers->shared.count; i++) {
+		struct kanted_worker *one = &workers->list[i];
+
+		if (!one->runs)
+			continue;
+		if (workers->dpdk == NULL)
+			pthread_join(one->thread, NULL);
+		/* Acquire: pairs with the release in loop(). DPDK's join orders the threads too,
+		 * but inside of its library, where ThreadSanitizer sees nothing. */
+		ASSERT(atomic_load_explicit(&one->has_returned, memory_order_acquire));
+	}
+}
+
+void kanted_workers_destroy(struct kanted_workers *workers)
+{
+	for (uint32_t i = 0; i < workers->shared.count; i++)
+		worker_destroy(workers->list[i].worker);
+	if (workers->memory.base != NULL)
+		munmap(workers->memory.base, workers->memory.bytes);
+}
+
+void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy)
+{
+	for (uint32_t i = 0; i < workers->shared.count; i++)
+		worker_set_policy(workers->list[i].worker, policy);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kanted's workers: their cores, memory and threads. Owner: the control thread. */
+#pragma once
+
+#include "control/config.h"
+#include "control/login.h"
+#include "net/dpdk.h"
+#include "worker/worker.h"
+
+#include <pthread.h>
+
+struct kanted_worker {
+	struct kanted_workers *all;
+	struct worker *worker;
+	struct login_worker login;
+	uint32_t core;
+	pthread_t thread; /* without DPDK */
+	bool runs;
+	_Atomic bool has_returned; /* set by the worker, which then touches nothing of ours */
+};
+
+/* Zeroed but for what whoever makes them has filled in. */
+struct kanted_workers {
+	/* filled in: */
+	struct config *config;
+	struct dpdk *dpdk;   /* NULL: no port needs it */
+	struct login *login; /* NULL: nobody has to log in */
+	void (*read_facts)(void *context, struct stats_facts *ret_facts);
+	void *facts_context;
+	const struct dpdk_counters *ports; /* by port */
+	/* kanted_workers.c's: */
+	struct workers shared;
+	struct kanted_worker list[WORKER_COUNT_MAX];
+	struct stats_worker published[WORKER_COUNT_MAX];
+	struct memory memory;
+	bool memory_is_huge;
+	_Atomic bool stop;
+};
+
+/* Where they are to run: as the config says, else the last cores that we may use, so that the first
+ * ones are left to the kernel and the control thread. 0; a negative errno, and the log says why. */
+int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cores[]);
+
+/* Makes them, with their share of all ports. Results likewise. */
+int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]);
+
+/* From now on they serve. Results likewise. */
+int kanted_workers_launch(struct kanted_workers *workers);
+
+/* Ends them; takes what was never launched. What they have used may be taken down afterwards. */
+void kanted_workers_stop(struct kanted_workers *workers);
+
+/* The devices have forgotten their memory. */
+void kanted_workers_destroy(struct kanted_workers *workers);
+
+void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy);
+
+/* Monotonic. */
+uint64_t kanted_now_us(void);

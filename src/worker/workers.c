@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/workers.h"
+
+#include "shard/call.h"
+#include "worker/worker.h"
+
+/* One that is alone calls nobody. */
+size_t workers_bytes(uint32_t count)
+{
+	return count == 1 ? 0 : shards_bytes(count, WORKER_CALL_COUNT);
+}
+
+void workers_create(struct workers *workers, uint32_t count, struct memory *memory, uint64_t now_us)
+{
+	ASSERT(count > 0 && count <= WORKER_COUNT_MAX);
+	*workers = (struct workers){.count = count, .start_us = now_us};
+	if (count > 1)
+		shards_create(&workers->shards, count, WORKER_CALL_COUNT, memory);
+}
+
+static struct epoch_reader *reader(struct workers *workers, uint32_t number)
+{
+	return &workers->shards.epoch.readers[number];
+}
+
+/* One that is alone keeps nobody from anything. */
+void workers_pass(struct workers *workers, uint32_t number)
+{
+	if (workers->count == 1)
+		return;
+	/* relaxed: it is this worker's own */
+	if (atomic_load_explicit(&reader(workers, number)->seen, memory_order_relaxed) ==
+	    EPOCH_AWAY)
+		epoch_enter(&workers->shards.epoch, number);
+	else
+		epoch_pass(&workers->shards.epoch, number);
+}
+
+void workers_leave(struct workers *workers, uint32_t number)
+{
+	if (workers->count > 1)
+		epoch_leave(&workers->shards.epoch, number);
+}
+
+bool workers_call(const struct workers *workers, uint32_t number)
+{
+	return workers->count > 1 && shard_is_called(workers->shards.list[number]);
+}
+
+uint32_t workers_wake(struct workers *workers, uint32_t number)
+{
+	uint32_t count = 0;
+
+	if (workers->count == 1)
+		return 0;
+	/* Pairs with the one in workers_fall_asleep(): either we see that the other sleeps, or he
+	 * sees what we have for him. */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t i = 0; i < workers->count; i++) {
+		if (i == number ||
+		    !atomic_load_explicit(&workers->bells[i].sleeps, memory_order_relaxed) ||
+		    !shard_calls(workers->shards.list[number], i))
+			continue;
+		sockets_wake(worker_sockets(workers->list[i]));
+		count++;
+	}
+	return count;
+}
+
+bool workers_fall_asleep(struct workers *workers, uint32_t number)
+{
+	if (workers->count == 1)
+		return true;
+	workers_leave(workers, number);
+	atomic_store_explicit(&workers->bells[number].sleeps, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in workers_wake() */
+	return !workers_call(workers, number);
+}
+
+void workers_wake_up(struct workers *workers, uint32_t number)
+{
+	atomic_store_explicit(&workers->bells[number].sleeps, false, memory_order_relaxed);
+	workers_pass(workers, number);
+}
+
+bool workers_debug_time(struct workers *workers, uint64_t now_us, enum debug_time change,
+                        uint32_t seconds)
+{
+	uint64_t now_s = workers_now_s(workers, now_us);
+
+	switch (change) {
+	case DEBUG_TIME_PAUSE: workers->paused_s = (uint32_t)now_s; return true;
+	case DEBUG_TIME_RESUME:
+		if (workers->paused_s != 0)
+			workers->start_us = now_us - (now_s - 1) * 1000000;
+		workers->paused_s = 0;
+		return true;
+	case DEBUG_TIME_ADVANCE:
+		if (now_s + seconds > INT32_MAX)
+			return false;
+		workers->start_us -= seconds * 1000000ull;
+		if (workers->paused_s != 0)
+			workers->paused_s += seconds;
+		return true;
+	}
+	return false;
+}

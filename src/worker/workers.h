@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the workers of one process share, made before them: everything else is one worker's own. */
+#pragma once
+
+#include "shard/shard.h"
+
+#define WORKER_COUNT_MAX EPOCH_READERS_MAX
+
+/* Calls (shard/call.h) that one worker may have under way; a power of two. */
+#define WORKER_CALL_COUNT 1024
+
+struct worker;
+
+struct worker_bell {
+	/* Seldom written: the others look at it in each of their turns. */
+	_Alignas(CACHE_LINE_BYTES) _Atomic bool sleeps;
+};
+
+struct workers {
+	uint32_t count;
+	struct worker *list[WORKER_COUNT_MAX]; /* each from its creation on */
+	struct shards shards;
+	struct worker_bell bells[WORKER_COUNT_MAX];
+	/* The clock that items expire by. Relaxed: nothing else hangs on it. */
+	_Atomic uint64_t start_us; /* when it would have begun */
+	_Atomic uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
+};
+
+/* Bytes of memory that workers_create() takes. */
+size_t workers_bytes(uint32_t count);
+void workers_create(struct workers *workers, uint32_t count, struct memory *memory,
+                    uint64_t now_us);
+
+/* The worker holds on to nothing of the others' any more: once a turn. */
+void workers_pass(struct workers *workers, uint32_t number);
+
+/* It will not pass for long, and holds on to nothing: the others do not wait for it. */
+void workers_leave(struct workers *workers, uint32_t number);
+
+/* Whether the others have calls or replies for it. */
+bool workers_call(const struct workers *workers, uint32_t number);
+
+/* Wakes those that sleep and have calls or replies of this one's to look at: after it may have sent
+ * some. Returns how many. */
+uint32_t workers_wake(struct workers *workers, uint32_t number);
+
+/* It leaves, to sleep in the kernel. False: it must not, as there is something for it. Whether it
+ * has slept or not, workers_wake_up() comes next. */
+bool workers_fall_asleep(struct workers *workers, uint32_t number);
+void workers_wake_up(struct workers *workers, uint32_t number);
+
+/* What the clock says, at least 1. */
+static inline uint64_t workers_now_s(const struct workers *workers, uint64_t now_us)
+{
+	uint32_t paused_s = atomic_load_explicit(&workers->paused_s, memory_order_relaxed);
+	uint64_t start_us = atomic_load_explicit(&workers->start_us, memory_order_relaxed);
+
+	return paused_s != 0 ? paused_s : (now_us - start_us) / 1000000 + 1;
+}
+
+/* For sessions_options. */
+bool workers_debug_time(struct workers *workers, uint64_t now_us, enum debug_time change,
+                        uint32_t seconds);
