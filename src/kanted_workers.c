@@ -155,6 +155,7 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
 	    .idle_timeout_us = config->idle_timeout_us,
 	    .with_sockets = has_sockets(config),
+	    .clock_us = kanted_now_us,
 	};
 
 	if (config->shutdown_command)

@@ -102,7 +102,7 @@ static int check_tap(struct dpdk_port *port, char *error)
 		return dpdk_port_error(port, error, -EEXIST,
 		                       "an interface of that name exists: stop the kanted that has "
 		                       "it, or choose another name");
-	port->queue_count = RTE_MIN(port->queue_count, TAP_QUEUE_COUNT_MAX);
+	port->queue_count = RTE_MIN(port->queue_count, (uint32_t)TAP_QUEUE_COUNT_MAX);
 	return 0;
 }
 

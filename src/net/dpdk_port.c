@@ -220,8 +220,8 @@ static int device_configure(struct dpdk_port *port, char *error)
 	r = rte_eth_dev_info_get(device, &info);
 	if (r < 0)
 		return device_error(port, error, r, "the device does not answer");
-	port->queue_count =
-	    RTE_MIN(port->queue_count, RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	port->queue_count = RTE_MIN(port->queue_count, (uint32_t)info.max_rx_queues);
+	port->queue_count = RTE_MIN(port->queue_count, (uint32_t)info.max_tx_queues);
 	choose_offloads(port, &info, &conf);
 	r = rte_eth_dev_configure(device, (uint16_t)port->queue_count, (uint16_t)port->queue_count,
 	                          &conf);

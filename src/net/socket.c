@@ -163,8 +163,10 @@ static int wait_for(struct sockets *sockets, struct epoll_event events[EVENT_COU
 		timeout_ms = 0;
 	count = epoll_wait(sockets->epoll_fd, events, EVENT_COUNT_MAX, timeout_ms);
 	ASSERT(count >= 0 || errno == EINTR);
-	if (sleeps)
-		options->wake_up(options->sleep_context);
+	if (sleeps) {
+		sockets->now_us = options->wake_up_us(options->sleep_context);
+		sockets->connections.now_us = sockets->now_us;
+	}
 	return count;
 }
 

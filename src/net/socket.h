@@ -62,10 +62,10 @@ struct socket_options {
 	void (*datagram)(void *context, struct sockets *sockets,
 	                 const struct socket_datagram *datagram);
 	void *datagram_context;
-	/* Before and after it sleeps: false when it must not, as sockets_wake() may have been
-	 * called just before. */
+	/* Before it sleeps: false when it must not, as sockets_wake() may have been called just
+	 * before. And after that, whether it has slept or not: what time it is, monotonic. */
 	bool (*fall_asleep)(void *context);
-	void (*wake_up)(void *context);
+	uint64_t (*wake_up_us)(void *context);
 	void *sleep_context;
 };
 

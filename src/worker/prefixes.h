@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `stats detail` tells: requests by the prefix of their key, which is what stands before its
  * first colon. Keys without one are not counted. There is room for so many prefixes; those that
- * come later are not listed. Owner: one worker. */
+ * come later are not listed. Owner: one worker; the others read it, too, to list all of them. */
 #pragma once
 
 #include "base/counter.h"
@@ -16,20 +16,21 @@
 
 /* "PREFIX name get 1 hit 1 set 1 del 1" */
 struct prefix {
-	uint64_t gets;
-	uint64_t hits;
-	uint64_t sets;
-	uint64_t deletes;
+	_Atomic uint64_t gets;
+	_Atomic uint64_t hits;
+	_Atomic uint64_t sets;
+	_Atomic uint64_t deletes;
 	uint32_t text_at;
 	uint32_t text_bytes;
 };
 
 struct prefixes {
 	bool is_on;
+	atomic_flag is_held;    /* nobody else empties it, or reads it while it is emptied */
 	struct siphash_key key; /* so that nobody can choose names which fall together */
 	struct prefix *prefixes;
-	uint32_t count;
-	uint16_t *slots; /* by hash, open addressing: 1 + the index of a prefix; 0: free */
+	_Atomic uint32_t count;
+	_Atomic uint16_t *slots; /* by hash, open addressing: 1 + the index of a prefix; 0: free */
 	uint8_t *text;
 	uint32_t text_bytes;
 };
@@ -39,11 +40,13 @@ size_t prefixes_bytes(void);
 void prefixes_create(struct prefixes *prefixes, const struct siphash_key *key,
                      struct memory *memory);
 
-void prefixes_reset(struct prefixes *prefixes);
+/* False: somebody reads it now. */
+bool prefixes_reset(struct prefixes *prefixes);
 
 /* Counts it, when it is on. False: there is no room for its prefix. */
 bool prefixes_count(struct prefixes *prefixes, const struct shard_event *event);
 
-/* Writes the line of the prefix number `index`, with CR LF: at most PREFIX_LINE_BYTES. Returns how
- * long it is. */
-uint32_t prefixes_write_line(const struct prefixes *prefixes, uint32_t index, uint8_t *to);
+/* Lists the sums over these, a line with CR LF (at most PREFIX_LINE_BYTES) a prefix. False: `line`
+ * has returned false. */
+bool prefixes_list(struct prefixes *const all[], uint32_t count,
+                   bool (*line)(void *context, struct slice line), void *context);

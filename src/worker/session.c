@@ -280,7 +280,7 @@ void session_create(struct session *session, struct sessions *sessions, struct s
 	stream->user = session;
 	counter_add(&sessions->counters.curr_connections, 1);
 	counter_add(&sessions->counters.total_connections, 1);
-	if (sessions->watched_kinds & WATCH_CONNECTIONS)
+	if (sessions_watched_kinds(sessions) & WATCH_CONNECTIONS)
 		watch_connection(session, true);
 }
 
@@ -410,7 +410,7 @@ void session_closed(struct session *session)
 {
 	session_leave_calls(session);
 	session_drop_request(session);
-	if (session->sessions->watched_kinds & WATCH_CONNECTIONS)
+	if (sessions_watched_kinds(session->sessions) & WATCH_CONNECTIONS)
 		watch_connection(session, false);
 	counter_subtract(&session->sessions->counters.curr_connections, 1);
 }

@@ -20,6 +20,7 @@
 #include "net/stream.h"
 #include "shard/shard.h"
 #include "worker/time.h"
+#include "worker/watch.h"
 
 struct stats;
 
@@ -82,12 +83,13 @@ struct sessions_options {
 	uint32_t value_bytes_max;  /* the shard's */
 	uint32_t output_bytes_max; /* waiting to be sent, before a client is read no further */
 	uint32_t session_count_max;
-	uint32_t line_buffer_count;  /* long get lines that can be on their way in at once */
-	uint64_t request_timeout_us; /* for a request to come in, or for replies to be read */
-	uint32_t other_count;        /* workers besides this one */
-	uint32_t call_count;         /* that may be under way to them, as in shards_create() */
-	const char *version;         /* "0.1.0" */
-	struct login_worker *login;  /* who checks passwords; NULL: nobody has to log in */
+	uint32_t line_buffer_count;   /* long get lines that can be on their way in at once */
+	uint64_t request_timeout_us;  /* for a request to come in, or for replies to be read */
+	uint32_t other_count;         /* workers besides this one */
+	uint32_t call_count;          /* that may be under way to them, as in shards_create() */
+	struct watch_exchange *watch; /* with them; NULL: there are none */
+	const char *version;          /* "0.1.0" */
+	struct login_worker *login;   /* who checks passwords; NULL: nobody has to log in */
 	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
 	void (*shut_down)(void *context);
 	void *shut_down_context;
@@ -150,8 +152,10 @@ struct sessions {
 	struct session_call_list late_calls; /* back, but there were no blocks for their replies */
 	struct session_dump dumps[SESSION_DUMP_COUNT];
 	struct session_watcher watchers[SESSION_WATCHER_COUNT_MAX];
-	uint32_t watched_kinds;  /* by any of them */
-	uint64_t watch_sequence; /* of what was told last */
+	uint32_t watched_kinds;                 /* by any of them */
+	uint32_t others_kinds;                  /* by clients of other workers */
+	uint64_t lost_heard[EPOCH_READERS_MAX]; /* lines of theirs that we know to be lost */
+	uint64_t watch_sequence;                /* of what was told last */
 	const struct worker_time *watch_time;
 	struct shard_observer observer;
 	const struct session *at_work; /* whose requests are run; NULL: a datagram's, or nobody's */
@@ -167,6 +171,10 @@ size_t sessions_bytes(const struct sessions_options *options);
 void sessions_create(struct sessions *sessions, const struct sessions_options *options,
                      struct shard *shard, struct block_pool *blocks, struct stats *stats,
                      struct memory *memory);
+
+/* Does what was asked of other workers and concerns all, and tells those who watch what has
+ * happened there. Once a turn, before anything else. */
+void sessions_follow(struct sessions *sessions, const struct worker_time *time);
 
 /* Serves the other workers' calls, and takes in the replies to those of these sessions. Once a
  * turn. Returns how many there were. */

@@ -81,20 +81,20 @@ static bool add_stat(void *context, struct slice name, struct slice value)
 static bool session_append_detail(struct session *session, const struct binary_echo *echo)
 {
 	const struct slice name = SLICE_LITERAL("detailed");
-	const struct prefixes *prefixes = &session->sessions->stats->prefixes;
 	struct chain *out = &session->stream->out;
-	uint32_t value_bytes = sizeof("END\r\n") - 1;
-	uint8_t line[PREFIX_LINE_BYTES];
-	uint8_t *to = chain_reserve(out, BINARY_REPLY_BYTES_MAX);
+	uint8_t *head = chain_reserve(out, BINARY_REPLY_BYTES_MAX);
+	uint64_t before;
 
-	if (to == NULL)
+	if (head == NULL)
 		return false;
-	for (uint32_t i = 0; i < prefixes->count; i++)
-		value_bytes += prefixes_write_line(prefixes, i, line);
-	chain_extend(
-	    out,
-	    (uint32_t)(binary_write_header(to, echo, (uint16_t)name.length, value_bytes) - to));
-	return text_append(out, name) && session_append_prefixes(session);
+	chain_extend(out, BINARY_HEADER_BYTES);
+	before = out->length;
+	if (!text_append(out, name) || !session_append_prefixes(session))
+		return false;
+	/* now it is known how long it is */
+	binary_write_header(head, echo, (uint16_t)name.length,
+	                    (uint32_t)(out->length - before - name.length));
+	return true;
 }
 
 /* A reply for each figure, and an empty one at the end. */
@@ -111,7 +111,10 @@ static void session_run_stats(struct session *session, const struct binary_reque
 		else
 			session_reply_carrier(session, &binary->echo, (struct slice){0});
 		return;
-	case STATS_SET: sessions_observe(session->sessions); __attribute__((fallthrough));
+	case STATS_SET:
+		stats_follow(session->sessions->stats);
+		sessions_observe(session->sessions);
+		__attribute__((fallthrough));
 	case STATS_LISTED:
 	case STATS_RESET: session_reply_carrier(session, &binary->echo, (struct slice){0}); return;
 	case STATS_NO_DETAIL:

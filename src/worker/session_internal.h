@@ -181,6 +181,11 @@ void session_watch_end(struct session *session);
 void watch_connection(const struct session *session, bool is_new);
 /* The shard is to be observed, or not any more: after the kinds or `stats detail` have changed. */
 void sessions_observe(struct sessions *sessions);
+static inline uint32_t sessions_watched_kinds(const struct sessions *sessions)
+{
+	return sessions->watched_kinds | sessions->others_kinds;
+}
+
 /* For shard_observer; context: the sessions. */
 void watch_observe(void *context, const struct shard_event *event);
 

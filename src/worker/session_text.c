@@ -129,19 +129,15 @@ static bool add_stat(void *context, struct slice name, struct slice value)
 	       text_append(out, SLICE_LITERAL("\r\n"));
 }
 
+static bool append_line(void *context, struct slice line)
+{
+	return text_append(context, line);
+}
+
 bool session_append_prefixes(struct session *session)
 {
-	const struct prefixes *prefixes = &session->sessions->stats->prefixes;
-	struct chain *out = &session->stream->out;
-
-	for (uint32_t i = 0; i < prefixes->count; i++) {
-		uint8_t *to = chain_reserve(out, PREFIX_LINE_BYTES);
-
-		if (to == NULL)
-			return false;
-		chain_extend(out, prefixes_write_line(prefixes, i, to));
-	}
-	return text_append(out, SLICE_LITERAL("END\r\n"));
+	return stats_list_prefixes(session->sessions->stats, append_line, &session->stream->out) &&
+	       text_append(&session->stream->out, SLICE_LITERAL("END\r\n"));
 }
 
 static void session_run_stats(struct session *session, struct slice argument)
@@ -152,6 +148,7 @@ static void session_run_stats(struct session *session, struct slice argument)
 	case STATS_LISTED: session_append(session, SLICE_LITERAL("END\r\n")); return;
 	case STATS_RESET: session_append(session, SLICE_LITERAL("RESET\r\n")); return;
 	case STATS_SET:
+		stats_follow(session->sessions->stats);
 		sessions_observe(session->sessions);
 		session_append(session, SLICE_LITERAL("OK\r\n"));
 		return;

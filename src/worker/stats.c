@@ -283,14 +283,47 @@ static void sum_workers(const struct stats_options *options, struct stats_totals
 /* The counters have one writer each, so none is set back: what they were is kept instead. */
 static void reset(struct stats *stats)
 {
-	sum_workers(&stats->options, &stats->baseline);
-	prefixes_reset(&stats->prefixes);
+	struct stats_shared *shared = stats->options.shared;
+
+	sum_workers(&stats->options, &shared->baseline);
+	atomic_fetch_add_explicit(&shared->resets, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shared->changes, 1, memory_order_relaxed);
+	stats_follow(stats);
+}
+
+bool stats_follow(struct stats *stats)
+{
+	struct stats_shared *shared = stats->options.shared;
+	uint32_t changes = atomic_load_explicit(&shared->changes, memory_order_relaxed);
+	uint32_t resets = atomic_load_explicit(&shared->resets, memory_order_relaxed);
+	bool is_on = atomic_load_explicit(&shared->detail_is_on, memory_order_relaxed);
+	bool has_changed = is_on != stats->prefixes.is_on;
+
+	if (changes == stats->changes_seen)
+		return false;
+	stats->prefixes.is_on = is_on;
+	if (resets != stats->resets_seen && prefixes_reset(&stats->prefixes))
+		stats->resets_seen = resets;
+	if (resets == stats->resets_seen) /* else somebody reads: in the next turn */
+		stats->changes_seen = changes;
+	return has_changed;
+}
+
+bool stats_list_prefixes(struct stats *stats, bool (*line)(void *context, struct slice line),
+                         void *context)
+{
+	struct prefixes *all[EPOCH_READERS_MAX];
+
+	for (uint32_t i = 0; i < stats->options.worker_count; i++)
+		all[i] = stats->options.workers[i].prefixes;
+	return prefixes_list(all, stats->options.worker_count, line, context);
 }
 
 static void subtract_baseline(const struct stats *stats, struct stats_totals *totals)
 {
 	_Atomic uint64_t *counters = (_Atomic uint64_t *)totals;
-	const _Atomic uint64_t *baseline = (const _Atomic uint64_t *)&stats->baseline;
+	const _Atomic uint64_t *baseline =
+	    (const _Atomic uint64_t *)&stats->options.shared->baseline;
 	size_t count = sizeof(total_descriptions) / sizeof(total_descriptions[0]);
 
 	_Static_assert(sizeof(*totals) / sizeof(*counters) ==
@@ -351,7 +384,9 @@ static bool add_lines(const struct stats *stats, const struct stats_sink *sink,
 
 	sum_workers(&stats->options, &view.totals);
 	subtract_baseline(stats, &view.totals);
-	view.detail_enabled = stats->prefixes.is_on ? "yes" : NULL;
+	view.detail_enabled =
+	    atomic_load_explicit(&stats->options.shared->detail_is_on, memory_order_relaxed) ? "yes"
+	                                                                                     : NULL;
 	view.segment_bytes = counter_read(&stats->options.workers[0].store->segment_bytes);
 	stats->options.read_facts(stats->options.context, &view.facts);
 	for (size_t i = 0; i < count; i++)
@@ -361,13 +396,13 @@ static bool add_lines(const struct stats *stats, const struct stats_sink *sink,
 }
 
 /* module:name, or module and index:name */
-static bool add_counter(const struct stats_sink *sink, const struct counter_group *group, size_t i)
+static bool add_counter(const struct stats_sink *sink, const struct counter_group *group, size_t i,
+                        uint64_t count)
 {
 	uint8_t number[NUMBER_TEXT_MAX];
 	char name[COUNTER_NAME_MAX];
-	struct slice value = {number, 0};
+	struct slice value = {number, (size_t)(number_write(number, count) - number)};
 
-	value.length = (size_t)(number_write(number, counter_read(&group->counters[i])) - number);
 	if (group->index == COUNTER_NO_INDEX)
 		snprintf(name, sizeof(name), "%s:%s", group->module, group->descriptions[i].name);
 	else
@@ -376,14 +411,51 @@ static bool add_counter(const struct stats_sink *sink, const struct counter_grou
 	return add(sink, name, value);
 }
 
-/* Everything that this worker and its ports count, by module: Kante's own, memcached has no such
- * reply. */
-static bool add_groups(const struct stats *stats, const struct stats_sink *sink)
+/* The same counters of another worker; NULL: it has none. */
+static const struct counter_group *find_group(const struct stats_worker *worker,
+                                              const struct counter_group *group)
 {
-	for (uint32_t g = 0; g < stats->group_count; g++)
-		for (size_t i = 0; i < stats->groups[g].count; i++)
-			if (!add_counter(sink, &stats->groups[g], i))
+	for (uint32_t g = 0; g < worker->group_count; g++)
+		if (worker->groups[g].descriptions == group->descriptions &&
+		    worker->groups[g].index == group->index)
+			return &worker->groups[g];
+	return NULL;
+}
+
+/* The sums over the workers from number `first` on, who is the first that has them. What one for
+ * all counts is listed by all, and counted once. */
+static bool add_group(const struct stats_options *options, const struct stats_sink *sink,
+                      uint32_t first, const struct counter_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		uint64_t count = counter_read(&group->counters[i]);
+
+		for (uint32_t w = first + 1; w < options->worker_count; w++) {
+			const struct counter_group *other = find_group(&options->workers[w], group);
+
+			if (other != NULL && other->counters != group->counters)
+				count += counter_read(&other->counters[i]);
+		}
+		if (!add_counter(sink, group, i, count))
+			return false;
+	}
+	return true;
+}
+
+/* Everything that the workers and their ports count, by module: Kante's own, memcached has no such
+ * reply. */
+static bool add_groups(const struct stats_options *options, const struct stats_sink *sink)
+{
+	for (uint32_t w = 0; w < options->worker_count; w++)
+		for (uint32_t g = 0; g < options->workers[w].group_count; g++) {
+			const struct counter_group *group = &options->workers[w].groups[g];
+			bool is_new = true;
+
+			for (uint32_t before = 0; before < w; before++)
+				is_new &= find_group(&options->workers[before], group) == NULL;
+			if (is_new && !add_group(options, sink, w, group))
 				return false;
+		}
 	return true;
 }
 
@@ -402,7 +474,9 @@ static enum stats_verdict detail(struct stats *stats, struct slice what)
 		return STATS_DETAIL;
 	if (!slice_equal(word, SLICE_LITERAL("on")) && !slice_equal(word, SLICE_LITERAL("off")))
 		return STATS_NO_DETAIL;
-	stats->prefixes.is_on = slice_equal(word, SLICE_LITERAL("on"));
+	atomic_store_explicit(&stats->options.shared->detail_is_on,
+	                      slice_equal(word, SLICE_LITERAL("on")), memory_order_relaxed);
+	atomic_fetch_add_explicit(&stats->options.shared->changes, 1, memory_order_relaxed);
 	return STATS_SET;
 }
 
@@ -425,7 +499,7 @@ enum stats_verdict stats_list(struct stats *stats, struct slice argument,
 		return listed(stats->add_conns == NULL ||
 		              stats->add_conns(stats->conns_context, sink));
 	if (slice_equal(name, SLICE_LITERAL("kante")))
-		return listed(add_groups(stats, sink));
+		return listed(add_groups(&stats->options, sink));
 	if (slice_equal(name, SLICE_LITERAL("detail")))
 		return detail(stats, argument);
 	if (slice_equal(name, SLICE_LITERAL("reset"))) {

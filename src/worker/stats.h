@@ -32,20 +32,14 @@ struct stats_facts {
 	const char *shutdown_command;
 };
 
-/* The counters that one worker publishes. */
+/* What one worker publishes. */
 struct stats_worker {
 	const struct shard_counters *shard;
 	const struct store_counters *store;
 	const struct session_counters *sessions;
-};
-
-struct stats_options {
-	const struct stats_worker *workers; /* stays where it is */
-	uint32_t worker_count;
-	/* Fills in the facts; makes no system call. */
-	void (*read_facts)(void *context, struct stats_facts *ret_facts);
-	void *context;
-	struct siphash_key key; /* secret and random */
+	const struct counter_group *groups; /* for `stats kante` */
+	uint32_t group_count;
+	struct prefixes *prefixes; /* for `stats detail` */
 };
 
 /* Sums over the workers. */
@@ -53,6 +47,24 @@ struct stats_totals {
 	struct shard_counters shard;
 	struct store_counters store;
 	struct session_counters sessions;
+};
+
+/* What is asked of one worker and concerns all. Relaxed: nothing else hangs on it. */
+struct stats_shared {
+	_Atomic uint32_t changes; /* so many times were the next two changed */
+	_Atomic bool detail_is_on;
+	_Atomic uint32_t resets;
+	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
+};
+
+struct stats_options {
+	const struct stats_worker *workers; /* stays where it is */
+	uint32_t worker_count;
+	struct stats_shared *shared;
+	/* Fills in the facts; makes no system call. */
+	void (*read_facts)(void *context, struct stats_facts *ret_facts);
+	void *context;
+	struct siphash_key key; /* secret and random */
 };
 
 /* Where figures go, one after the other: a protocol's reply. */
@@ -64,13 +76,12 @@ struct stats_sink {
 
 struct stats {
 	struct stats_options options;
-	const struct counter_group *groups; /* for `stats kante`: the worker's */
-	uint32_t group_count;
 	/* `stats conns`: the figures of all connections. False: no memory. NULL: there are none. */
 	bool (*add_conns)(void *context, const struct stats_sink *sink);
 	void *conns_context;
-	struct prefixes prefixes;     /* `stats detail` */
-	struct stats_totals baseline; /* what the totals were at the last `stats reset` */
+	struct prefixes prefixes; /* `stats detail` */
+	uint32_t changes_seen;    /* of the shared ones */
+	uint32_t resets_seen;
 };
 
 /* Bytes of memory that stats_create() takes. */
@@ -80,12 +91,19 @@ void stats_create(struct stats *stats, const struct stats_options *options, stru
 enum stats_verdict {
 	STATS_LISTED,
 	STATS_RESET,
-	STATS_SET,       /* `detail on`, `detail off`: done */
-	STATS_DETAIL,    /* `detail dump`: the caller lists stats->prefixes */
+	STATS_SET,       /* `detail on`, `detail off`: done, once stats_follow() was called */
+	STATS_DETAIL,    /* `detail dump`: the caller calls stats_list_prefixes() */
 	STATS_NO_DETAIL, /* `detail`: neither on, off nor dump */
 	STATS_UNKNOWN,   /* no such figures */
 	STATS_NO_MEMORY, /* the sink has taken only some */
 };
+
+/* Does what was asked of any worker: once a turn. True: whether `detail` is on has changed. */
+bool stats_follow(struct stats *stats);
+
+/* The lines of `stats detail dump`. False: `line` has returned false. */
+bool stats_list_prefixes(struct stats *stats, bool (*line)(void *context, struct slice line),
+                         void *context);
 
 /* What "stats <argument>" asks for: hands all figures to the sink. */
 enum stats_verdict stats_list(struct stats *stats, struct slice argument,

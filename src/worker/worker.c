@@ -27,7 +27,8 @@ struct worker {
 	uint32_t net_count;
 	struct worker_time time;
 	struct workers *workers;
-	uint32_t number;    /* among them */
+	uint32_t number; /* among them */
+	uint64_t (*clock_us)(void);
 	bool store_is_busy; /* it has something to do that nobody waits for yet */
 	struct tcp *tcp;
 	struct shard *shard;
@@ -49,6 +50,7 @@ struct worker {
 	struct datagram_server datagrams;
 	struct worker_counters counters;
 	struct counter_group groups[GROUP_COUNT_MAX];
+	uint32_t group_count;
 };
 
 static const struct counter_description worker_descriptions[] = {WORKER_COUNTERS(COUNTER_DESCRIBE)};
@@ -64,10 +66,8 @@ static const struct counter_description socket_descriptions[] = {SOCKET_COUNTERS
 
 void worker_add_counters(struct worker *worker, const struct counter_group *group)
 {
-	struct stats *stats = &worker->stats;
-
-	ASSERT(stats->group_count < GROUP_COUNT_MAX);
-	worker->groups[stats->group_count++] = *group;
+	ASSERT(worker->group_count < GROUP_COUNT_MAX);
+	worker->groups[worker->group_count++] = *group;
 }
 
 #define GROUP_ADD(worker, module, port_index, struct_of_counters)                                  \
@@ -240,6 +240,15 @@ static bool debug_time(void *context, enum debug_time change, uint32_t seconds)
 	return workers_debug_time(worker->workers, worker->time.now_us, change, seconds);
 }
 
+static void take_time(struct worker *worker, uint64_t now_us)
+{
+	uint64_t start_us = atomic_load_explicit(&worker->workers->start_us, memory_order_relaxed);
+
+	worker->time.now_us = now_us;
+	worker->time.now_s = (uint32_t)workers_now_s(worker->workers, now_us);
+	worker->time.fraction_us = (uint32_t)((now_us - start_us) % 1000000);
+}
+
 static void wake_others(struct worker *worker)
 {
 	counter_add(&worker->counters.wakes, workers_wake(worker->workers, worker->number));
@@ -254,11 +263,13 @@ static bool fall_asleep(void *context)
 	return workers_fall_asleep(worker->workers, worker->number);
 }
 
-static void wake_up(void *context)
+static uint64_t wake_up_us(void *context)
 {
 	struct worker *worker = context;
 
 	workers_wake_up(worker->workers, worker->number);
+	take_time(worker, worker->clock_us());
+	return worker->time.now_us;
 }
 
 static struct sessions_options sessions_options_of(const struct worker_options *options,
@@ -328,6 +339,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	struct sessions_options sessions_options =
 	    sessions_options_of(options, options->workers->count);
 	struct shard_options shard_options = shard_options_of(options);
+	struct stats_options stats_options = options->stats;
 	struct worker *worker = memory_take(memory, sizeof(*worker));
 	struct references references;
 	int r;
@@ -336,6 +348,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .magic = WORKER_MAGIC,
 	    .workers = options->workers,
 	    .number = options->number,
+	    .clock_us = options->clock_us,
 	    .time = {.now_us = now_us, .now_s = 1},
 	    .next_sweep_us = options->idle_timeout_us == 0 ? UINT64_MAX : now_us,
 	    .idle_timeout_us = options->idle_timeout_us,
@@ -347,16 +360,18 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	r = shard_create(&worker->shard, &shard_options, memory);
 	if (r < 0)
 		return r;
+	if (options->workers->count > 1)
+		sessions_options.watch = &options->workers->watch;
 	references = shard_references(worker->shard);
 	block_pool_create(&worker->blocks, options->block_count, memory, &references);
 	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
-	stats_create(&worker->stats, &options->stats, memory);
+	stats_options.shared = &options->workers->stats;
+	stats_create(&worker->stats, &stats_options, memory);
 	sessions_options.debug_time = debug_time;
 	sessions_options.debug_time_context = worker;
 	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
-	worker->stats.groups = worker->groups;
 	worker->stats.add_conns = add_conns;
 	worker->stats.conns_context = worker;
 	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
@@ -373,7 +388,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		socket_options.datagram = socket_datagram;
 		socket_options.datagram_context = worker;
 		socket_options.fall_asleep = fall_asleep;
-		socket_options.wake_up = wake_up;
+		socket_options.wake_up_us = wake_up_us;
 		socket_options.sleep_context = worker;
 		r = sockets_create(&worker->sockets, &socket_options, memory);
 		if (r < 0)
@@ -459,15 +474,6 @@ void worker_leave(struct worker *worker)
 	workers_leave(worker->workers, worker->number);
 }
 
-static void take_time(struct worker *worker, uint64_t now_us)
-{
-	uint64_t start_us = atomic_load_explicit(&worker->workers->start_us, memory_order_relaxed);
-
-	worker->time.now_us = now_us;
-	worker->time.now_s = (uint32_t)workers_now_s(worker->workers, now_us);
-	worker->time.fraction_us = (uint32_t)((now_us - start_us) % 1000000);
-}
-
 static uint32_t serve_calls(struct worker *worker)
 {
 	uint32_t count = sessions_serve_calls(&worker->sessions, &worker->time);
@@ -482,6 +488,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
+	sessions_follow(&worker->sessions, &worker->time);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);
@@ -522,12 +529,15 @@ uint64_t worker_next_deadline_us(const struct worker *worker)
 	return next_us;
 }
 
-struct stats_worker worker_published(const struct worker *worker)
+struct stats_worker worker_published(struct worker *worker)
 {
 	return (struct stats_worker){
 	    .shard = shard_counters(worker->shard),
 	    .store = shard_store_counters(worker->shard),
 	    .sessions = &worker->sessions.counters,
+	    .groups = worker->groups,
+	    .group_count = worker->group_count,
+	    .prefixes = &worker->stats.prefixes,
 	};
 }
 

@@ -37,9 +37,10 @@ struct worker_options {
 	struct tcp_options tcp;
 	struct stats_options stats;
 	uint32_t connection_count_max; /* clients of all workers */
-	uint32_t block_count;     /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
-	uint64_t idle_timeout_us; /* 0: idle connections stay */
-	bool with_sockets;        /* a port of the kind socket will be opened */
+	uint32_t block_count;       /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
+	uint64_t idle_timeout_us;   /* 0: idle connections stay */
+	bool with_sockets;          /* a port of the kind socket will be opened */
+	uint64_t (*clock_us)(void); /* monotonic: asked after a sleep; with sockets only */
 };
 
 struct worker;
@@ -81,7 +82,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms);
 /* When it has something to do by itself, at the latest (simulation). */
 uint64_t worker_next_deadline_us(const struct worker *worker);
 
-struct stats_worker worker_published(const struct worker *worker);
+/* Once all its netifs and counters were added. */
+struct stats_worker worker_published(struct worker *worker);
 const struct worker_counters *worker_counters(const struct worker *worker);
 const struct tcp *worker_tcp(const struct worker *worker);
 const struct block_pool *worker_blocks(const struct worker *worker);

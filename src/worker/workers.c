@@ -7,15 +7,19 @@
 /* One that is alone calls nobody. */
 size_t workers_bytes(uint32_t count)
 {
-	return count == 1 ? 0 : shards_bytes(count, WORKER_CALL_COUNT);
+	if (count == 1)
+		return 0;
+	return shards_bytes(count, WORKER_CALL_COUNT) + watch_exchange_bytes(count);
 }
 
 void workers_create(struct workers *workers, uint32_t count, struct memory *memory, uint64_t now_us)
 {
 	ASSERT(count > 0 && count <= WORKER_COUNT_MAX);
 	*workers = (struct workers){.count = count, .start_us = now_us};
-	if (count > 1)
-		shards_create(&workers->shards, count, WORKER_CALL_COUNT, memory);
+	if (count == 1)
+		return;
+	shards_create(&workers->shards, count, WORKER_CALL_COUNT, memory);
+	watch_exchange_create(&workers->watch, count, memory);
 }
 
 static struct epoch_reader *reader(struct workers *workers, uint32_t number)

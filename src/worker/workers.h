@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shard/shard.h"
+#include "worker/stats.h"
 
 #define WORKER_COUNT_MAX EPOCH_READERS_MAX
 
@@ -21,6 +22,8 @@ struct workers {
 	struct worker *list[WORKER_COUNT_MAX]; /* each from its creation on */
 	struct shards shards;
 	struct worker_bell bells[WORKER_COUNT_MAX];
+	struct stats_shared stats;
+	struct watch_exchange watch;
 	/* The clock that items expire by. Relaxed: nothing else hangs on it. */
 	_Atomic uint64_t start_us; /* when it would have begun */
 	_Atomic uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */

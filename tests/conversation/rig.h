@@ -67,6 +67,8 @@ struct rig {
 	struct random random;
 	struct session_counters no_sessions;
 	struct stats_worker stats_workers[RIG_SHARD_COUNT_MAX];
+	struct stats_shared stats_shared;
+	struct prefixes no_prefixes;
 	struct stats stats;
 	struct sessions sessions;
 	struct datagram_server datagrams;
@@ -233,6 +235,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	struct stats_options stats_options = {
 	    .workers = rig->stats_workers,
 	    .worker_count = rig_default(options->shard_count, 1),
+	    .shared = &rig->stats_shared,
 	    .read_facts = rig_read_facts,
 	    .context = rig,
 	};
@@ -269,12 +272,14 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	stats_create(&rig->stats, &stats_options, &memory);
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);
+	sessions_follow(&rig->sessions, &rig->time);
 	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);
 	for (uint32_t i = 0; i < rig->shard_count; i++)
 		rig->stats_workers[i] = (struct stats_worker){
 		    .shard = shard_counters(rig->all[i]),
 		    .store = shard_store_counters(rig->all[i]),
 		    .sessions = i == 0 ? &rig->sessions.counters : &rig->no_sessions,
+		    .prefixes = i == 0 ? &rig->stats.prefixes : &rig->no_prefixes,
 		};
 	return rig;
 }
