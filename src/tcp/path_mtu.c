@@ -86,6 +86,14 @@ static void too_big(struct tcp_connection *connection, const struct net_error *e
 		mss_lower(connection, bytes, now_us);
 }
 
+bool tcp_knows(struct tcp *tcp, const struct net_error *error)
+{
+	struct tuple tuple =
+	    tuple_of(tcp, &error->path, load_be16(error->l4), load_be16(error->l4 + 2));
+
+	return table_find(tcp, &tuple) != NULL;
+}
+
 void tcp_error(struct tcp *tcp, const struct net_error *error, uint64_t now_us)
 {
 	struct tuple tuple =

@@ -123,6 +123,9 @@ uint64_t tcp_foresee(struct tcp *tcp, const struct net_path *path, uint16_t loca
                      uint16_t remote_port);
 void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step);
 
+/* Whether the segment that was quoted is of one of our connections. */
+bool tcp_knows(struct tcp *tcp, const struct net_error *error);
+
 /* An ICMP error about a segment. */
 void tcp_error(struct tcp *tcp, const struct net_error *error, uint64_t now_us);
 

@@ -3,20 +3,14 @@
 
 #include "shard/call.h"
 #include "worker/conns.h"
+#include "worker/seats.h"
 
 #include <errno.h>
 
 #define WORKER_MAGIC      0x3a7e0b51u
-#define SWEEP_INTERVAL_US 10000
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
 
 #define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX)
-
-/* A client's place; free without a stream. */
-struct seat {
-	uint64_t last_us; /* when its last bytes came; of a free one, the slab's */
-	struct session session;
-};
 
 /* DESIGN.md 6. The table has at most two buckets for each connection. */
 _Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
@@ -33,16 +27,9 @@ struct worker {
 	struct tcp *tcp;
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
-	struct seat *seats;
-	struct slab free_seats;
-	uint32_t seat_count;
-	uint32_t free_seat_count;
-	uint32_t swept_index;
-	uint64_t next_sweep_us;
+	struct seats seats;
 	uint32_t policy;                /* enum policy */
 	_Atomic uint32_t policy_wanted; /* any thread's */
-	uint64_t idle_timeout_us;
-	struct stream_user user; /* of the streams of all carriers */
 	struct net nets[PORT_COUNT_MAX];
 	struct block_pool blocks;
 	struct sessions sessions;
@@ -77,77 +64,19 @@ void worker_add_counters(struct worker *worker, const struct counter_group *grou
 	                        sizeof(module##_descriptions) / sizeof(module##_descriptions[0]),  \
 	                        (const _Atomic uint64_t *)(struct_of_counters)})
 
-/* Of all workers; a few more may be counted while they come in at several. */
-static uint64_t connection_count(const struct workers *workers)
+/* For struct seats. Of all workers; a few more may get in while they come in at several. */
+static bool admit(void *context)
 {
+	struct worker *worker = context;
+	const struct workers *workers = worker->workers;
 	uint64_t count = 0;
 
 	for (uint32_t i = 0; i < workers->count; i++)
 		count += counter_read(&workers->list[i]->sessions.counters.curr_connections);
-	return count;
-}
-
-static bool opened(void *context, struct stream *stream)
-{
-	static const char refusal[] = "ERROR Too many open connections\r\n";
-	struct worker *worker = context;
-	struct seat *seat;
-
-	if (connection_count(worker->workers) >= worker->seat_count) {
-		counter_add(&worker->counters.rejected_connections, 1);
-		stream->user = NULL;
-		chain_append(&stream->out, refusal, sizeof(refusal) - 1);
-		stream->ops->close(stream);
+	if (count < worker->seats.count)
 		return true;
-	}
-	seat = slab_take(&worker->free_seats);
-	worker->free_seat_count--;
-	seat->last_us = worker->time.now_us;
-	session_create(&seat->session, &worker->sessions, stream);
-	stream->user = seat;
-	return true;
-}
-
-static uint32_t received(void *context, struct stream *stream, const uint8_t *bytes,
-                         uint32_t length)
-{
-	struct worker *worker = context;
-	struct seat *seat = stream->user;
-
-	if (seat == NULL)
-		return length;
-	seat->last_us = worker->time.now_us;
-	return session_received(&seat->session, bytes, length, &worker->time);
-}
-
-static void finished(void *context, struct stream *stream)
-{
-	struct seat *seat = stream->user;
-
-	if (seat != NULL)
-		session_finished(&seat->session);
-}
-
-static void drained(void *context, struct stream *stream)
-{
-	struct worker *worker = context;
-	struct seat *seat = stream->user;
-
-	if (seat != NULL)
-		session_drained(&seat->session, &worker->time);
-}
-
-static void closed(void *context, struct stream *stream)
-{
-	struct worker *worker = context;
-	struct seat *seat = stream->user;
-
-	if (seat == NULL)
-		return;
-	session_closed(&seat->session);
-	seat->session.stream = NULL;
-	slab_give(&worker->free_seats, seat);
-	worker->free_seat_count++;
+	counter_add(&worker->counters.rejected_connections, 1);
+	return false;
 }
 
 static void segment(void *context, const struct net_input *input, uint64_t now_us)
@@ -161,7 +90,29 @@ static void segment_error(void *context, const struct net_error *error, uint64_t
 {
 	struct worker *worker = context;
 
-	tcp_error(worker->tcp, error, now_us);
+	/* a network card spreads them by the router's address, not by the flow they are about */
+	if (worker->workers->count > 1 && !tcp_knows(worker->tcp, error))
+		counter_add(&worker->counters.errors_lost,
+		            workers_pass_error(worker->workers, worker->number, error));
+	else
+		tcp_error(worker->tcp, error, now_us);
+}
+
+/* Takes those that came in at other workers. */
+static void take_errors(struct worker *worker)
+{
+	struct workers_error passed;
+
+	while (workers_take_error(worker->workers, worker->number, &passed)) {
+		for (uint32_t i = 0; i < worker->net_count; i++)
+			if (worker->nets[i].port == passed.error.path.net->port)
+				passed.error.path.net = &worker->nets[i];
+		passed.error.l4 = passed.l4;
+		if (tcp_knows(worker->tcp, &passed.error)) {
+			counter_add(&worker->counters.errors_taken, 1);
+			tcp_error(worker->tcp, &passed.error, worker->time.now_us);
+		}
+	}
 }
 
 static uint64_t segment_foresee(void *context, const struct net_path *path, uint16_t local_port,
@@ -287,9 +238,8 @@ size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker
 {
 	struct socket_options socket_options = socket_options_of(options);
 	struct sessions_options sessions_options = sessions_options_of(options, worker_count);
-	size_t seats = options->connection_count_max;
 
-	return memory_rounded(sizeof(struct worker)) + slab_bytes(sizeof(struct seat), seats) +
+	return memory_rounded(sizeof(struct worker)) + seats_bytes(options->connection_count_max) +
 	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
 	       stats_bytes() + sessions_bytes(&sessions_options) +
 	       datagram_bytes(&options->datagrams) + memory_rounded(options->shard.memory_bytes) +
@@ -300,11 +250,10 @@ size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker
 static bool add_conns(void *context, const struct stats_sink *sink)
 {
 	struct worker *worker = context;
-	uint32_t used_count = worker->seat_count - worker->free_seats.fresh_count;
 	uint32_t left_out = 0;
 
-	for (uint32_t i = 0; i < used_count; i++) {
-		const struct seat *seat = &worker->seats[i];
+	for (uint32_t i = 0; i < seats_used(&worker->seats); i++) {
+		const struct seat *seat = &worker->seats.list[i];
 
 		if (seat->session.stream == NULL)
 			continue;
@@ -325,14 +274,6 @@ static struct shard_options shard_options_of(const struct worker_options *option
 	return shard;
 }
 
-static void seats_create(struct worker *worker, uint32_t seat_count, struct memory *memory)
-{
-	slab_create(&worker->free_seats, sizeof(struct seat), seat_count, memory);
-	worker->seats = (struct seat *)worker->free_seats.fresh;
-	worker->seat_count = seat_count;
-	worker->free_seat_count = seat_count;
-}
-
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
@@ -350,13 +291,15 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .number = options->number,
 	    .clock_us = options->clock_us,
 	    .time = {.now_us = now_us, .now_s = 1},
-	    .next_sweep_us = options->idle_timeout_us == 0 ? UINT64_MAX : now_us,
-	    .idle_timeout_us = options->idle_timeout_us,
+	    .seats = {.sessions = &worker->sessions,
+	              .time = &worker->time,
+	              .admit = admit,
+	              .admit_context = worker,
+	              .idle_timeout_us = options->idle_timeout_us},
 	    .policy = options->shard.policy,
 	    .policy_wanted = options->shard.policy,
-	    .user = {opened, received, finished, drained, closed, worker},
 	};
-	seats_create(worker, options->connection_count_max, memory);
+	seats_create(&worker->seats, options->connection_count_max, memory);
 	r = shard_create(&worker->shard, &shard_options, memory);
 	if (r < 0)
 		return r;
@@ -364,7 +307,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		sessions_options.watch = &options->workers->watch;
 	references = shard_references(worker->shard);
 	block_pool_create(&worker->blocks, options->block_count, memory, &references);
-	tcp_create(&worker->tcp, &options->tcp, &worker->user, &worker->blocks, memory, now_us);
+	tcp_create(&worker->tcp, &options->tcp, &worker->seats.user, &worker->blocks, memory,
+	           now_us);
 	stats_options.shared = &options->workers->stats;
 	stats_create(&worker->stats, &stats_options, memory);
 	sessions_options.debug_time = debug_time;
@@ -384,7 +328,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 		struct socket_options socket_options = socket_options_of(options);
 
 		socket_options.pool = &worker->blocks;
-		socket_options.user = &worker->user;
+		socket_options.user = &worker->seats.user;
 		socket_options.datagram = socket_datagram;
 		socket_options.datagram_context = worker;
 		socket_options.fall_asleep = fall_asleep;
@@ -432,27 +376,6 @@ struct sockets *worker_sockets(struct worker *worker)
 	return worker->sockets;
 }
 
-/* A few seats at a time, so that a million of them stop nobody. */
-static void sweep_idle(struct worker *worker)
-{
-	uint64_t round_us = min_u64(max_u64(worker->idle_timeout_us / 16, 1000000), 10000000);
-	uint32_t used_count = worker->seat_count - worker->free_seats.fresh_count;
-	uint32_t count = used_count / (uint32_t)(round_us / SWEEP_INTERVAL_US) + 1;
-
-	worker->next_sweep_us = worker->time.now_us + SWEEP_INTERVAL_US;
-	for (; count > 0 && used_count > 0; count--) {
-		struct seat *seat = &worker->seats[worker->swept_index % used_count];
-
-		worker->swept_index = (worker->swept_index + 1) % used_count;
-		if (seat->session.stream == NULL || session_is_served(&seat->session) ||
-		    worker->time.now_us - seat->last_us <= worker->idle_timeout_us)
-			continue;
-		counter_add(&worker->counters.idle_kicks, 1);
-		seat->last_us = worker->time.now_us;
-		session_close_idle(&seat->session);
-	}
-}
-
 void worker_set_policy(struct worker *worker, enum policy policy)
 {
 	atomic_store_explicit(&worker->policy_wanted, (uint32_t)policy, memory_order_relaxed);
@@ -474,10 +397,14 @@ void worker_leave(struct worker *worker)
 	workers_leave(worker->workers, worker->number);
 }
 
-static uint32_t serve_calls(struct worker *worker)
+static uint32_t serve_others(struct worker *worker)
 {
-	uint32_t count = sessions_serve_calls(&worker->sessions, &worker->time);
+	uint32_t count;
 
+	if (worker->workers->count == 1)
+		return 0;
+	take_errors(worker);
+	count = sessions_serve_calls(&worker->sessions, &worker->time);
 	counter_add(&worker->counters.calls, count);
 	return count;
 }
@@ -496,11 +423,10 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		wait_ms = 0;
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, wait_ms);
-	if (worker->workers->count > 1)
-		busy += serve_calls(worker);
+	busy += serve_others(worker);
 	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
-	if (now_us >= worker->next_sweep_us)
-		sweep_idle(worker);
+	if (now_us >= worker->seats.next_sweep_us)
+		counter_add(&worker->counters.idle_kicks, seats_sweep(&worker->seats));
 	take_policy(worker);
 	sessions_expire(&worker->sessions, &worker->time);
 	sessions_advance(&worker->sessions, &worker->time);
@@ -521,7 +447,7 @@ uint64_t worker_next_deadline_us(const struct worker *worker)
 	    worker->sessions.turn_wait_count > 0 || worker->store_is_busy ||
 	            workers_call(worker->workers, worker->number)
 	        ? worker->time.now_us + 1
-	        : min_u64(min_u64(worker->next_sweep_us, sessions_next_us(&worker->sessions)),
+	        : min_u64(min_u64(worker->seats.next_sweep_us, sessions_next_us(&worker->sessions)),
 	                  tcp_next_deadline_us(worker->tcp));
 
 	for (uint32_t i = 0; i < worker->net_count; i++)
@@ -568,13 +494,8 @@ const struct datagram_counters *worker_datagram_counters(const struct worker *wo
 
 void worker_check(struct worker *worker)
 {
-	uint32_t taken = 0;
-
 	ASSERT(worker->magic == WORKER_MAGIC);
-	for (uint32_t i = 0; i < worker->seat_count; i++)
-		taken += worker->seats[i].session.stream != NULL;
-	ASSERT(taken + worker->free_seat_count == worker->seat_count);
-	ASSERT(taken == counter_read(&worker->sessions.counters.curr_connections));
+	seats_check(&worker->seats, counter_read(&worker->sessions.counters.curr_connections));
 	tcp_check(worker->tcp);
 	shard_check(worker->shard);
 }

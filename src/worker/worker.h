@@ -22,6 +22,10 @@
 	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")         \
 	X(calls, "requests", COUNTER_TOTAL,                                                        \
 	  "Served for other workers, and replies taken from them")                                 \
+	X(errors_taken, "messages", COUNTER_TOTAL,                                                 \
+	  "ICMP errors about own connections that came in at other workers")                       \
+	X(errors_lost, "messages", COUNTER_TOTAL,                                                  \
+	  "ICMP errors that other workers had no room for")                                        \
 	X(wakes, "times", COUNTER_TOTAL, "Woke another worker, to serve a call or take a reply")
 
 struct worker_counters {

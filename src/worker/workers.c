@@ -4,12 +4,16 @@
 #include "shard/call.h"
 #include "worker/worker.h"
 
+#define ERROR_COUNT 64 /* that one worker may have for another */
+
 /* One that is alone calls nobody. */
 size_t workers_bytes(uint32_t count)
 {
 	if (count == 1)
 		return 0;
-	return shards_bytes(count, WORKER_CALL_COUNT) + watch_exchange_bytes(count);
+	return shards_bytes(count, WORKER_CALL_COUNT) + watch_exchange_bytes(count) +
+	       memory_rounded(count * count * sizeof(struct spsc)) +
+	       count * count * spsc_bytes(sizeof(struct workers_error), ERROR_COUNT);
 }
 
 void workers_create(struct workers *workers, uint32_t count, struct memory *memory, uint64_t now_us)
@@ -20,6 +24,9 @@ void workers_create(struct workers *workers, uint32_t count, struct memory *memo
 		return;
 	shards_create(&workers->shards, count, WORKER_CALL_COUNT, memory);
 	watch_exchange_create(&workers->watch, count, memory);
+	workers->errors = memory_take(memory, count * count * sizeof(struct spsc));
+	for (uint32_t i = 0; i < count * count; i++)
+		spsc_create(&workers->errors[i], sizeof(struct workers_error), ERROR_COUNT, memory);
 }
 
 static struct epoch_reader *reader(struct workers *workers, uint32_t number)
@@ -85,6 +92,27 @@ void workers_wake_up(struct workers *workers, uint32_t number)
 {
 	atomic_store_explicit(&workers->bells[number].sleeps, false, memory_order_relaxed);
 	workers_pass(workers, number);
+}
+
+uint32_t workers_pass_error(struct workers *workers, uint32_t number, const struct net_error *error)
+{
+	struct workers_error passed = {.error = *error};
+	uint32_t lost = 0;
+
+	memcpy(passed.l4, error->l4, sizeof(passed.l4));
+	for (uint32_t i = 0; i < workers->count; i++)
+		if (i != number)
+			lost += !spsc_push(&workers->errors[number * workers->count + i], &passed);
+	return lost;
+}
+
+bool workers_take_error(struct workers *workers, uint32_t number, struct workers_error *ret_passed)
+{
+	for (uint32_t i = 0; i < workers->count; i++)
+		if (i != number &&
+		    spsc_pop(&workers->errors[i * workers->count + number], ret_passed))
+			return true;
+	return false;
 }
 
 bool workers_debug_time(struct workers *workers, uint64_t now_us, enum debug_time change,

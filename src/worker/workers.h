@@ -2,6 +2,7 @@
 /* What the workers of one process share, made before them: everything else is one worker's own. */
 #pragma once
 
+#include "net/net.h"
 #include "shard/shard.h"
 #include "worker/stats.h"
 
@@ -23,6 +24,7 @@ struct workers {
 	struct shards shards;
 	struct worker_bell bells[WORKER_COUNT_MAX];
 	struct stats_shared stats;
+	struct spsc *errors; /* struct workers_error, from each to each */
 	struct watch_exchange watch;
 	/* The clock that items expire by. Relaxed: nothing else hangs on it. */
 	_Atomic uint64_t start_us; /* when it would have begun */
@@ -51,6 +53,17 @@ uint32_t workers_wake(struct workers *workers, uint32_t number);
  * has slept or not, workers_wake_up() comes next. */
 bool workers_fall_asleep(struct workers *workers, uint32_t number);
 void workers_wake_up(struct workers *workers, uint32_t number);
+
+/* An ICMP error on its way to the worker whose connection it is about. */
+struct workers_error {
+	struct net_error error; /* its path's net is the other worker's: only the port counts */
+	uint8_t l4[8];
+};
+
+/* To all others, as nobody knows whose it is. Returns how many had no room. */
+uint32_t workers_pass_error(struct workers *workers, uint32_t number,
+                            const struct net_error *error);
+bool workers_take_error(struct workers *workers, uint32_t number, struct workers_error *ret_passed);
 
 /* What the clock says, at least 1. */
 static inline uint64_t workers_now_s(const struct workers *workers, uint64_t now_us)

@@ -77,6 +77,17 @@ class PathMtu(unittest.TestCase):
     def test_the_router_says_so(self):
         self.serve(1400, None, self.check_many)
 
+    def test_the_router_says_so_to_several_workers(self):
+        """What it says need not come in where the connection is."""
+        with rig.namespaces(2) as (host, client):
+            with rig.Kanted("workers: 2\n" + TAP, host) as kanted:
+                host.run("ip", "link", "set", "kante0", "up")
+                host.run("ip", "addr", "add", "198.18.0.1/24", "dev", "kante0")
+                host.run("ip", "-6", "addr", "add", "fd00:198::1/64", "dev", "kante0", "nodad")
+                route(host, client, 1400)
+                counters = self.ask(host, client, kanted, self.check_many)
+                self.assertGreater(counters["worker:errors_taken"], 0)
+
     def test_the_router_says_so_to_an_xdp_port(self):
         """Whose kernel has the rest of ICMP."""
         with rig.namespaces(3) as (host, router, client):

@@ -52,7 +52,7 @@ BUGS = [
      "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s + 1;"),
     ("text", "noreply replies", "src/worker/session_text.c",
      """\
-	if (session->noreply)
+	if (noreply)
 		return;
 """,
      ""),
@@ -105,8 +105,9 @@ BUGS = [
     ("binary", "a delete does not look at the cas unique", "src/proto/binary.c",
      "[0x04] = COMMAND(REQUEST_DELETE, 0, KEY | CAS_GUARDS)",
      "[0x04] = COMMAND(REQUEST_DELETE, 0, KEY)"),
-    ("binary", "a value that is too large is run", "src/worker/session_binary.c",
-     "		session_swallow_next(session, request->value_bytes);\n", ""),
+    ("binary", "a value that is too large is run", "src/worker/session.c",
+     "	session_swallow_next(session, request->value_bytes + tail_bytes);\n",
+     "	session_swallow_next(session, tail_bytes);\n"),
     ("binary", "prepend appends", "src/proto/binary.c",
      "[0x0f] = COMMAND(REQUEST_PREPEND,", "[0x0f] = COMMAND(REQUEST_APPEND,"),
     ("udp", "numbers of datagrams begin at 1", "src/worker/datagram.c",
