@@ -244,7 +244,7 @@ static void check_logs(const struct store *store, struct totals *totals)
 	}
 	check_windows(store, totals);
 	ASSERT(totals->listed == store->listed_count);
-	ASSERT(store->flush_sequence == 0 ||
+	ASSERT(store->published.flush_sequence == 0 ||
 	       (store->flushed_count > 0 && totals->flushed == store->flushed_count));
 }
 

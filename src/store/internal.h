@@ -136,19 +136,24 @@ struct published {
 	_Atomic uint32_t
 	    glance_halvings;     /* of the keys, they tell of one in 2^this; or GLANCES_OFF */
 	_Atomic uint64_t middle; /* desertion.h */
+	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
+	_Atomic uint64_t flush_sequence;
 };
 
 struct store {
 	uint64_t magic; /* STORE_MAGIC */
+	/* What other workers look at, seldom written: */
 	_Alignas(CACHE_LINE_BYTES) struct published published;
-	_Alignas(CACHE_LINE_BYTES) struct reader *readers[EPOCH_READERS_MAX];
-	struct index index;
-	uint32_t pages_wanted; /* by the index; 0: it has what it wants */
+	_Alignas(CACHE_LINE_BYTES) struct index index;
+	struct segments segments;
+	struct reader *readers[EPOCH_READERS_MAX];
+	/* The owner's alone: */
+	_Alignas(CACHE_LINE_BYTES) uint32_t
+	    pages_wanted; /* by the index; 0: it has what it wants */
 	struct pages ghost_pages;
 	struct ghost ghost;
 	struct pages shadow_pages;
 	struct shadows shadows;
-	struct segments segments;
 	struct epoch *epoch; /* or NULL */
 	uint32_t owner;
 	/* Emptied segments that others may read, in the order in which they were, … */
@@ -162,12 +167,11 @@ struct store {
 	uint32_t segment_count_max; /* that may be in use: the memory limit */
 	uint64_t cas_newest;        /* the cas unique given out last */
 	struct eviction eviction;
-	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
-	_Atomic uint64_t flush_sequence;
-	uint32_t flushed_count; /* these, as long as there are any */
+	uint32_t flushed_count; /* segments, as long as there are any */
 	uint32_t flush_due_s;   /* when the next flush is to come; 0: none */
 	uint32_t now_s;
 	uint32_t written_count; /* items published since the last store_work() */
+	uint32_t unheard_turns; /* since others were listened to */
 	struct expiry expiry;
 	void (*evicted)(void *context, const struct item *item, uint32_t now_s); /* or NULL */
 	void *evicted_context;
@@ -211,7 +215,7 @@ static inline bool store_is_flushed(const struct store *store, const struct segm
 {
 	/* relaxed, both: others look at store_look() */
 	return atomic_load_explicit(&segment->sequence, memory_order_relaxed) <=
-	       atomic_load_explicit(&store->flush_sequence, memory_order_relaxed);
+	       atomic_load_explicit(&store->published.flush_sequence, memory_order_relaxed);
 }
 
 static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
@@ -220,7 +224,7 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	uint32_t expiry_s;
 
 	/* the segment's header, one more cache line, is looked at only if it must be */
-	if (atomic_load_explicit(&store->flush_sequence, memory_order_relaxed) != 0 &&
+	if (atomic_load_explicit(&store->published.flush_sequence, memory_order_relaxed) != 0 &&
 	    store_is_flushed(store, segment))
 		return STORE_FLUSHED;
 	if (item_expiry(item) == 0)

@@ -128,10 +128,10 @@ void store_release_if_empty(struct store *store, uint32_t index)
 	    segment->open_count > 0 || segment->is_claimed)
 		return;
 	store_unlist(store, index);
-	if (store->flush_sequence != 0 && store_is_flushed(store, segment) &&
+	if (store->published.flush_sequence != 0 && store_is_flushed(store, segment) &&
 	    --store->flushed_count == 0)
 		/* Release: pairs with store_look(); nothing that was flushed is found any more. */
-		atomic_store_explicit(&store->flush_sequence, 0, memory_order_release);
+		atomic_store_explicit(&store->published.flush_sequence, 0, memory_order_release);
 	store_release(store, index);
 }
 

@@ -3,7 +3,8 @@
  * it for the owner, who decides by that who stays. */
 #include "store/internal.h"
 
-#define GLANCES_A_TURN 32
+#define HEARD_TURNS    8 /* between these, what others have left word of waits */
+#define GLANCES_A_TURN 256
 
 size_t store_readers_bytes(uint32_t reader_count)
 {
@@ -42,8 +43,8 @@ enum store_verdict store_look(const struct store *store, uint64_t hash, struct s
 {
 	/* First of all. Acquire: pairs with the end of a flush in store_release_if_empty(): who
 	 * sees that it is over does not find what it has taken. */
-	uint64_t flush_sequence =
-	    atomic_load_explicit((_Atomic uint64_t *)&store->flush_sequence, memory_order_acquire);
+	uint64_t flush_sequence = atomic_load_explicit(
+	    (_Atomic uint64_t *)&store->published.flush_sequence, memory_order_acquire);
 
 	if (!index_look(&store->index, hash, key, &ret_place->slot, &ret_place->value))
 		return STORE_BUSY;
@@ -88,8 +89,8 @@ struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t pl
                         uint32_t now_s)
 {
 	/* first of all, as in store_look() */
-	uint64_t flush_sequence =
-	    atomic_load_explicit((_Atomic uint64_t *)&store->flush_sequence, memory_order_acquire);
+	uint64_t flush_sequence = atomic_load_explicit(
+	    (_Atomic uint64_t *)&store->published.flush_sequence, memory_order_acquire);
 	uint32_t looks = 0;
 
 	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
@@ -175,20 +176,31 @@ static void hear_reader(struct store *store, struct reader *reader)
 			             shadows_read(&store->shadows, glance.hash, glance.bytes));
 }
 
+/* Relaxed: hints. What has not changed is not written, as all others read the line. */
+static void publish(struct store *store)
+{
+	struct published *published = &store->published;
+	const struct shadows *shadows = &store->shadows;
+	uint32_t halvings = shadows->entry_count != 0 ? shadows->halvings : GLANCES_OFF;
+
+	if (atomic_load_explicit(&published->tick, memory_order_relaxed) !=
+	    store->eviction.clock.tick)
+		atomic_store_explicit(&published->tick, store->eviction.clock.tick,
+		                      memory_order_relaxed);
+	if (atomic_load_explicit(&published->middle, memory_order_relaxed) !=
+	    store->eviction.desertion.middle)
+		atomic_store_explicit(&published->middle, store->eviction.desertion.middle,
+		                      memory_order_relaxed);
+	if (atomic_load_explicit(&published->glance_halvings, memory_order_relaxed) != halvings)
+		atomic_store_explicit(&published->glance_halvings, halvings, memory_order_relaxed);
+}
+
 void store_hear_readers(struct store *store)
 {
-	const struct shadows *shadows = &store->shadows;
-
-	if (store->epoch == NULL)
+	if (store->epoch == NULL || ++store->unheard_turns < HEARD_TURNS)
 		return;
-	/* relaxed: hints */
-	atomic_store_explicit(&store->published.tick, store->eviction.clock.tick,
-	                      memory_order_relaxed);
-	atomic_store_explicit(&store->published.middle, store->eviction.desertion.middle,
-	                      memory_order_relaxed);
-	atomic_store_explicit(&store->published.glance_halvings,
-	                      shadows->entry_count != 0 ? shadows->halvings : GLANCES_OFF,
-	                      memory_order_relaxed);
+	store->unheard_turns = 0;
+	publish(store);
 	for (uint32_t i = 0; i < store->epoch->reader_count; i++)
 		if (i != store->owner)
 			hear_reader(store, store->readers[i]);

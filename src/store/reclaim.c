@@ -172,7 +172,7 @@ static uint32_t find_due(const struct store *store)
 		if (segment->open_count == 0 && segment->pin_count == 0)
 			return index;
 	}
-	if (store->flush_sequence == 0)
+	if (store->published.flush_sequence == 0)
 		return SEGMENT_NONE;
 	for (uint32_t i = 0; i < LOG_COUNT * LIST_COUNT; i++) {
 		index =

@@ -113,7 +113,7 @@ static void flush_now(struct store *store)
 	store_seal_all(store);
 	store->flushed_count = store->listed_count;
 	/* relaxed: who is to see it hears of the flush later */
-	atomic_store_explicit(&store->flush_sequence,
+	atomic_store_explicit(&store->published.flush_sequence,
 	                      store->flushed_count > 0 ? store->sequence : 0, memory_order_relaxed);
 	store->flush_due_s = 0;
 }
