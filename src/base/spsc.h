@@ -90,6 +90,20 @@ static inline void *spsc_peek(struct spsc *spsc)
 	return spsc_entry(spsc, tail);
 }
 
+/* Consumer: the entry that comes so many after the oldest one; NULL: there is none. */
+static inline const void *spsc_look(struct spsc *spsc, uint32_t behind)
+{
+	uint32_t tail = atomic_load_explicit(&spsc->tail, memory_order_relaxed);
+
+	if (spsc->head_seen - tail <= behind) {
+		/* Acquire: as in spsc_peek(). */
+		spsc->head_seen = atomic_load_explicit(&spsc->head, memory_order_acquire);
+		if (spsc->head_seen - tail <= behind)
+			return NULL;
+	}
+	return spsc_entry(spsc, tail + behind);
+}
+
 /* Consumer: gives back the entry that the last spsc_peek() returned. */
 static inline void spsc_drop(struct spsc *spsc)
 {

@@ -91,6 +91,7 @@ struct request {
 	bool noreply;       /* the client wants no word when all is as usual */
 	bool with_cas;      /* gets, gats: replies carry the cas unique */
 	struct slice key;
+	uint64_t hash;          /* of the key, from shard_foresee(); 0: it is not known */
 	struct slice more_keys; /* GET, GAT: what follows the first key, up to the line's end */
 	struct slice argument;  /* STATS, SHUTDOWN: the rest of the line; ANSWERED: the reply */
 	uint32_t client_flags;

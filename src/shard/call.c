@@ -6,10 +6,22 @@
 #define SERVED_A_TURN 64    /* of the calls of one worker */
 #define COPIED_A_TURN 65536 /* bytes of one value */
 
+#define FORESEEN    16 /* calls of one worker, at the beginning of a turn */
+#define CALL_LINES  3  /* of a call, those that a write wants */
+#define WRITE_LINES 2  /* … of its struct shard_write */
+#define ITEM_LINES  3  /* … of what is staged */
+
+/* A call as it goes over the ring: with all that has to be brought near for it, at once. */
+struct entry {
+	struct shard_call *call;
+	uint64_t hash; /* of the key; 0: none */
+	const struct shard_write *write;
+	const void *item;
+};
+
 static size_t ring_bytes(uint32_t call_count)
 {
-	return memory_rounded(sizeof(struct spsc)) +
-	       spsc_bytes(sizeof(struct shard_call *), call_count);
+	return memory_rounded(sizeof(struct spsc)) + spsc_bytes(sizeof(struct entry), call_count);
 }
 
 size_t shards_bytes(uint32_t count, uint32_t call_count)
@@ -22,7 +34,7 @@ static struct spsc *rings_create(uint32_t count, uint32_t call_count, struct mem
 	struct spsc *rings = memory_take(memory, count * sizeof(struct spsc));
 
 	for (uint32_t i = 0; i < count; i++)
-		spsc_create(&rings[i], sizeof(struct shard_call *), call_count, memory);
+		spsc_create(&rings[i], sizeof(struct entry), call_count, memory);
 	return rings;
 }
 
@@ -43,25 +55,35 @@ static struct spsc *ring(struct spsc *rings, const struct shards *shards, uint32
 	return &rings[from * shards->count + to];
 }
 
-void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call)
+static void hand_over(struct shard *shard, uint32_t to, struct shard_call *call, uint64_t hash)
 {
+	struct entry entry = {call, hash, call->write, NULL};
+
 	ASSERT(to != shard->number);
+	if (call->write != NULL)
+		entry.item = shard_write_item(call->write);
 	call->from = shard->number;
 	call->to = to;
 	call->pinned = NULL;
-	if (!spsc_push(ring(shard->shards->calls, shard->shards, shard->number, to), &call))
+	if (!spsc_push(ring(shard->shards->calls, shard->shards, shard->number, to), &entry))
 		ASSERT(!"there are no more calls than there is room for");
+}
+
+void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call)
+{
+	hand_over(shard, to, call, 0);
 }
 
 void shard_call(struct shard *shard, struct shard_call *call)
 {
-	struct slice key = call->request.key;
+	uint64_t hash;
 
-	if (call->write != NULL) {
-		shard_write_hand_over(shard, call->write);
-		key = shard_write_key(call->write);
-	}
-	shard_call_to(shard, shards_owner(shard->shards, key), call);
+	if (call->write != NULL)
+		hash = shard_write_hand_over(shard, call->write);
+	else
+		hash = shard_request_hash(shard, &call->request);
+	call->request.hash = hash;
+	hand_over(shard, shards_number(shard->shards, hash), call, hash);
 }
 
 void shard_call_end(struct shard *shard, struct shard_call *call)
@@ -100,6 +122,40 @@ static bool serve(struct shard *shard, struct shard_call *call, uint32_t now_s)
 	return true;
 }
 
+static void prefetch(const void *memory, uint32_t lines)
+{
+	for (uint32_t i = 0; memory != NULL && i < lines; i++)
+		__builtin_prefetch((const uint8_t *)memory + (size_t)i * CACHE_LINE_BYTES);
+}
+
+void shard_foresee_calls(const struct shard *shard)
+{
+	struct shards *shards = shard->shards;
+
+	for (uint32_t i = 0; shards != NULL && i < shards->count; i++) {
+		const struct entry *entry;
+
+		if (i == shard->number)
+			continue;
+		for (uint32_t j = 0; j < FORESEEN; j++) {
+			entry = spsc_look(ring(shards->calls, shards, i, shard->number), j);
+			if (entry == NULL)
+				break;
+			prefetch(entry->call, CALL_LINES);
+			prefetch(entry->write, WRITE_LINES);
+			prefetch(entry->item, ITEM_LINES);
+			if (entry->hash != 0)
+				store_prefetch(shard->store, entry->hash);
+		}
+		for (uint32_t j = 0; j < FORESEEN; j++) {
+			entry = spsc_look(ring(shards->answers, shards, i, shard->number), j);
+			if (entry == NULL)
+				break;
+			prefetch(entry->call, CALL_LINES);
+		}
+	}
+}
+
 static uint32_t serve_calls_of(struct shard *shard, uint32_t from, uint32_t now_s)
 {
 	struct shards *shards = shard->shards;
@@ -108,16 +164,16 @@ static uint32_t serve_calls_of(struct shard *shard, uint32_t from, uint32_t now_
 	uint32_t count = 0;
 
 	for (; count < SERVED_A_TURN; count++) {
-		struct shard_call **entry = spsc_peek(in);
-		struct shard_call *call;
+		struct entry *at = spsc_peek(in);
+		struct entry entry;
 
-		if (entry == NULL)
+		if (at == NULL)
 			return count;
-		call = *entry;
-		if (!serve(shard, call, now_s))
+		entry = *at;
+		if (!serve(shard, entry.call, now_s))
 			return count + 1;
 		spsc_drop(in);
-		if (!spsc_push(out, &call))
+		if (!spsc_push(out, &entry))
 			ASSERT(!"there are no more calls than there is room for");
 	}
 	return count;
@@ -127,7 +183,7 @@ uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
                            void (*answered)(void *context, struct shard_call *call), void *context)
 {
 	struct shards *shards = shard->shards;
-	struct shard_call *call;
+	struct entry entry;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; shards != NULL && i < shards->count; i++) {
@@ -136,8 +192,8 @@ uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
 		if (i == shard->number)
 			continue;
 		count += serve_calls_of(shard, i, now_s);
-		for (; spsc_pop(answers, &call); count++)
-			answered(context, call);
+		for (; spsc_pop(answers, &entry); count++)
+			answered(context, entry.call);
 	}
 	return count;
 }

@@ -12,20 +12,24 @@
 #include "shard/shard.h"
 
 struct shard_call {
-	/* the caller's to fill in: */
-	struct request request;    /* its slices stay until the call is over */
-	struct shard_write *write; /* all of a staged value, or why there is none; else NULL */
-	/* the owner's: */
-	struct reply reply; /* what it points to stays until shard_call_end() */
-	/* those two's own: */
+	/* the two's own: */
 	uint32_t from;
 	uint32_t to;
 	struct segment *pinned; /* of reply.item, or NULL */
+	/* the caller's to fill in: */
+	struct shard_write *write; /* all of a staged value, or why there is none; else NULL */
+	/* the owner's: */
+	struct reply reply; /* what it points to stays until shard_call_end() */
+	/* the caller's again: */
+	struct request request; /* its slices stay until the call is over */
 };
 
 /* Hands it to the key's owner; if the request has no key, to that shard. */
 void shard_call(struct shard *shard, struct shard_call *call);
 void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
+
+/* Brings near what shard_serve_calls() will need: some time before. */
+void shard_foresee_calls(const struct shard *shard);
 
 /* Serves the calls of others, and takes in those of one's own that have come back: `answered` is
  * told of each, and may make new ones. Once a turn. Returns how many there were, of both. */

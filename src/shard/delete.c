@@ -61,7 +61,7 @@ void shard_execute_delete(struct shard *shard, const struct request *request, ui
                           struct reply *ret_reply)
 {
 	struct shard_counters *counters = &shard->counters;
-	uint64_t hash = store_hash(shard->store, request->key);
+	uint64_t hash = shard_request_hash(shard, request);
 	struct store_place place;
 
 	if (!shard_find(shard, hash, request->key, &place)) {

@@ -129,7 +129,7 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
                                  struct reply *ret_reply)
 {
 	struct shard_counters *counters = &shard->counters;
-	uint64_t hash = store_hash(shard->store, request->key);
+	uint64_t hash = shard_request_hash(shard, request);
 	bool touch = (request->modifiers & REQUEST_RENEW) != 0;
 	struct store_place place;
 	bool is_there = shard_find(shard, hash, request->key, &place);
@@ -160,7 +160,7 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 		execute_modified_get(shard, request, now_s, ret_reply);
 		return;
 	}
-	hash = store_hash(shard->store, request->key);
+	hash = shard_request_hash(shard, request);
 	counter_add(&shard->counters.cmd_get, 1);
 	if (!shard_find(shard, hash, request->key, &place)) {
 		store_mark_missed(shard->store, hash);
@@ -213,7 +213,7 @@ bool shard_execute_look(struct shard *shard, struct shard *home, const struct re
 void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
                          struct reply *ret_reply)
 {
-	uint64_t hash = store_hash(shard->store, request->key);
+	uint64_t hash = shard_request_hash(shard, request);
 	bool is_gat = request->op == REQUEST_GAT;
 	struct store_place place;
 
@@ -246,7 +246,7 @@ static uint64_t size_of(const struct item *item)
 void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,
                            struct reply *ret_reply)
 {
-	uint64_t hash = store_hash(shard->store, request->key);
+	uint64_t hash = shard_request_hash(shard, request);
 	struct store_place place;
 
 	counter_add(&shard->counters.cmd_meta, 1);

@@ -57,8 +57,11 @@ uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now
 bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
                 struct store_place *ret_place);
 
-/* A staged write goes to its owner, with what has come of it. */
-void shard_write_hand_over(struct shard *shard, struct shard_write *write);
+/* A staged write goes to its owner, with what has come of it. Returns the key's hash. */
+uint64_t shard_write_hand_over(struct shard *shard, struct shard_write *write);
+
+/* What is staged; NULL: it was refused. */
+const void *shard_write_item(const struct shard_write *write);
 
 /* Begins to copy the call's staged value. False: it was refused, and that is the reply. */
 bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,
@@ -76,6 +79,11 @@ static inline uint32_t shards_number(const struct shards *shards, uint64_t hash)
 {
 	/* by other bits than those that say where in the index it is */
 	return (uint32_t)((uint64_t)((uint32_t)(hash >> 32) * 0x85ebca6bu) * shards->count >> 32);
+}
+
+static inline uint64_t shard_request_hash(const struct shard *shard, const struct request *request)
+{
+	return request->hash != 0 ? request->hash : store_hash(shard->store, request->key);
 }
 
 /* Seconds that are left to an item; TTL_NEVER. */

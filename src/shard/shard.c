@@ -79,6 +79,26 @@ uint64_t shard_hash(const struct shard *shard, struct slice key)
 	return store_hash(shard->store, key);
 }
 
+static const struct shard *home_of(const struct shard *shard, uint64_t hash)
+{
+	if (shard->shards == NULL)
+		return shard;
+	return shard->shards->list[shards_number(shard->shards, hash)];
+}
+
+uint64_t shard_foresee(const struct shard *shard, struct slice key)
+{
+	uint64_t hash = store_hash(shard->store, key);
+
+	store_prefetch(home_of(shard, hash)->store, hash);
+	return hash;
+}
+
+void shard_foresee_item(const struct shard *shard, uint64_t hash)
+{
+	store_prefetch_item(home_of(shard, hash)->store, hash);
+}
+
 bool shard_owns(const struct shard *shard, struct slice key)
 {
 	return shard->shards == NULL ||
@@ -231,7 +251,7 @@ static bool is_mine(struct shard *shard, const struct request *request, uint32_t
 	*ret_is_done = false;
 	if (shard->shards == NULL || request->key.length == 0)
 		return true;
-	hash = store_hash(shard->store, request->key);
+	hash = shard_request_hash(shard, request);
 	home = shard->shards->list[shards_number(shard->shards, hash)];
 	if (home == shard)
 		return true;

@@ -94,13 +94,19 @@ static void abandon_and_refuse(struct shard *shard, struct write_state *state)
 	refuse_write(shard, state, REPLY_NO_MEMORY);
 }
 
-void shard_write_hand_over(struct shard *shard, struct shard_write *write)
+const void *shard_write_item(const struct shard_write *write)
+{
+	return ((const struct write_state *)(const void *)write->state)->reservation.item;
+}
+
+uint64_t shard_write_hand_over(struct shard *shard, struct shard_write *write)
 {
 	struct write_state *state = state_of(write);
 
 	state->is_handed_over = true;
 	if (state->refusal == REPLY_STORED && !store_resume(shard->store, &state->reservation))
 		state->refusal = REPLY_NO_MEMORY;
+	return state->reservation.item != NULL ? state->reservation.hash : state->hash;
 }
 
 /* An append or prepend that may make the item. */
@@ -116,7 +122,7 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	struct write_state *state = state_of(write);
 	struct store_item_options options = {
 	    .key = request->key,
-	    .hash = store_hash(shard->store, request->key),
+	    .hash = shard_request_hash(shard, request),
 	    .value_bytes = (uint32_t)request->value_bytes,
 	    .client_flags = request->client_flags,
 	    .expiry_s = shard_expiry_s(
@@ -363,7 +369,10 @@ bool shard_write_take_over(struct shard *shard, struct serving *serving, struct 
 	struct write_state *state = &serving->state;
 
 	store_tick(shard->store, now_s);
-	*state = *staged;
+	state->op = staged->op;
+	state->modifiers = staged->modifiers;
+	state->cas_unique = staged->cas_unique;
+	state->refusal = staged->refusal;
 	state->is_staged = false;
 	call->reply.cas_unique = 0;
 	call->reply.key = shard_write_key(call->write);
@@ -374,8 +383,8 @@ bool shard_write_take_over(struct shard *shard, struct serving *serving, struct 
 		serving->piece_bytes = 0;
 		return true;
 	}
-	if (staged->refusal == REPLY_STORED)
-		keep_key(state, staged->reservation.hash, call->reply.key);
+	keep_key(state, staged->refusal == REPLY_STORED ? staged->reservation.hash : staged->hash,
+	         call->reply.key);
 	state->reservation.item = NULL;
 	call->reply.status = staged->refusal == REPLY_STORED ? REPLY_NO_MEMORY : staged->refusal;
 	refuse_write(shard, state, call->reply.status);

@@ -8,6 +8,9 @@
 /* What somebody may want before he asks again. */
 #define READY_SEGMENTS 3
 
+/* Of an item that may be read: head and key, and the value of a small one. */
+#define PREFETCH_LINES 3
+
 struct geometry {
 	uint32_t segment_shift;
 	uint32_t segment_count;
@@ -183,6 +186,19 @@ uint64_t store_hash(const struct store *store, struct slice key)
 void store_prefetch(const struct store *store, uint64_t hash)
 {
 	index_prefetch(&store->index, hash);
+}
+
+void store_prefetch_item(const struct store *store, uint64_t hash)
+{
+	const _Atomic uint64_t *slot = index_find_tag(&store->index, hash);
+	uint64_t value = slot == NULL ? 0 : slot_load(slot);
+	const uint8_t *item;
+
+	if (value == 0)
+		return; /* perhaps it has just gone */
+	item = (const uint8_t *)index_item(&store->index, value);
+	for (uint32_t i = 0; i < PREFETCH_LINES; i++)
+		__builtin_prefetch(item + (size_t)i * CACHE_LINE_BYTES);
 }
 
 enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,

@@ -72,6 +72,9 @@ uint64_t store_hash(const struct store *store, struct slice key);
  * workers may call it, too. */
 void store_prefetch(const struct store *store, uint64_t hash);
 
+/* When those are there: likewise the item that most likely has the key. */
+void store_prefetch_item(const struct store *store, uint64_t hash);
+
 enum store_verdict {
 	STORE_MISSING,
 	STORE_LIVE,

@@ -62,6 +62,24 @@ void session_reply_value(struct session *session, const struct request *request,
 		session_abort(session);
 }
 
+#define KEYS_AHEAD 8
+
+/* Brings what the first key and some of those behind it will need near, at the same time. The
+ * hashes, 0 where there is none. */
+static void foresee_keys(const struct shard *shard, struct slice key, struct slice rest,
+                         uint64_t ret_hashes[KEYS_AHEAD])
+{
+	uint32_t count = 0;
+
+	memset(ret_hashes, 0, KEYS_AHEAD * sizeof(ret_hashes[0]));
+	if (rest.length == 0)
+		return; /* it is the last one: nothing is gained */
+	for (; key.length > 0 && count < KEYS_AHEAD; key = line_next_word(&rest))
+		ret_hashes[count++] = shard_foresee(shard, key);
+	for (uint32_t i = 0; i < count; i++)
+		shard_foresee_item(shard, ret_hashes[i]);
+}
+
 /* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
  * the same line is to be run again. */
 static bool session_run_get(struct session *session, struct request *request, struct slice line,
@@ -69,6 +87,7 @@ static bool session_run_get(struct session *session, struct request *request, st
 {
 	static const struct session_echo echo = {.form = FORM_VALUE};
 	struct slice rest = request->more_keys;
+	uint64_t hashes[KEYS_AHEAD];
 	struct reply reply;
 
 	if (session->answered_bytes > 0) {
@@ -77,8 +96,13 @@ static bool session_run_get(struct session *session, struct request *request, st
 		                          session->answered_bytes};
 		request->key = line_next_word(&rest);
 	}
-	while (request->key.length > 0) {
-		enum session_run run = session_execute(session, request, time, &reply);
+	for (uint32_t i = 0; request->key.length > 0; i++) {
+		enum session_run run;
+
+		if (i % KEYS_AHEAD == 0)
+			foresee_keys(session->sessions->shard, request->key, rest, hashes);
+		request->hash = hashes[i % KEYS_AHEAD];
+		run = session_execute(session, request, time, &reply);
 
 		if (run == RUN_WAITS)
 			return false;

@@ -416,6 +416,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
 	sessions_follow(&worker->sessions, &worker->time);
+	shard_foresee_calls(worker->shard);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);

@@ -116,9 +116,10 @@ static void answered(void *context, struct shard_call *call)
 }
 
 /* False: too many are on their way to others. */
-static bool set(struct thread *thread, struct slice key)
+static bool set(struct thread *thread, struct slice key, uint64_t hash)
 {
-	struct request request = {.op = REQUEST_SET, .key = key, .value_bytes = VALUE_BYTES};
+	struct request request = {
+	    .op = REQUEST_SET, .key = key, .hash = hash, .value_bytes = VALUE_BYTES};
 	struct caller *caller = thread->free;
 	struct reply reply;
 
@@ -137,9 +138,9 @@ static bool set(struct thread *thread, struct slice key)
 	return true;
 }
 
-static void get(struct thread *thread, struct slice key)
+static void get(struct thread *thread, struct slice key, uint64_t hash)
 {
-	struct request request = {.op = REQUEST_GET, .key = key};
+	struct request request = {.op = REQUEST_GET, .key = key, .hash = hash};
 	uint8_t to[VALUE_BYTES];
 	struct reply reply;
 
@@ -154,18 +155,26 @@ static void get(struct thread *thread, struct slice key)
 static uint32_t turn(struct thread *thread, uint32_t at)
 {
 	const uint8_t *trace = thread->trace + (size_t)at * KEY_BYTES;
-	uint32_t i = 0;
+	uint8_t keys[BURST][KEY_BYTES];
+	uint64_t hashes[BURST];
+	uint32_t i;
 
 	if (thread->world->count > 1)
 		epoch_pass(&thread->world->shards.epoch, thread->number);
-	for (; i < BURST; i++, trace += KEY_BYTES) {
-		uint8_t key[KEY_BYTES];
+	shard_foresee_calls(thread->shard);
+	memcpy(keys, trace, sizeof(keys));
+	for (i = 0; i < BURST; i++) {
+		keys[i][0] &= 0x7f;
+		hashes[i] = shard_foresee(thread->shard, (struct slice){keys[i], KEY_BYTES});
+	}
+	for (i = 0; i < BURST; i++)
+		shard_foresee_item(thread->shard, hashes[i]);
+	for (i = 0; i < BURST; i++) {
+		struct slice key = {keys[i], KEY_BYTES};
 
-		memcpy(key, trace, KEY_BYTES);
-		key[0] &= 0x7f;
-		if (!(trace[0] & 0x80))
-			get(thread, (struct slice){key, KEY_BYTES});
-		else if (!set(thread, (struct slice){key, KEY_BYTES}))
+		if (!(trace[(size_t)i * KEY_BYTES] & 0x80))
+			get(thread, key, hashes[i]);
+		else if (!set(thread, key, hashes[i]))
 			break;
 	}
 	if (thread->world->count > 1)
@@ -253,7 +262,7 @@ static void fill(struct world *world, uint64_t keys)
 		for (uint32_t i = 0; world->count > 1 && i < world->count; i++)
 			epoch_pass(&world->shards.epoch, i);
 		shard_work(world->threads[owner].shard, 1);
-		if (!set(&world->threads[owner], key))
+		if (!set(&world->threads[owner], key, 0))
 			fail("no room");
 	}
 }

@@ -105,6 +105,8 @@ static uint64_t tick(struct world *world)
 
 	if (!world->has_threads)
 		return ++world->now;
+	/* a response is a store itself, and so comes after those that it tells of */
+	_mm_mfence();
 	_mm_lfence();
 	now = __rdtsc();
 	_mm_lfence();
