@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/call.h"
 
+#include "base/prefetch.h"
 #include "shard/internal.h"
 
 #define SERVED_A_TURN 64    /* of the calls of one worker */
@@ -122,12 +123,6 @@ static bool serve(struct shard *shard, struct shard_call *call, uint32_t now_s)
 	return true;
 }
 
-static void prefetch(const void *memory, uint32_t lines)
-{
-	for (uint32_t i = 0; memory != NULL && i < lines; i++)
-		__builtin_prefetch((const uint8_t *)memory + (size_t)i * CACHE_LINE_BYTES);
-}
-
 void shard_foresee_calls(const struct shard *shard)
 {
 	struct shards *shards = shard->shards;
@@ -142,10 +137,10 @@ void shard_foresee_calls(const struct shard *shard)
 			if (entry == NULL)
 				break;
 			prefetch(entry->call, CALL_LINES);
-			prefetch(entry->write, WRITE_LINES);
-			prefetch(entry->item, ITEM_LINES);
+			prefetch(entry->write, entry->write == NULL ? 0 : WRITE_LINES);
+			prefetch(entry->item, entry->item == NULL ? 0 : ITEM_LINES);
 			if (entry->hash != 0)
-				store_prefetch(shard->store, entry->hash);
+				store_prefetch_to_write(shard->store, entry->hash);
 		}
 		for (uint32_t j = 0; j < FORESEEN; j++) {
 			entry = spsc_look(ring(shards->answers, shards, i, shard->number), j);

@@ -86,17 +86,24 @@ static const struct shard *home_of(const struct shard *shard, uint64_t hash)
 	return shard->shards->list[shards_number(shard->shards, hash)];
 }
 
-uint64_t shard_foresee(const struct shard *shard, struct slice key)
+uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_write)
 {
 	uint64_t hash = store_hash(shard->store, key);
+	const struct shard *home = home_of(shard, hash);
 
-	store_prefetch(home_of(shard, hash)->store, hash);
+	if (!to_write)
+		store_prefetch(home->store, hash);
+	else if (home == shard) /* else it is handed over */
+		store_prefetch_to_write(home->store, hash);
 	return hash;
 }
 
-void shard_foresee_item(const struct shard *shard, uint64_t hash)
+void shard_foresee_item(const struct shard *shard, uint64_t hash, bool to_write)
 {
-	store_prefetch_item(home_of(shard, hash)->store, hash);
+	const struct shard *home = home_of(shard, hash);
+
+	if (!to_write || home == shard)
+		store_prefetch_item(home->store, hash, to_write);
 }
 
 bool shard_owns(const struct shard *shard, struct slice key)

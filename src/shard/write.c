@@ -134,7 +134,8 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	ASSERT(request_has_value(request->op));
 	options.is_staged =
 	    shard->shards != NULL && shards_number(shard->shards, options.hash) != shard->number;
-	store_prefetch(shard->store, options.hash);
+	if (!options.is_staged)
+		store_prefetch_to_write(shard->store, options.hash);
 	store_tick(shard->store, now_s);
 	state->op = request->op;
 	state->modifiers = request->modifiers;

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "store/item.h"
 #include "store/mark.h"
 #include "store/pages.h"
@@ -166,6 +167,12 @@ static inline void index_prefetch(const struct index *index, uint64_t hash)
 {
 	__builtin_prefetch(index_first(index, hash));
 	__builtin_prefetch(index_second(index, hash));
+}
+
+static inline void index_prefetch_to_write(const struct index *index, uint64_t hash)
+{
+	prefetch_to_write(index_first(index, hash));
+	prefetch_to_write(index_second(index, hash));
 }
 
 uint64_t index_hash(const struct index *index, struct slice key);

@@ -142,7 +142,7 @@ static void next_items(const struct store *store, uint32_t index, uint32_t *offs
 			continue;
 		ret_batch->items[count] = item;
 		ret_batch->hashes[count] = store_hash(store, item_key(item));
-		store_prefetch(store, ret_batch->hashes[count]);
+		store_prefetch_to_write(store, ret_batch->hashes[count]);
 		count++;
 	}
 	ret_batch->count = count;

@@ -188,17 +188,22 @@ void store_prefetch(const struct store *store, uint64_t hash)
 	index_prefetch(&store->index, hash);
 }
 
-void store_prefetch_item(const struct store *store, uint64_t hash)
+void store_prefetch_to_write(const struct store *store, uint64_t hash)
+{
+	index_prefetch_to_write(&store->index, hash);
+}
+
+void store_prefetch_item(const struct store *store, uint64_t hash, bool to_write)
 {
 	const _Atomic uint64_t *slot = index_find_tag(&store->index, hash);
 	uint64_t value = slot == NULL ? 0 : slot_load(slot);
-	const uint8_t *item;
 
 	if (value == 0)
 		return; /* perhaps it has just gone */
-	item = (const uint8_t *)index_item(&store->index, value);
-	for (uint32_t i = 0; i < PREFETCH_LINES; i++)
-		__builtin_prefetch(item + (size_t)i * CACHE_LINE_BYTES);
+	if (to_write)
+		prefetch_to_write(index_item(&store->index, value));
+	else
+		prefetch(index_item(&store->index, value), PREFETCH_LINES);
 }
 
 enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,

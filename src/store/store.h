@@ -72,8 +72,12 @@ uint64_t store_hash(const struct store *store, struct slice key);
  * workers may call it, too. */
 void store_prefetch(const struct store *store, uint64_t hash);
 
-/* When those are there: likewise the item that most likely has the key. */
-void store_prefetch_item(const struct store *store, uint64_t hash);
+/* Likewise, to store there: the owner's. */
+void store_prefetch_to_write(const struct store *store, uint64_t hash);
+
+/* When those are there: likewise the item that most likely has the key, to be read or, by the
+ * owner, to be taken away. */
+void store_prefetch_item(const struct store *store, uint64_t hash, bool to_write);
 
 enum store_verdict {
 	STORE_MISSING,

@@ -75,9 +75,9 @@ static void foresee_keys(const struct shard *shard, struct slice key, struct sli
 	if (rest.length == 0)
 		return; /* it is the last one: nothing is gained */
 	for (; key.length > 0 && count < KEYS_AHEAD; key = line_next_word(&rest))
-		ret_hashes[count++] = shard_foresee(shard, key);
+		ret_hashes[count++] = shard_foresee(shard, key, false);
 	for (uint32_t i = 0; i < count; i++)
-		shard_foresee_item(shard, ret_hashes[i]);
+		shard_foresee_item(shard, ret_hashes[i], false);
 }
 
 /* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and

@@ -87,6 +87,8 @@ class Together(unittest.TestCase):
         self.kanted.__enter__()
         self.addCleanup(self.kanted.end)
         self.clients = [Client() for _ in range(CONNECTIONS)]
+        for client in self.clients:  # until its worker has it
+            self.assertEqual(client.ask("version"), "VERSION 1.6.45")
         self.addCleanup(lambda: [client.close() for client in self.clients])
 
     def test_what_one_has_written_all_read(self):

@@ -157,6 +157,7 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 	const uint8_t *trace = thread->trace + (size_t)at * KEY_BYTES;
 	uint8_t keys[BURST][KEY_BYTES];
 	uint64_t hashes[BURST];
+	bool is_set[BURST];
 	uint32_t i;
 
 	if (thread->world->count > 1)
@@ -164,15 +165,17 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 	shard_foresee_calls(thread->shard);
 	memcpy(keys, trace, sizeof(keys));
 	for (i = 0; i < BURST; i++) {
+		is_set[i] = (keys[i][0] & 0x80) != 0;
 		keys[i][0] &= 0x7f;
-		hashes[i] = shard_foresee(thread->shard, (struct slice){keys[i], KEY_BYTES});
+		hashes[i] =
+		    shard_foresee(thread->shard, (struct slice){keys[i], KEY_BYTES}, is_set[i]);
 	}
 	for (i = 0; i < BURST; i++)
-		shard_foresee_item(thread->shard, hashes[i]);
+		shard_foresee_item(thread->shard, hashes[i], is_set[i]);
 	for (i = 0; i < BURST; i++) {
 		struct slice key = {keys[i], KEY_BYTES};
 
-		if (!(trace[(size_t)i * KEY_BYTES] & 0x80))
+		if (!is_set[i])
 			get(thread, key, hashes[i]);
 		else if (!set(thread, key, hashes[i]))
 			break;
