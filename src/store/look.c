@@ -34,8 +34,10 @@ static enum store_verdict judge(uint64_t flush_sequence, uint32_t now_s,
 	if (flush_sequence != 0 && atomic_load_explicit((_Atomic uint64_t *)&segment->sequence,
 	                                                memory_order_relaxed) <= flush_sequence)
 		return STORE_FLUSHED;
+	if (item_expiry(item) == 0)
+		return STORE_LIVE; /* the segment's header is one more line */
 	expiry_s = item_expiry_s(item, segment->expiry_base_s);
-	return expiry_s != 0 && expiry_s <= now_s ? STORE_EXPIRED : STORE_LIVE;
+	return expiry_s <= now_s ? STORE_EXPIRED : STORE_LIVE;
 }
 
 enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,

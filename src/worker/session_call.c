@@ -68,6 +68,13 @@ bool session_may_call(struct session *session)
 	return false;
 }
 
+void session_give_up_promise(struct session *session)
+{
+	if (session->is_promised)
+		session->sessions->free_call_count++;
+	session->is_promised = false;
+}
+
 bool session_is_up_to_date(struct session *session)
 {
 	if (session->last_call == 0)
@@ -119,8 +126,10 @@ enum session_run session_execute(struct session *session, const struct request *
 	if (request_writes(request) && !session_may_write(session))
 		return RUN_WAITS;
 	if (!session_has_call_for(session, request->key) &&
-	    shard_execute(shard, request, time->now_s, ret_reply))
+	    shard_execute(shard, request, time->now_s, ret_reply)) {
+		session_give_up_promise(session); /* it is not wanted any more */
 		return RUN_DONE;
+	}
 	return session_may_call(session) ? RUN_ELSEWHERE : RUN_WAITS;
 }
 
@@ -186,9 +195,7 @@ void session_leave_calls(struct session *session)
 	struct session_call *call;
 	uint16_t place;
 
-	if (session->is_promised)
-		session->sessions->free_call_count++;
-	session->is_promised = false;
+	session_give_up_promise(session);
 	if (session->last_call == 0)
 		return;
 	place = call_at(session, session->last_call)->next;

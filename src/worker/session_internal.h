@@ -116,6 +116,8 @@ void session_reply(struct session *session, const struct session_echo *echo,
  * nothing that was sent is still under way. False: not now, the session waits. */
 bool session_may_write(struct session *session);
 bool session_may_call(struct session *session);
+/* The call that was kept for it is anybody's again. */
+void session_give_up_promise(struct session *session);
 bool session_is_up_to_date(struct session *session);
 
 enum session_run {

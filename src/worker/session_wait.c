@@ -112,10 +112,7 @@ void session_wait(struct session *session, enum session_wait wait)
 
 	ASSERT_SLOW(session->wait == WAIT_NONE);
 	session->wait = (uint8_t)wait;
-	if (session->is_promised) { /* it is not what is wanting any more */
-		session->is_promised = false;
-		sessions->free_call_count++;
-	}
+	session_give_up_promise(session); /* that is not what is wanting any more */
 	if (wait == WAIT_OUTPUT) {
 		counter_add(&sessions->counters.waits_output, 1);
 		return;
