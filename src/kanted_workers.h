@@ -22,7 +22,7 @@ struct kanted_worker {
 /* Zeroed but for what whoever makes them has filled in. */
 struct kanted_workers {
 	/* filled in: */
-	struct config *config;
+	const struct config *config;
 	struct dpdk *dpdk;   /* NULL: no port needs it */
 	struct login *login; /* NULL: nobody has to log in */
 	void (*read_facts)(void *context, struct stats_facts *ret_facts);

@@ -114,7 +114,7 @@ static inline bool request_has_value(enum request_op op)
 	return op >= REQUEST_SET && op <= REQUEST_CAS;
 }
 
-/* True for those that change what is in a store, in whatever way takes room. */
+/* False for those that surely take no room in a store. */
 static inline bool request_writes(const struct request *request)
 {
 	return request->op != REQUEST_GET ||

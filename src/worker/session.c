@@ -8,14 +8,19 @@
 /* Progress on a value, or on the reading of replies, that starts the deadline anew. */
 #define PROGRESS_BYTES 65536
 
+/* Nothing comes of the value. */
+static void session_abandon_value(struct session *session)
+{
+	shard_write_abandon(session->sessions->shard, &session->write->shard);
+	slab_give(&session->sessions->writes, session->write);
+	session->write = NULL;
+}
+
 /* Gives back all that belongs to the request at hand. */
 static void session_drop_request(struct session *session)
 {
-	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF) {
-		shard_write_abandon(session->sessions->shard, &session->write->shard);
-		slab_give(&session->sessions->writes, session->write);
-		session->write = NULL;
-	}
+	if (session->state >= SESSION_VALUE && session->state <= SESSION_LF)
+		session_abandon_value(session);
 	if (session->state == SESSION_DUMP)
 		session_dump_end(session);
 	if (session->state == SESSION_WATCH)
@@ -79,11 +84,7 @@ void session_reply(struct session *session, const struct session_echo *echo,
 	case FORM_NONE: return;
 	case FORM_CLASSIC: session_reply_classic(session, echo->noreply, reply); return;
 	case FORM_VALUE: session_reply_value(session, request, reply); return;
-	case FORM_META:
-		session_reply_meta(session, &echo->meta,
-		                   reply->status == REPLY_HIT ? reply->key : request->key,
-		                   meta_sends_value(&echo->meta, request, reply), reply);
-		return;
+	case FORM_META: session_reply_meta(session, &echo->meta, request, reply); return;
 	case FORM_BINARY: session_reply_binary(session, &echo->binary, request->key, reply); return;
 	}
 }
@@ -249,9 +250,7 @@ static uint32_t session_take_lf(struct session *session, const uint8_t *bytes,
 		session_commit_value(session, time);
 		return 1;
 	}
-	shard_write_abandon(session->sessions->shard, &session->write->shard);
-	slab_give(&session->sessions->writes, session->write);
-	session->write = NULL;
+	session_abandon_value(session);
 	session->state = SESSION_HEAD;
 	session_deadline_clear(session);
 	session_refuse(session, &bad_chunk);

@@ -142,27 +142,18 @@ static bool session_run_key(struct session *session, const struct binary_request
                             const struct worker_time *time)
 {
 	const struct request *request = &binary->request;
-	const struct session_echo echo = {.form = FORM_BINARY, .binary = binary->echo};
 	struct reply reply;
 
 	switch (session_execute(session, request, time, &reply)) {
 	case RUN_WAITS: return false;
-	case RUN_ELSEWHERE: session_send_request(session, request, &echo); return true;
+	case RUN_ELSEWHERE:
+		session_send_request(
+		    session, request,
+		    &(struct session_echo){.form = FORM_BINARY, .binary = binary->echo});
+		return true;
 	case RUN_DONE: break;
 	}
 	session_reply_binary(session, &binary->echo, request->key, &reply);
-	return true;
-}
-
-static bool session_run_flush(struct session *session, const struct binary_request *binary,
-                              const struct worker_time *time)
-{
-	struct reply reply;
-
-	if (!session_is_up_to_date(session) || !session_send_to_others(session, &binary->request))
-		return false;
-	shard_execute(session->sessions->shard, &binary->request, time->now_s, &reply);
-	session_reply_binary(session, &binary->echo, (struct slice){0}, &reply);
 	return true;
 }
 
@@ -191,7 +182,10 @@ static bool session_run_other(struct session *session, const struct binary_reque
 		if (session->state != SESSION_ENDED)
 			session_close(session);
 		return true;
-	case REQUEST_FLUSH_ALL: return session_run_flush(session, binary, time);
+	case REQUEST_FLUSH_ALL:
+		return session_run_everywhere(
+		    session, request,
+		    &(struct session_echo){.form = FORM_BINARY, .binary = binary->echo}, time);
 	default: return session_run_key(session, binary, time);
 	}
 }

@@ -155,7 +155,8 @@ void session_send_write(struct session *session, struct session_write *write)
 	shard_call(session->sessions->shard, &call->shard);
 }
 
-bool session_send_to_others(struct session *session, const struct request *request)
+/* To all other workers; nothing is replied. False: not now, the session waits. */
+static bool session_send_to_others(struct session *session, const struct request *request)
 {
 	struct sessions *sessions = session->sessions;
 	const struct session_echo echo = {.form = FORM_NONE};
@@ -176,6 +177,18 @@ bool session_send_to_others(struct session *session, const struct request *reque
 		call->shard.write = NULL;
 		shard_call_to(sessions->shard, i, &call->shard);
 	}
+	return true;
+}
+
+bool session_run_everywhere(struct session *session, const struct request *request,
+                            const struct session_echo *echo, const struct worker_time *time)
+{
+	struct reply reply;
+
+	if (!session_is_up_to_date(session) || !session_send_to_others(session, request))
+		return false;
+	shard_execute(session->sessions->shard, request, time->now_s, &reply);
+	session_reply(session, echo, request, &reply);
 	return true;
 }
 

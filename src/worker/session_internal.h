@@ -134,8 +134,9 @@ void session_send_request(struct session *session, const struct request *request
                           const struct session_echo *echo);
 /* Likewise, with a staged value: all of it, or why there is none. */
 void session_send_write(struct session *session, struct session_write *write);
-/* To all other workers; nothing is replied. False: not now, the session waits. */
-bool session_send_to_others(struct session *session, const struct request *request);
+/* What concerns all shards: here and at all other workers. False: not now, the session waits. */
+bool session_run_everywhere(struct session *session, const struct request *request,
+                            const struct session_echo *echo, const struct worker_time *time);
 /* Does without the replies. */
 void session_leave_calls(struct session *session);
 void sessions_advance_calls(struct sessions *sessions, const struct worker_time *time);
@@ -149,8 +150,8 @@ void session_reply_classic(struct session *session, bool noreply, const struct r
 /* VALUE … of a HIT, nothing of a miss. */
 void session_reply_value(struct session *session, const struct request *request,
                          const struct reply *reply);
-void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
-                        bool sends_value, const struct reply *reply);
+void session_reply_meta(struct session *session, const struct meta_echo *echo,
+                        const struct request *request, const struct reply *reply);
 
 /* session_binary.c: runs one head; likewise. */
 bool session_run_head(struct session *session, struct slice head, const struct worker_time *time);

@@ -29,9 +29,11 @@ static bool is_error(enum reply_status status)
 	       status == REPLY_NO_MEMORY;
 }
 
-void session_reply_meta(struct session *session, const struct meta_echo *echo, struct slice key,
-                        bool sends_value, const struct reply *reply)
+void session_reply_meta(struct session *session, const struct meta_echo *echo,
+                        const struct request *request, const struct reply *reply)
 {
+	struct slice key = reply->status == REPLY_HIT ? reply->key : request->key;
+	bool sends_value = meta_sends_value(echo, request, reply);
 	struct chain *out = session_out(session);
 	uint8_t *to;
 
@@ -222,37 +224,23 @@ static bool session_run_key(struct session *session, const struct text_request *
                             const struct worker_time *time)
 {
 	const struct request *request = &text->request;
-	struct session_echo echo = {.form = FORM_CLASSIC, .noreply = request->noreply};
+	struct session_echo echo;
 	struct reply reply;
 
 	switch (session_execute(session, request, time, &reply)) {
 	case RUN_WAITS: return false;
 	case RUN_ELSEWHERE:
-		if (text->is_meta)
-			echo = (struct session_echo){.form = FORM_META, .meta = text->echo};
+		echo = text->is_meta ? (struct session_echo){.form = FORM_META, .meta = text->echo}
+		                     : (struct session_echo){.form = FORM_CLASSIC,
+		                                             .noreply = request->noreply};
 		session_send_request(session, request, &echo);
 		return true;
 	case RUN_DONE: break;
 	}
 	if (text->is_meta)
-		session_reply_meta(session, &text->echo,
-		                   reply.status == REPLY_HIT ? reply.key : request->key,
-		                   meta_sends_value(&text->echo, request, &reply), &reply);
+		session_reply_meta(session, &text->echo, request, &reply);
 	else
 		session_reply_classic(session, request->noreply, &reply);
-	return true;
-}
-
-/* What concerns all shards. */
-static bool session_run_everywhere(struct session *session, const struct request *request,
-                                   const struct worker_time *time)
-{
-	struct reply reply;
-
-	if (!session_is_up_to_date(session) || !session_send_to_others(session, request))
-		return false;
-	shard_execute(session->sessions->shard, request, time->now_s, &reply);
-	session_reply_classic(session, request->noreply, &reply);
 	return true;
 }
 
@@ -287,7 +275,11 @@ static bool session_run_other(struct session *session, const struct text_request
 		return true;
 	case REQUEST_QUIT: session_close(session); return true;
 	case REQUEST_FLUSH_ALL:
-	case REQUEST_MEMORY_LIMIT: return session_run_everywhere(session, request, time);
+	case REQUEST_MEMORY_LIMIT:
+		return session_run_everywhere(
+		    session, request,
+		    &(struct session_echo){.form = FORM_CLASSIC, .noreply = request->noreply},
+		    time);
 	case REQUEST_STATS:
 	case REQUEST_DUMP:
 	case REQUEST_WATCH:

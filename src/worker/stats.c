@@ -280,6 +280,12 @@ static void sum_workers(const struct stats_options *options, struct stats_totals
 	}
 }
 
+static void changed(struct stats_shared *shared)
+{
+	/* Release: pairs with the acquire in stats_follow(). */
+	atomic_fetch_add_explicit(&shared->changes, 1, memory_order_release);
+}
+
 /* The counters have one writer each, so none is set back: what they were is kept instead. */
 static void reset(struct stats *stats)
 {
@@ -287,14 +293,15 @@ static void reset(struct stats *stats)
 
 	sum_workers(&stats->options, &shared->baseline);
 	atomic_fetch_add_explicit(&shared->resets, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&shared->changes, 1, memory_order_relaxed);
+	changed(shared);
 	stats_follow(stats);
 }
 
 bool stats_follow(struct stats *stats)
 {
 	struct stats_shared *shared = stats->options.shared;
-	uint32_t changes = atomic_load_explicit(&shared->changes, memory_order_relaxed);
+	/* Acquire: pairs with changed(); who sees the number sees what has changed. */
+	uint32_t changes = atomic_load_explicit(&shared->changes, memory_order_acquire);
 	uint32_t resets = atomic_load_explicit(&shared->resets, memory_order_relaxed);
 	bool is_on = atomic_load_explicit(&shared->detail_is_on, memory_order_relaxed);
 	bool has_changed = is_on != stats->prefixes.is_on;
@@ -476,7 +483,7 @@ static enum stats_verdict detail(struct stats *stats, struct slice what)
 		return STATS_NO_DETAIL;
 	atomic_store_explicit(&stats->options.shared->detail_is_on,
 	                      slice_equal(word, SLICE_LITERAL("on")), memory_order_relaxed);
-	atomic_fetch_add_explicit(&stats->options.shared->changes, 1, memory_order_relaxed);
+	changed(stats->options.shared);
 	return STATS_SET;
 }
 

@@ -49,9 +49,9 @@ struct stats_totals {
 	struct session_counters sessions;
 };
 
-/* What is asked of one worker and concerns all. Relaxed: nothing else hangs on it. */
+/* What is asked of one worker and concerns all. */
 struct stats_shared {
-	_Atomic uint32_t changes; /* so many times were the next two changed */
+	_Atomic uint32_t changes; /* so many times were the next two changed; stored last */
 	_Atomic bool detail_is_on;
 	_Atomic uint32_t resets;
 	struct stats_totals baseline; /* what the totals were at the last `stats reset` */

@@ -319,9 +319,10 @@ static void watch_event(struct sessions *sessions, const struct shard_event *eve
 	    [SHARD_DELETED] = {WATCH_DELETIONS, "deleted key="},
 	    [SHARD_EVICTED] = {WATCH_EVICTIONS, "eviction key="},
 	};
-	struct watch_line line = {.kind = types[event->kind].kind};
+	struct watch_line line;
 	uint8_t *end;
 
+	line.kind = types[event->kind].kind;
 	if (!(sessions_watched_kinds(sessions) & line.kind) ||
 	    (event->kind == SHARD_DELETED && event->status != REPLY_DELETED))
 		return;
@@ -356,12 +357,13 @@ void watch_connection(const struct session *session, bool is_new)
 	struct sessions *sessions = session->sessions;
 	char address[IP_ADDRESS_TEXT_MAX] = "unix";
 	struct stream_ends ends;
-	struct watch_line line = {.kind = WATCH_CONNECTIONS};
+	struct watch_line line;
 	uint8_t *end;
 
 	session->stream->ops->describe(session->stream, &ends);
 	if (!ends.is_unix)
 		ip_address_format(&ends.remote, address);
+	line.kind = WATCH_CONNECTIONS;
 	end = line_write(line.text, is_new ? "conn_new rip=" : "conn_close rip=");
 	end = number_write(line_write(line_write(end, address), " rport="), ends.remote_port);
 	end = line_write(end, ends.is_unix ? " transport=local" : " transport=tcp");

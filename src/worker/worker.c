@@ -91,11 +91,13 @@ static void segment_error(void *context, const struct net_error *error, uint64_t
 	struct worker *worker = context;
 
 	/* a network card spreads them by the router's address, not by the flow they are about */
-	if (worker->workers->count > 1 && !tcp_knows(worker->tcp, error))
-		counter_add(&worker->counters.errors_lost,
-		            workers_pass_error(worker->workers, worker->number, error));
-	else
+	if (worker->workers->count == 1 || tcp_knows(worker->tcp, error)) {
 		tcp_error(worker->tcp, error, now_us);
+		return;
+	}
+	counter_add(&worker->counters.errors_passed, 1);
+	counter_add(&worker->counters.errors_lost,
+	            workers_pass_error(worker->workers, worker->number, error));
 }
 
 /* Takes those that came in at other workers. */

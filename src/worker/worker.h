@@ -22,6 +22,8 @@
 	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")         \
 	X(calls, "requests", COUNTER_TOTAL,                                                        \
 	  "Served for other workers, and replies taken from them")                                 \
+	X(errors_passed, "messages", COUNTER_TOTAL,                                                \
+	  "ICMP errors about no connection of its own, told to all other workers")                 \
 	X(errors_taken, "messages", COUNTER_TOTAL,                                                 \
 	  "ICMP errors about own connections that came in at other workers")                       \
 	X(errors_lost, "messages", COUNTER_TOTAL,                                                  \
