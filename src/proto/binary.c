@@ -246,6 +246,7 @@ enum parse_verdict binary_parse_head(struct slice head, struct binary_request *r
 	*plain = (struct request){
 	    .op = header.command->op,
 	    .noreply = (flags & QUIET) != 0,
+	    .with_cas = true,
 	    .key = {extras + header.extras_bytes, header.key_bytes},
 	    .value_bytes = header.value_bytes,
 	};

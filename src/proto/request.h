@@ -89,7 +89,7 @@ struct request {
 	enum request_op op;
 	uint32_t modifiers; /* enum request_modifier */
 	bool noreply;       /* the client wants no word when all is as usual */
-	bool with_cas;      /* gets, gats: replies carry the cas unique */
+	bool with_cas;      /* gets, gats, binary: replies carry the cas unique */
 	struct slice key;
 	uint64_t hash;          /* of the key, from shard_foresee(); 0: it is not known */
 	struct slice more_keys; /* GET, GAT: what follows the first key, up to the line's end */
@@ -154,7 +154,7 @@ struct reply {
 	enum reply_status status;
 	uint32_t client_flags; /* HIT */
 	uint64_t value_bytes;  /* HIT, STORED */
-	uint64_t cas_unique;   /* HIT, TOUCHED, STORED, NUMBER */
+	uint64_t cas_unique;   /* HIT of a GET `with_cas`; HIT of others, TOUCHED, STORED, NUMBER */
 	uint64_t number;       /* NUMBER */
 	const void *item;      /* HIT: the shard's own, for shard_append_value(), */
 	const void *home;      /* … and in which of them it is */

@@ -9,47 +9,57 @@ uint64_t index_hash(const struct index *index, struct slice key)
 	return XXH3_64bits_withSeed(key.data, key.length, index->hash_seed);
 }
 
-static inline __attribute__((always_inline)) _Atomic uint64_t *
-bucket_find(const struct index *index, struct bucket *bucket, uint64_t hash, struct slice key)
-{
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
-		uint64_t slot = slot_load(&bucket->slots[i]);
+/* The slots that have the hash's tag, of both of its buckets: where the key is, hardly any else.
+ * Without a branch, as that could not be foreseen: which slot it is is as good as random. */
+struct matches {
+	struct bucket *buckets[2];
+	uint32_t mask; /* a bit for each slot, 8 for the first bucket */
+};
 
-		if (slot >> 48 == hash >> 48 && slot != 0 &&
-		    item_has_key(index_item(index, slot), key))
-			return &bucket->slots[i];
-	}
-	return NULL;
+static inline __attribute__((always_inline)) uint32_t bucket_match(struct bucket *bucket,
+                                                                   uint64_t hash)
+{
+	uint32_t mask = 0;
+
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		mask |= (uint32_t)(slot_load(&bucket->slots[i]) >> 48 == hash >> 48) << i;
+	return mask;
+}
+
+static inline __attribute__((always_inline)) struct matches match(const struct index *index,
+                                                                  uint64_t hash)
+{
+	struct matches matches = {.buckets = {index_first(index, hash), index_second(index, hash)}};
+
+	matches.mask = bucket_match(matches.buckets[0], hash) |
+	               bucket_match(matches.buckets[1], hash) << BUCKET_SLOTS;
+	return matches;
+}
+
+/* The next one; NULL: there is none. */
+static inline __attribute__((always_inline)) _Atomic uint64_t *next_match(struct matches *matches)
+{
+	uint32_t i;
+
+	if (matches->mask == 0)
+		return NULL;
+	i = (uint32_t)__builtin_ctz(matches->mask);
+	matches->mask &= matches->mask - 1;
+	return &matches->buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
 }
 
 _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct slice key)
 {
-	struct bucket *second = index_second(index, hash);
+	struct matches matches = match(index, hash);
 	_Atomic uint64_t *slot;
 
-	/* Half of the keys are there: better to wait for both lines at once. */
-	__builtin_prefetch(second);
-	slot = bucket_find(index, index_first(index, hash), hash, key);
-	if (slot == NULL)
-		slot = bucket_find(index, second, hash, key);
-	return slot;
-}
+	while ((slot = next_match(&matches)) != NULL) {
+		uint64_t value = slot_load(slot);
 
-/* Of a bucket, the slots that may be the key's. Acquire, each of them: what comes after is not
- * looked at before. */
-static uint32_t candidates_of(struct bucket *bucket, uint64_t hash,
-                              _Atomic uint64_t *slots[2 * BUCKET_SLOTS],
-                              uint64_t values[2 * BUCKET_SLOTS], uint32_t count)
-{
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
-		uint64_t value = slot_load(&bucket->slots[i]);
-
-		if (value >> 48 != hash >> 48 || value == 0)
-			continue;
-		slots[count] = &bucket->slots[i];
-		values[count++] = value;
+		if (value != 0 && item_has_key(index_item(index, value), key))
+			break;
 	}
-	return count;
+	return slot;
 }
 
 /* Only what has been read while nothing moved is to be trusted, the numbers of buckets and of pages
@@ -57,26 +67,27 @@ static uint32_t candidates_of(struct bucket *bucket, uint64_t hash,
 static bool look_once(const struct index *index, uint64_t hash, struct slice key,
                       _Atomic uint64_t **ret_slot, uint64_t *ret_value)
 {
-	_Atomic uint64_t *slots[2 * BUCKET_SLOTS];
-	uint64_t values[2 * BUCKET_SLOTS];
 	uint32_t before = index_load(&index->version);
-	uint32_t count;
+	struct matches matches;
+	_Atomic uint64_t *slot;
 
 	if (before & 1)
 		return false;
-	count = candidates_of(index_first(index, hash), hash, slots, values, 0);
-	count = candidates_of(index_second(index, hash), hash, slots, values, count);
-	if (index_load(&index->version) != before)
-		return false;
-	*ret_slot = NULL;
-	for (uint32_t i = 0; i < count; i++) {
-		if (!item_has_key(index_item(index, values[i]), key))
+	matches = match(index, hash);
+	while ((slot = next_match(&matches)) != NULL) {
+		uint64_t value = slot_load(slot);
+
+		if (index_load(&index->version) != before)
+			return false;
+		/* it may have become another's since */
+		if (value == 0 || value >> 48 != hash >> 48 ||
+		    !item_has_key(index_item(index, value), key))
 			continue;
-		*ret_slot = slots[i];
-		*ret_value = values[i];
+		*ret_value = value;
 		break;
 	}
-	return true;
+	*ret_slot = slot;
+	return index_load(&index->version) == before;
 }
 
 #define LOOKS_MAX 1000
@@ -92,16 +103,10 @@ bool index_look(const struct index *index, uint64_t hash, struct slice key,
 
 _Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash)
 {
-	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
+	struct matches matches = match(index, hash);
+	_Atomic uint64_t *slot = next_match(&matches);
 
-	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
-		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
-		uint64_t value = slot_load(slot);
-
-		if (value >> 48 == hash >> 48 && value != 0)
-			return slot;
-	}
-	return NULL;
+	return slot == NULL || slot_load(slot) == 0 ? NULL : slot;
 }
 
 _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash, const struct item *item)

@@ -319,8 +319,7 @@ static inline void store_count_hit(struct store *store, struct segment *segment)
 	struct desertion *desertion = &store->eviction.desertion;
 	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
 
-	atomic_store_explicit(&segment->hit_tick, (uint8_t)store->eviction.clock.tick,
-	                      memory_order_relaxed);
+	segment_hit(segment, store->eviction.clock.tick);
 	desertion_hit(desertion, segment->log == LOG_MAIN && sequence <= desertion->middle);
 }
 

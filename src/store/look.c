@@ -126,8 +126,8 @@ static void mark_hit_there(struct store *store, struct reader *reader,
 	                                             slot_with_mark(expected, mark),
 	                                             memory_order_release, memory_order_relaxed))
 		return;
-	/* relaxed: hints */
-	atomic_store_explicit(&segment->hit_tick, (uint8_t)tick, memory_order_relaxed);
+	segment_hit(segment, tick);
+	/* relaxed: a hint */
 	if (atomic_load_explicit(&segment->is_in_main, memory_order_relaxed) && sequence <= middle)
 		counter_add(&reader->older_hits, 1);
 	else

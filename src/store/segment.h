@@ -109,6 +109,14 @@ void segments_free(struct segments *segments, uint32_t index);
 void segment_list_append(struct segments *segments, struct segment_list *list, uint32_t index);
 void segment_list_remove(struct segments *segments, struct segment_list *list, uint32_t index);
 
+/* An item of it was hit. */
+static inline void segment_hit(struct segment *segment, uint32_t tick)
+{
+	/* relaxed: a hint; what has not changed is not written, as others read the line */
+	if (atomic_load_explicit(&segment->hit_tick, memory_order_relaxed) != (uint8_t)tick)
+		atomic_store_explicit(&segment->hit_tick, (uint8_t)tick, memory_order_relaxed);
+}
+
 static inline uint32_t segment_bytes(const struct segments *segments)
 {
 	return (uint32_t)1 << segments->shift;

@@ -329,7 +329,8 @@ static void reader_finish(struct reader *reader)
 /* A GET whose value stays in a chain for long. */
 static void step_read(struct world *world, uint32_t key)
 {
-	struct reply reply = execute(world, (struct request){.op = REQUEST_GET}, key);
+	struct reply reply =
+	    execute(world, (struct request){.op = REQUEST_GET, .with_cas = true}, key);
 	struct reader *reader = &world->readers[below(world, READER_COUNT)];
 
 	if (reply.status == REPLY_MISS) {

@@ -104,7 +104,8 @@ static inline enum reply_status rig_set(struct rig *rig, const char *key, const 
 
 static inline struct reply rig_get(struct rig *rig, const char *key)
 {
-	return rig_execute(rig, (struct request){.op = REQUEST_GET, .key = rig_slice(key)});
+	return rig_execute(
+	    rig, (struct request){.op = REQUEST_GET, .with_cas = true, .key = rig_slice(key)});
 }
 
 static inline bool rig_has(struct rig *rig, const char *key)
