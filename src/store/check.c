@@ -12,6 +12,8 @@ struct totals {
 	uint32_t flushed;
 	uint32_t in_windows;
 	uint32_t segments; /* accounted for: free, in a list, or a part of a large value */
+	uint64_t class_items[CLASS_COUNT_MAX];
+	uint64_t class_bytes[CLASS_COUNT_MAX];
 };
 
 /* Every slot points at a live item whose key belongs there, and at no other slot's. */
@@ -107,6 +109,27 @@ static void check_large_waiting(const struct store *store)
 	ASSERT(store->large_last == previous);
 }
 
+static void count_class(const struct store *store, const struct segment *segment,
+                        const struct item *item, struct totals *totals)
+{
+	uint32_t class;
+
+	if (store->classes == NULL)
+		return;
+	class = classes_of(store->classes, item_key(item));
+	ASSERT(segment->class == class || segment->class == SEGMENT_CLASS_MIXED);
+	totals->class_items[class]++;
+	totals->class_bytes[class] += item_bytes(item);
+}
+
+static void check_classes(const struct store *store, const struct totals *totals)
+{
+	for (uint32_t i = 0; i < CLASS_COUNT_MAX; i++) {
+		ASSERT(totals->class_items[i] == counter_read(&store->holdings[i].items));
+		ASSERT(totals->class_bytes[i] == counter_read(&store->holdings[i].bytes));
+	}
+}
+
 /* Walks the items of a segment in a list, or of a large item's first that is being written. */
 static void check_segment(const struct store *store, uint32_t index, struct totals *totals)
 {
@@ -128,6 +151,7 @@ static void check_segment(const struct store *store, uint32_t index, struct tota
 			live_bytes += (uint32_t)min_u64(item_bytes(item), segment->used_bytes);
 			totals->items++;
 			totals->item_bytes += item_bytes(item);
+			count_class(store, segment, item, totals);
 		} else if (item_state(item) == ITEM_OPEN) {
 			open_count++;
 		} else {
@@ -311,6 +335,7 @@ void store_check(const struct store *store)
 	ASSERT(totals.items == slot_count);
 	ASSERT(totals.items == counter_read(&store->counters.curr_items));
 	ASSERT(totals.item_bytes == counter_read(&store->counters.bytes));
+	check_classes(store, &totals);
 	ASSERT(totals.open_count == counter_read(&store->counters.reservations));
 	ASSERT(totals.pin_count == counter_read(&store->counters.pins));
 	ASSERT(totals.segments_pinned == counter_read(&store->counters.segments_pinned));

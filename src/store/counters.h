@@ -29,7 +29,7 @@
 	X(glances_lost, "requests", COUNTER_TOTAL,                                                 \
 	  "Requests of other workers that adaptive has not heard of: the owner was behind")        \
 	X(policy, "policy", COUNTER_LEVEL,                                                         \
-	  "Who goes first: 0 s3fifo, 1 lru, 2 lfu, 3 size, 4 ttl")                                 \
+	  "Who goes first: 0 s3fifo, 1 lru, 2 lfu, 3 size, 4 ttl, 5 priority")                     \
 	X(policy_changes, "changes", COUNTER_TOTAL, "Times that this has changed")                 \
 	X(segment_bytes, "bytes", COUNTER_LEVEL, "Size of a segment")                              \
 	X(segments, "segments", COUNTER_LEVEL, "Segments there are")                               \
@@ -48,6 +48,16 @@
 	X(reservations, "items", COUNTER_LEVEL, "Values on their way in")                          \
 	X(segments_pinned, "segments", COUNTER_LEVEL, "Segments whose reuse references hold up")   \
 	X(pins, "references", COUNTER_LEVEL, "References to segments that hold up their reuse")
+
+/* What a class of keys (classes.h) has. */
+#define CLASS_HOLDINGS(X)                                                                          \
+	X(items, "items", COUNTER_LEVEL, "Items in the index")                                     \
+	X(bytes, "bytes", COUNTER_LEVEL, "Keys, values and headers of these")                      \
+	X(evictions, "items", COUNTER_TOTAL, "Valid items removed to make room")
+
+struct class_holding {
+	CLASS_HOLDINGS(COUNTER_FIELD)
+};
 
 struct store_counters {
 	STORE_COUNTERS(COUNTER_FIELD)

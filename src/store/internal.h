@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/spsc.h"
+#include "store/classes.h"
 #include "store/desertion.h"
 #include "store/expiry.h"
 #include "store/ghost.h"
@@ -74,6 +75,7 @@ struct eviction {
 	uint64_t won_bytes;
 	/* the others: */
 	uint32_t passed_over_count;
+	uint32_t lowest_priority;          /* of the classes that are there */
 	uint64_t weights[POLICY_COUNT];    /* 0: none yet */
 	uint64_t rank_bytes[POLICY_RANKS]; /* of the items in a batch */
 	struct reclaim reclaim;
@@ -161,6 +163,8 @@ struct store {
 	uint32_t retired_pinned; /* … and those that have been passed, but are pinned: a stack */
 	uint32_t retired_pinned_count;
 	struct log logs[LOG_COUNT];
+	const struct classes *classes; /* NULL: there are none */
+	struct class_holding holdings[CLASS_COUNT_MAX];
 	uint64_t sequence;          /* of the segment that was listed last, gone or not */
 	uint32_t listed_count;      /* segments in lists, without extents */
 	uint32_t segment_count_min; /* what two of the longest values want */
@@ -233,6 +237,29 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	return expiry_s <= store->now_s ? STORE_EXPIRED : STORE_LIVE;
 }
 
+/* standing.c: */
+
+enum class_standing {
+	CLASS_WITHIN,
+	CLASS_BELOW, /* its minimum share: none of it goes for want of memory */
+	CLASS_ABOVE, /* its maximum share: it goes first */
+};
+
+enum class_standing store_standing(const struct store *store, const struct item *item);
+uint32_t store_priority(const struct store *store, const struct item *item);
+
+/* The item's class has it, or has it no more. */
+void store_count_class(struct store *store, const struct item *item, bool is_there);
+
+/* The segment has an item of this class, too. */
+void store_class_segment(struct store *store, struct segment *segment, const struct item *item);
+
+/* Finds out which priority goes first; once a tick. */
+void store_settle_lowest(struct store *store);
+
+/* Of the log's oldest segments, those of which nothing may go are taken for main's newest. */
+void store_spare(struct store *store, enum log_id log);
+
 /* The item is in the index now, or about to be: its segment counts it. */
 static inline void store_count_live(struct store *store, const struct item *item)
 {
@@ -240,6 +267,7 @@ static inline void store_count_live(struct store *store, const struct item *item
 
 	segment->live_count++;
 	segment->live_bytes += (uint32_t)min_u64(item_bytes(item), segment_bytes(&store->segments));
+	store_class_segment(store, segment, item);
 }
 
 /* The item is out of the index: accounts for it, frees its segment if that was the last. */

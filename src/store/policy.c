@@ -12,6 +12,7 @@
 #define WEIGHT_MIN       256u
 #define WEIGHT_MAX       ((uint64_t)1 << 44)
 #define WEIGHT_START     ((uint64_t)16 << 8)
+#define PRIORITY_BITS    8 /* ranks, log2, of one priority: an age in ticks */
 #define TTL_OCTAVE_BITS  4 /* so many ranks, log2, for each doubling of the time left */
 
 const struct policy_traits policy_traits[POLICY_COUNT] = {
@@ -20,6 +21,7 @@ const struct policy_traits policy_traits[POLICY_COUNT] = {
     [POLICY_lfu] = {.has_probation = true, .earns_time = true, .large_batch = 16},
     [POLICY_size] = {.earns_time = true, .large_batch = 64, .looks_at_all_large = true},
     [POLICY_ttl] = {.large_batch = 64, .looks_at_all_large = true},
+    [POLICY_priority] = {.large_batch = 64, .looks_at_all_large = true},
 };
 
 static uint32_t distance_of(uint64_t quarters)
@@ -86,6 +88,8 @@ uint32_t policy_rank(enum policy policy, const struct policy_item *item, uint32_
 	case POLICY_lfu: return rank_of_earned(item, tick, weight, 1);
 	case POLICY_size: return rank_of_earned(item, tick, weight, max_u32(item->item_bytes, 1));
 	case POLICY_ttl: return rank_of_time_left(item->left_s);
+	case POLICY_priority:
+		return item->priority << PRIORITY_BITS | (UINT8_MAX - mark_age(item->mark, tick));
 	default: return 0;
 	}
 }

@@ -12,6 +12,7 @@
 	X(lfu)      /* every hit earns some time; after it, out */                                 \
 	X(size)     /* likewise, and the larger the less time */                                   \
 	X(ttl)      /* what expires soonest goes first */                                          \
+	X(priority) /* what has a lower one (classes.h), of that what was hit longest ago */       \
 	X(adaptive) /* that of the first four which misses least (shadow.h) */
 
 #define POLICY_VALUE(name) POLICY_##name,
@@ -35,6 +36,7 @@ struct policy_item {
 	uint32_t mark;       /* mark.h */
 	uint32_t item_bytes; /* at most UINT32_MAX */
 	uint32_t left_s;     /* until it expires; UINT32_MAX: never */
+	uint32_t priority;   /* of its class; 0 … 9 */
 };
 
 #define POLICY_RANKS 4096

@@ -98,6 +98,7 @@ void store_begin_eviction(struct store *store, enum policy policy)
 	    .share = SHARE_START,
 	    .chances = 1,
 	};
+	store_settle_lowest(store);
 	store_set_policy(store, policy);
 }
 
@@ -131,6 +132,7 @@ void store_count_written(struct store *store, uint64_t bytes)
 	if (!tick_clock_pass(&eviction->clock, bytes, store_cache_bytes(store)))
 		return;
 	count_share(store);
+	store_settle_lowest(store);
 	desertion_tick(&eviction->desertion, sequence_of(store, oldest_of_main(store)),
 	               max_u64(sequence_of(store, lists[LIST_SMALL].newest),
 	                       sequence_of(store, lists[LIST_LARGE].newest)));
@@ -442,6 +444,8 @@ static bool begin_any(struct store *store)
 	if (begin_due(store))
 		return true;
 	store_shrink_index(store);
+	store_spare(store, LOG_PROBATION);
+	store_spare(store, LOG_MAIN);
 	return begin_sparse(store) || begin_deserted(store) || begin_log(store);
 }
 

@@ -37,6 +37,7 @@ uint32_t segments_take(struct segments *segments, enum segment_state state)
 	    .chain_count = 1,
 	    .due_s = EXPIRY_NEVER,
 	    .window = EXPIRY_WINDOW_NONE,
+	    .class = SEGMENT_CLASS_NONE,
 	};
 	return index;
 }

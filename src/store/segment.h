@@ -15,6 +15,9 @@
 
 #define EXPIRY_WINDOW_NONE UINT16_MAX /* the segment is in none (expiry.h) */
 
+#define SEGMENT_CLASS_MIXED 254
+#define SEGMENT_CLASS_NONE  255 /* there are no items, or no classes */
+
 enum segment_state {
 	SEGMENT_FREE,    /* in the free list */
 	SEGMENT_ACTIVE,  /* in a list, newest items go here */
@@ -75,6 +78,7 @@ struct segment {
 	uint8_t state;          /* enum segment_state */
 	uint8_t log;            /* enum log_id */
 	uint8_t list;           /* enum list_id */
+	uint8_t class;          /* of all its items, or one of SEGMENT_CLASS_… */
 	bool is_claimed;        /* it is being emptied (sift.c) */
 	struct store_reservation *waiting; /* those that do, unless it is OPEN */
 };

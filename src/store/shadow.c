@@ -277,7 +277,8 @@ static uint32_t choose_batch(const struct shadows *shadows, const struct shadow 
 		if (i == NONE || (i == at[0] ? is_enough : taken[1] == traits->large_batch))
 			return count;
 		entry = entry_at(shadows, shadow, i);
-		item = (struct policy_item){entry->mark, entry->bytes, UINT32_MAX};
+		item = (struct policy_item){
+		    .mark = entry->mark, .item_bytes = entry->bytes, .left_s = UINT32_MAX};
 		batch[count] = (struct candidate){
 		    policy_rank(shadow->policy, &item, shadow->clock.tick, shadow->weight), i,
 		    count};

@@ -5,16 +5,21 @@
 
 #define COPIED_BYTES_AN_ITEM 2048 /* to copy so much takes as long as to look at an item */
 
+/* Its class may have it stay, or have it go first, whatever its rank would be. */
 static uint32_t rank_of(const struct store *store, const struct sieve *sieve, uint32_t mark,
                         const struct item *item)
 {
+	enum class_standing standing = store_standing(store, item);
 	uint32_t expiry_s = store_expiry_s(store, item);
 	struct policy_item known = {
 	    .mark = mark,
+	    .priority = store_priority(store, item),
 	    .item_bytes = (uint32_t)min_u64(item_bytes(item), UINT32_MAX),
 	    .left_s = expiry_s == 0 ? UINT32_MAX : expiry_s - min_u32(expiry_s, store->now_s),
 	};
 
+	if (standing != CLASS_WITHIN)
+		return standing == CLASS_BELOW ? POLICY_RANKS - 1 : 0;
 	return policy_rank(sieve->policy, &known, sieve->tick,
 	                   store->eviction.weights[sieve->policy]);
 }
@@ -51,6 +56,8 @@ static bool stays(const struct store *store, struct sieve *sieve, uint32_t mark,
 {
 	uint32_t rank = rank_of(store, sieve, mark, item);
 
+	if (store_standing(store, item) == CLASS_BELOW)
+		return true;
 	if (rank != sieve->rank_min || sieve->bytes == 0)
 		return rank >= sieve->rank_min;
 	sieve->bytes -= min_u64(sieve->bytes, bytes);
@@ -94,8 +101,12 @@ static uint32_t sift(struct store *store, struct sieve *sieve, uint64_t hash, st
 			sieve->kept_bytes += bytes;
 			return cost;
 		}
+		/* there is no memory to copy it to */
+		if (store_standing(store, item) == CLASS_BELOW)
+			return 1;
 	}
-	if (is_live)
+	/* of what a class has too much of it is no loss */
+	if (is_live && store_standing(store, item) != CLASS_ABOVE)
 		ghost_put(&store->ghost, hash,
 		          sieve->is_deserted ? GHOST_DESERTED : (enum ghost_kind)from,
 		          item_bytes(item), store_cache_bytes(store));
@@ -166,13 +177,18 @@ void store_unclaim(struct store *store, uint32_t index)
 	store_release_if_empty(store, index);
 }
 
-/* What waits for bytes in a segment that is emptied has lost its room. */
+/* What waits for bytes in a segment that is emptied has lost its room. What could not be copied
+ * stays, as if the segment were a new one: the others go before it. */
 static void leave_segment(struct store *store, uint32_t index)
 {
 	struct segment *segment = store_segment(store, index);
 
 	while (segment->waiting != NULL)
 		store_revoke(store, segment->waiting);
+	if (segment->live_count > 0 && segment->list != LIST_LARGE) {
+		store_unlist(store, index);
+		store_list(store, index, (enum log_id)segment->log, LIST_SMALL, EXPIRY_NEVER);
+	}
 	store_unclaim(store, index);
 }
 

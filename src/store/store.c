@@ -76,6 +76,7 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
 	    .index = {.hash_seed = options->hash_seed},
+	    .classes = options->classes,
 	    .epoch = options->epoch,
 	    .owner = options->owner,
 	    .retired = {SEGMENT_NONE, SEGMENT_NONE, 0},
@@ -257,6 +258,7 @@ void store_leave(struct store *store, struct item *item)
 {
 	counter_subtract(&store->counters.curr_items, 1);
 	counter_subtract(&store->counters.bytes, item_bytes(item));
+	store_count_class(store, item, false);
 	store_drop(store, item);
 }
 
@@ -287,6 +289,9 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 	bool live = store_judge(store, item) == STORE_LIVE;
 
 	counter_add(live ? &counters->evictions : &counters->reclaimed, 1);
+	if (live && store->classes != NULL)
+		counter_add(&store->holdings[classes_of(store->classes, item_key(item))].evictions,
+		            1);
 	if (live && store->evicted != NULL)
 		store->evicted(store->evicted_context, item, store->now_s);
 	if (!item_is_read(item))
@@ -296,7 +301,7 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 }
 
 /* Both buckets are full: the one of the 16 with the fewest hits goes, of several the one in the
- * oldest segment.
+ * oldest segment; one whose class is to be spared only if all are.
  * Ages are the segments', as their headers are few and near; the items are neither. */
 static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 {
@@ -308,8 +313,10 @@ static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 
 	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
 		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
-		uint32_t hits = mark_hits(slot_mark(slot_load(slot)));
 		struct item *item = index_item(&store->index, slot_load(slot));
+		bool is_spared = store_standing(store, item) == CLASS_BELOW;
+		uint32_t hits =
+		    mark_hits(slot_mark(slot_load(slot))) + (is_spared ? MARK_HITS_MAX + 1 : 0);
 		uint64_t age = store_segment_of(store, item)->sequence;
 
 		if (hits > least || (hits == least && age >= oldest))
@@ -384,6 +391,7 @@ static void publish(struct store *store, struct store_reservation *reservation,
 	counter_subtract(&store->counters.reservations, 1);
 	counter_add(&store->counters.curr_items, 1);
 	counter_add(&store->counters.bytes, item_bytes(item));
+	store_count_class(store, item, true);
 	if (!reservation->is_update) {
 		counter_add(&store->counters.total_items, 1);
 		store_count_written(store, item_bytes(item));
@@ -455,4 +463,9 @@ bool store_change(struct store *store, struct store_place *place, uint32_t expir
 const struct store_counters *store_counters(const struct store *store)
 {
 	return &store->counters;
+}
+
+const struct class_holding *store_holdings(const struct store *store)
+{
+	return store->holdings;
 }

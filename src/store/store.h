@@ -20,6 +20,7 @@
 
 #include "base/epoch.h"
 #include "base/memory.h"
+#include "store/classes.h"
 #include "store/counters.h"
 #include "store/item.h"
 #include "store/policy.h"
@@ -32,8 +33,9 @@ struct store_options {
 	uint64_t value_bytes_max; /* the longest value that must fit */
 	uint64_t hash_seed;
 	enum policy policy;
-	struct epoch *epoch; /* of all that read here; NULL: nobody but the owner does */
-	uint32_t owner;      /* his number there */
+	const struct classes *classes; /* of keys; they outlive the store; NULL: there are none */
+	struct epoch *epoch;           /* of all that read here; NULL: nobody but the owner does */
+	uint32_t owner;                /* his number there */
 };
 
 /* The smallest memory_bytes that can hold two of the longest values, as append wants, with so many
@@ -260,6 +262,9 @@ struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t pl
 bool store_walk_is_over(uint64_t cursor);
 
 const struct store_counters *store_counters(const struct store *store);
+
+/* What each class has; CLASS_COUNT_MAX of them. */
+const struct class_holding *store_holdings(const struct store *store);
 
 /* Asserts what must hold between any two calls. Walks everything: for tests and simulation. */
 void store_check(const struct store *store);

@@ -16,22 +16,28 @@ struct rig {
 };
 
 /* Untouched memory costs nothing here, so sizes may be real ones. */
+static inline int rig_create_with(struct rig *rig, const struct store_options *options)
+{
+	struct memory memory = {.bytes = options->memory_bytes};
+	int r;
+
+	rig->region_bytes = options->memory_bytes;
+	rig->region = mmap(NULL, rig->region_bytes, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CU_ASSERT_PTR_NOT_EQUAL_FATAL(rig->region, MAP_FAILED);
+	memory.base = rig->region;
+	r = store_create(&rig->store, options, &memory);
+	if (r == 0)
+		store_tick(rig->store, 1);
+	return r;
+}
+
 static inline int rig_create(struct rig *rig, uint64_t memory_bytes, uint64_t value_bytes_max)
 {
 	struct store_options options = {.memory_bytes = memory_bytes,
 	                                .value_bytes_max = value_bytes_max};
-	struct memory memory = {.bytes = memory_bytes};
-	int r;
 
-	rig->region_bytes = memory_bytes;
-	rig->region = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE,
-	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	CU_ASSERT_PTR_NOT_EQUAL_FATAL(rig->region, MAP_FAILED);
-	memory.base = rig->region;
-	r = store_create(&rig->store, &options, &memory);
-	if (r == 0)
-		store_tick(rig->store, 1);
-	return r;
+	return rig_create_with(rig, &options);
 }
 
 static inline void rig_destroy(struct rig *rig)
