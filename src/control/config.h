@@ -39,7 +39,8 @@ enum config_type {
 	X(item_bytes_max, "item_size_max", CONFIG_SIZE, CONFIG_KIB, CONFIG_GIB, CONFIG_MIB,        \
 	  "The largest value; at most half of a worker's share of memory")                         \
 	X(eviction, "eviction", CONFIG_POLICY, 0, POLICY_COUNT - 1, POLICY_s3fifo,                 \
-	  "Who has to go for want of memory: s3fifo, lru, lfu, size, ttl, priority or adaptive; may change " \
+	  "Who has to go for want of memory: s3fifo, lru, lfu, size, ttl, priority or adaptive; "  \
+	  "may change "                                                                            \
 	  "while kanted runs")                                                                     \
 	X(connection_count_max, "max_connections", CONFIG_COUNT, 1, 1000000, 1024,                 \
 	  "Connections of all workers together; one more is refused")                              \

@@ -312,6 +312,7 @@ static const struct error reply_errors[] = {
     [REPLY_NOT_STORED] = ERROR(0x05, "Not stored."),
     [REPLY_NOT_NUMERIC] = ERROR(0x06, "Non-numeric server-side value for incr or decr"),
     [REPLY_NO_MEMORY] = ERROR(0x82, "Out of memory"),
+    [REPLY_RATE_LIMITED] = ERROR(0x85, "Too many requests of this class of keys"),
 };
 
 static const struct error bad_format = ERROR(0x04, "Invalid arguments");

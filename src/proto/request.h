@@ -134,8 +134,9 @@ enum reply_status {
 	REPLY_NOT_NUMERIC, /* INCR, DECR of a value that is no decimal number below 2^64 */
 	REPLY_TOO_LARGE,   /* the value is over the item limit */
 	REPLY_NO_MEMORY,
-	REPLY_OK,        /* FLUSH_ALL, MEMORY_LIMIT */
-	REPLY_BAD_LIMIT, /* MEMORY_LIMIT: too little, or more than there is */
+	REPLY_RATE_LIMITED, /* the key's class has had as many requests in this second as it may */
+	REPLY_OK,           /* FLUSH_ALL, MEMORY_LIMIT */
+	REPLY_BAD_LIMIT,    /* MEMORY_LIMIT: too little, or more than there is */
 };
 
 /* Of DESCRIBE and INSPECT. */

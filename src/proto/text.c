@@ -311,6 +311,8 @@ struct slice text_status(enum reply_status status)
 	        STATUS_TEXT("CLIENT_ERROR cannot increment or decrement non-numeric value"),
 	    [REPLY_TOO_LARGE] = STATUS_TEXT("SERVER_ERROR object too large for cache"),
 	    [REPLY_NO_MEMORY] = STATUS_TEXT("SERVER_ERROR out of memory storing object"),
+	    [REPLY_RATE_LIMITED] =
+	        STATUS_TEXT("SERVER_ERROR too many requests of this class of keys"),
 	    [REPLY_OK] = STATUS_TEXT("OK"),
 	    [REPLY_BAD_LIMIT] =
 	        STATUS_TEXT("MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust"),

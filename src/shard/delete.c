@@ -15,7 +15,7 @@ static bool invalidate(struct shard *shard, const struct request *request,
                        struct store_place *place, uint32_t now_s)
 {
 	uint32_t expiry_s = request->modifiers & REQUEST_RENEW
-	                        ? shard_expiry_s(shard, request->exptime, now_s)
+	                        ? shard_item_expiry_s(shard, request->key, request->exptime, now_s)
 	                        : store_expiry_s(shard->store, place->item);
 
 	if (!shard_change(shard, place, expiry_s, new_cas(shard, request)))
@@ -34,7 +34,7 @@ static bool empty(struct shard *shard, const struct request *request, uint64_t h
 	    .key = request->key,
 	    .hash = hash,
 	    .client_flags = request->client_flags,
-	    .expiry_s = shard_expiry_s(shard, request->exptime, now_s),
+	    .expiry_s = shard_item_expiry_s(shard, request->key, request->exptime, now_s),
 	    .marks = shard_key_mark(request) | (is_stale ? ITEM_STALE : 0),
 	    .cas_is_given = true,
 	    .cas_unique = is_stale || (request->modifiers & REQUEST_NEW_CAS)

@@ -105,7 +105,7 @@ static struct item *store_number(struct shard *shard, const struct request *requ
 	    .value_bytes = max_u32(count, item_value_bytes(old)),
 	    .client_flags = item_client_flags(old),
 	    .expiry_s = request->modifiers & REQUEST_RENEW
-	                    ? shard_expiry_s(shard, request->exptime, now_s)
+	                    ? shard_item_expiry_s(shard, request->key, request->exptime, now_s)
 	                    : store_expiry_s(shard->store, old),
 	    .marks = item_marks(old),
 	};
@@ -150,8 +150,9 @@ static void vivify_number(struct shard *shard, const struct request *request, ui
 	    .key = request->key,
 	    .hash = hash,
 	    .value_bytes = count,
-	    .expiry_s = shard_expiry_s(
-	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	    .expiry_s =
+	        shard_item_expiry_s(shard, request->key,
+	                            renew_last ? request->exptime : request->vivify_exptime, now_s),
 	    .marks = shard_key_mark(request),
 	};
 	struct item *item;

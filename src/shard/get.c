@@ -87,7 +87,8 @@ static bool is_recache_due(const struct shard *shard, const struct request *requ
 static bool renew(struct shard *shard, const struct request *request, struct store_place *place,
                   uint32_t now_s)
 {
-	return shard_change(shard, place, shard_expiry_s(shard, request->exptime, now_s),
+	return shard_change(shard, place,
+	                    shard_item_expiry_s(shard, request->key, request->exptime, now_s),
 	                    store_cas_unique(shard->store, place->item));
 }
 
@@ -119,8 +120,9 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 	struct store_item_options options = {
 	    .key = request->key,
 	    .hash = hash,
-	    .expiry_s = shard_expiry_s(
-	        shard, renew_last ? request->exptime : request->vivify_exptime, now_s),
+	    .expiry_s =
+	        shard_item_expiry_s(shard, request->key,
+	                            renew_last ? request->exptime : request->vivify_exptime, now_s),
 	    .marks = shard_key_mark(request),
 	};
 	struct item *item;
@@ -150,6 +152,8 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 	bool is_there = shard_find(shard, hash, request->key, &place);
 
 	counter_add(touch ? &counters->cmd_touch : &counters->cmd_get, 1);
+	if (!touch)
+		shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
 	if (!is_there)
 		store_mark_missed(shard->store, hash);
 	if (is_there)
@@ -159,6 +163,8 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 	else
 		ret_reply->status = REPLY_MISS;
 	/* as memcached: what was vivified is a hit */
+	if (ret_reply->status == REPLY_HIT && !touch)
+		shard_count_class(shard, request->key, CLASS_COUNTER(get_hits));
 	if (ret_reply->status == REPLY_HIT)
 		counter_add(touch ? &counters->touch_hits : &counters->get_hits, 1);
 	else if (ret_reply->status == REPLY_MISS)
@@ -177,6 +183,7 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 	}
 	hash = shard_request_hash(shard, request);
 	counter_add(&shard->counters.cmd_get, 1);
+	shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
 	if (!shard_find(shard, hash, request->key, &place)) {
 		store_mark_missed(shard->store, hash);
 		counter_add(&shard->counters.get_misses, 1);
@@ -184,6 +191,7 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 		return;
 	}
 	counter_add(&shard->counters.get_hits, 1);
+	shard_count_class(shard, request->key, CLASS_COUNTER(get_hits));
 	reply_get(shard, request, place.item, ret_reply);
 	store_mark_read(shard->store, hash, &place);
 }
@@ -202,6 +210,7 @@ bool shard_execute_look(struct shard *shard, struct shard *home, const struct re
 	if (verdict == STORE_BUSY)
 		return false;
 	counter_add(&counters->cmd_get, 1);
+	shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
 	if (verdict != STORE_LIVE) {
 		if (verdict != STORE_MISSING)
 			counter_add(verdict == STORE_EXPIRED ? &counters->get_expired
@@ -213,6 +222,7 @@ bool shard_execute_look(struct shard *shard, struct shard *home, const struct re
 		return true;
 	}
 	counter_add(&counters->get_hits, 1);
+	shard_count_class(shard, request->key, CLASS_COUNTER(get_hits));
 	if (request->modifiers & REQUEST_DESCRIBE) {
 		describe(home, place.item, now_s, ret_reply);
 		settle_win(place.item, false, ret_reply);

@@ -30,17 +30,26 @@ struct serving {
 	uint32_t piece_bytes;     /* … of which so much is done */
 };
 
+/* Of one class of keys. */
+struct shard_class {
+	uint32_t rate_s;    /* in this second … */
+	uint32_t rate_left; /* … so many requests may come yet */
+	struct class_requests counters;
+};
+
 struct shard {
 	uint64_t magic; /* SHARD_MAGIC */
 	struct store *store;
-	struct shards *shards; /* NULL: it is alone */
-	uint32_t number;       /* among them */
+	struct shards *shards;         /* NULL: it is alone */
+	const struct classes *classes; /* NULL: there are none */
+	uint32_t number;               /* among them */
 	uint64_t unix_time_at_start_s;
 	uint32_t value_bytes_max;
 	uint64_t memory_bytes_max;             /* that the store was created with */
 	const struct shard_observer *observer; /* NULL: nobody watches */
 	struct serving *serving;               /* of each of the others */
 	struct shard_counters counters;
+	struct shard_class class_of[CLASS_COUNT_MAX];
 };
 
 /* Tells the observer, whom there must be. */
@@ -51,6 +60,23 @@ static inline void shard_tell(const struct shard *shard, const struct shard_even
 
 /* memcached's exptime as the second in which the item is gone; 0: never. */
 uint32_t shard_expiry_s(const struct shard *shard, int64_t exptime, uint32_t now_s);
+
+/* Likewise, as the key's class will have it: of what is written. */
+uint32_t shard_item_expiry_s(const struct shard *shard, struct slice key, int64_t exptime,
+                             uint32_t now_s);
+
+/* One more of what the class of the key has been asked for: CLASS_COUNTER(cmd_get) say. */
+static inline void shard_count_class(struct shard *shard, struct slice key, size_t counter)
+{
+	struct class_requests *requests;
+
+	if (shard->classes == NULL)
+		return;
+	requests = &shard->class_of[classes_of(shard->classes, key)].counters;
+	counter_add((_Atomic uint64_t *)requests + counter, 1);
+}
+
+#define CLASS_COUNTER(name) (offsetof(struct class_requests, name) / sizeof(uint64_t))
 
 /* The live item with this key, or false. A dead one is removed on the way and counted as
  * get_expired or get_flushed, which memcached does for every command but the storage ones. */

@@ -37,6 +37,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
 	    .policy = options->policy,
+	    .classes = options->classes,
 	    .epoch = options->shards != NULL ? &options->shards->epoch : NULL,
 	    .owner = options->number,
 	};
@@ -57,6 +58,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .serving = memory_take(memory, serving_bytes(shard_count)),
 	    .store = store,
 	    .shards = options->shards,
+	    .classes = options->classes,
 	    .number = options->number,
 	    .unix_time_at_start_s = options->unix_time_at_start_s,
 	    .value_bytes_max = options->value_bytes_max,
@@ -372,6 +374,16 @@ const struct shard_counters *shard_counters(const struct shard *shard)
 const struct store_counters *shard_store_counters(const struct shard *shard)
 {
 	return store_counters(shard->store);
+}
+
+const struct class_requests *shard_class_requests(const struct shard *shard, uint32_t class)
+{
+	return &shard->class_of[class].counters;
+}
+
+const struct class_holding *shard_class_holding(const struct shard *shard, uint32_t class)
+{
+	return &store_holdings(shard->store)[class];
 }
 
 void shard_check(const struct shard *shard)

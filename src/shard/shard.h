@@ -10,6 +10,7 @@
 #include "base/epoch.h"
 #include "base/spsc.h"
 #include "shard/event.h"
+#include "store/classes.h"
 #include "store/counters.h"
 #include "store/policy.h"
 
@@ -22,6 +23,8 @@ struct shards {
 	struct epoch epoch;   /* the workers' turns */
 	struct spsc *calls;   /* call.h: from each to each, … */
 	struct spsc *answers; /* … and back */
+	/* Of each class with a rate: a second, and how many requests workers may have in it. */
+	_Alignas(CACHE_LINE_BYTES) _Atomic uint64_t granted[CLASS_COUNT_MAX];
 };
 
 /* Bytes of memory that shards_create() takes. call_count, a power of two: how many calls (call.h)
@@ -62,10 +65,22 @@ struct shard_counters {
 	SHARD_COUNTERS(COUNTER_FIELD)
 };
 
+/* What clients have asked for of a class of keys (store/classes.h). */
+#define CLASS_REQUESTS(X)                                                                          \
+	X(cmd_get, "requests", COUNTER_TOTAL, "Keys asked for by the get family")                  \
+	X(get_hits, "requests", COUNTER_TOTAL, "Keys asked for and found")                         \
+	X(cmd_set, "requests", COUNTER_TOTAL, "Storage commands that brought a whole value")       \
+	X(rate_limited, "requests", COUNTER_TOTAL, "Requests refused as too many a second")
+
+struct class_requests {
+	CLASS_REQUESTS(COUNTER_FIELD)
+};
+
 struct shard_options {
-	uint64_t memory_bytes;    /* all that items, index and book-keeping may take */
-	uint32_t value_bytes_max; /* the item limit, 1 KiB … 1 GiB */
-	enum policy policy;       /* who has to go for want of memory */
+	uint64_t memory_bytes;         /* all that items, index and book-keeping may take */
+	uint32_t value_bytes_max;      /* the item limit, 1 KiB … 1 GiB */
+	enum policy policy;            /* who has to go for want of memory */
+	const struct classes *classes; /* of keys; of all shards the same; NULL: there are none */
 	uint64_t hash_seed;    /* from a random source; keys cannot be aimed at one bucket; of all
 	                        * shards the same */
 	struct shards *shards; /* it becomes one of these; NULL: it is alone */
@@ -98,6 +113,11 @@ bool shard_owns(const struct shard *shard, struct slice key);
 
 /* Who has to go for want of memory from now on; what is known of the items stays. */
 void shard_set_policy(struct shard *shard, enum policy policy);
+
+/* Whether a request for the key may be run, as far as its class's rate goes; to be asked once for
+ * each that brings no value, by the worker that it comes to. False: it is counted, and
+ * REPLY_RATE_LIMITED is the reply. */
+bool shard_admit(struct shard *shard, struct slice key, uint32_t now_s);
 
 /* Some of what the store has to do sooner or later; once a turn. Returns whether there is more to
  * do now. */
@@ -141,8 +161,8 @@ struct shard_write {
 };
 
 /* Begins a request with a value. REPLY_STORED: go on with shard_write_bytes(); any other status
- * (REPLY_TOO_LARGE, REPLY_NO_MEMORY) is the reply: the session swallows the value's bytes. Of one
- * that is staged it is the owner's to refuse: it is to be handed over nevertheless.
+ * (REPLY_RATE_LIMITED, TOO_LARGE, NO_MEMORY) is the reply: the session swallows the value's bytes.
+ * Of one that is staged it is the owner's to refuse: it is to be handed over nevertheless.
  * request->key is copied; the request need not outlive the call. As with memcached a set that is
  * refused for its size removes the old value. */
 enum reply_status shard_write_begin(struct shard *shard, struct shard_write *write,
@@ -174,6 +194,11 @@ void shard_write_abandon(struct shard *shard, struct shard_write *write);
 void shard_observe(struct shard *shard, const struct shard_observer *observer);
 
 const struct shard_counters *shard_counters(const struct shard *shard);
+
+/* Of each class; CLASS_COUNT_MAX of them. What they hold is the shard's part, what clients have
+ * asked for is what came to this worker, but for what it has written. */
+const struct class_requests *shard_class_requests(const struct shard *shard, uint32_t class);
+const struct class_holding *shard_class_holding(const struct shard *shard, uint32_t class);
 
 /* What the store behind it holds and has evicted; limit_maxbytes, bytes, curr_items … */
 const struct store_counters *shard_store_counters(const struct shard *shard);

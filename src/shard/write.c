@@ -125,8 +125,9 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	    .hash = shard_request_hash(shard, request),
 	    .value_bytes = (uint32_t)request->value_bytes,
 	    .client_flags = request->client_flags,
-	    .expiry_s = shard_expiry_s(
-	        shard, is_vivified(request) ? request->vivify_exptime : request->exptime, now_s),
+	    .expiry_s = shard_item_expiry_s(
+	        shard, request->key,
+	        is_vivified(request) ? request->vivify_exptime : request->exptime, now_s),
 	    .marks = shard_key_mark(request),
 	    .may_expire_else = (request->modifiers & REQUEST_INVALIDATE) != 0,
 	};
@@ -145,6 +146,10 @@ enum reply_status shard_write_begin(struct shard *shard, struct shard_write *wri
 	state->is_staged = options.is_staged;
 	state->is_handed_over = false;
 	write->left_bytes = 0;
+	if (!shard_admit(shard, request->key, now_s)) {
+		state->is_staged = false;
+		return REPLY_RATE_LIMITED;
+	}
 	if (request->value_bytes > shard->value_bytes_max) {
 		keep_key(state, options.hash, request->key);
 		refuse_write(shard, state, REPLY_TOO_LARGE);
@@ -330,6 +335,7 @@ static void commit(struct shard *shard, struct write_state *state, uint32_t now_
 	ret_reply->key = item_key(reservation->item);
 	ret_reply->value_bytes = item_value_bytes(reservation->item);
 	ttl_s = shard_ttl_s(shard, reservation->item, now_s);
+	shard_count_class(shard, ret_reply->key, CLASS_COUNTER(cmd_set));
 	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
 		commit_over(shard, state, &place, ret_reply);

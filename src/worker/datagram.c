@@ -82,6 +82,10 @@ enum outcome {
 static bool datagram_execute(struct datagram_server *server, const struct request *request,
                              uint32_t now_s, struct reply *ret_reply)
 {
+	if (!shard_admit(server->shard, request->key, now_s)) {
+		ret_reply->status = REPLY_RATE_LIMITED;
+		return true;
+	}
 	if (shard_execute(server->shard, request, now_s, ret_reply))
 		return true;
 	counter_add(&server->counters.udp_dropped_busy, 1);
@@ -92,17 +96,19 @@ static enum outcome payload_append_get(struct payload *payload, struct datagram_
                                        struct request *request, uint32_t now_s)
 {
 	struct slice rest = request->more_keys;
+	struct slice end = SLICE_LITERAL("END\r\n");
 	struct reply reply;
 
 	for (; request->key.length > 0; request->key = line_next_word(&rest)) {
 		if (!datagram_execute(server, request, now_s, &reply))
 			return OUTCOME_DROPPED;
+		if (reply.status == REPLY_RATE_LIMITED)
+			end = text_status(reply.status);
 		if (reply.status == REPLY_HIT &&
 		    !payload_append_hit(payload, server->shard, request, &reply))
 			return OUTCOME_TOO_LARGE;
 	}
-	return payload_append(payload, SLICE_LITERAL("END\r\n")) ? OUTCOME_REPLY
-	                                                         : OUTCOME_TOO_LARGE;
+	return payload_append(payload, end) ? OUTCOME_REPLY : OUTCOME_TOO_LARGE;
 }
 
 /* mg, with its one key. */
@@ -116,6 +122,9 @@ static enum outcome payload_append_meta(struct payload *payload, struct datagram
 
 	if (!datagram_execute(server, &text->request, now_s, &reply))
 		return OUTCOME_DROPPED;
+	if (reply.status == REPLY_RATE_LIMITED)
+		return payload_append(payload, text_status(reply.status)) ? OUTCOME_REPLY
+		                                                          : OUTCOME_TOO_LARGE;
 	sends_value = meta_sends_value(&text->echo, &text->request, &reply);
 	end = meta_write_reply(line, &text->echo,
 	                       reply.status == REPLY_HIT ? reply.key : text->request.key,

@@ -207,9 +207,10 @@ struct session {
 	bool is_finished : 1;  /* it has sent its last byte, and is closed after the reply */
 	uint8_t end : 2;       /* enum session_end */
 	bool is_aborted : 1;
-	bool is_promised : 1;  /* a call, as it has waited for one */
-	uint16_t unread_units; /* of 64 KiB, in `out` when the deadline started */
-	uint16_t last_call;    /* the place of its newest call; 0: none is under way */
+	bool is_promised : 1;     /* a call, as it has waited for one */
+	bool is_rate_limited : 1; /* a key of the get that is being answered was */
+	uint16_t unread_units;    /* of 64 KiB, in `out` when the deadline started */
+	uint16_t last_call;       /* the place of its newest call; 0: none is under way */
 	union {
 		struct session_write *write; /* while a value comes in */
 		struct session_dump *dump;

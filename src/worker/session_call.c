@@ -125,6 +125,11 @@ enum session_run session_execute(struct session *session, const struct request *
 
 	if (request_writes(request) && !session_may_write(session))
 		return RUN_WAITS;
+	if (!shard_admit(shard, request->key, time->now_s)) {
+		ret_reply->status = REPLY_RATE_LIMITED;
+		session_give_up_promise(session);
+		return RUN_DONE;
+	}
 	if (!session_has_call_for(session, request->key) &&
 	    shard_execute(shard, request, time->now_s, ret_reply)) {
 		session_give_up_promise(session); /* it is not wanted any more */

@@ -26,7 +26,7 @@ void session_reply_classic(struct session *session, bool noreply, const struct r
 static bool is_error(enum reply_status status)
 {
 	return status == REPLY_NOT_NUMERIC || status == REPLY_TOO_LARGE ||
-	       status == REPLY_NO_MEMORY;
+	       status == REPLY_NO_MEMORY || status == REPLY_RATE_LIMITED;
 }
 
 void session_reply_meta(struct session *session, const struct meta_echo *echo,
@@ -115,12 +115,15 @@ static bool session_run_get(struct session *session, struct request *request, st
 		if (session->state == SESSION_ENDED)
 			return true;
 		session->answered_bytes = (uint32_t)(rest.data - line.data);
+		session->is_rate_limited |= run == RUN_DONE && reply.status == REPLY_RATE_LIMITED;
 		if (run == RUN_DONE && reply.status == REPLY_HIT && !session_may_reply(session))
 			return false;
 		request->key = line_next_word(&rest);
 	}
 	session->answered_bytes = 0;
-	session_append(session, SLICE_LITERAL("END\r\n"));
+	session_append(session, session->is_rate_limited ? text_status(REPLY_RATE_LIMITED)
+	                                                 : SLICE_LITERAL("END\r\n"));
+	session->is_rate_limited = false;
 	return true;
 }
 

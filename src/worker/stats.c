@@ -424,7 +424,8 @@ static const struct counter_group *find_group(const struct stats_worker *worker,
 {
 	for (uint32_t g = 0; g < worker->group_count; g++)
 		if (worker->groups[g].descriptions == group->descriptions &&
-		    worker->groups[g].index == group->index)
+		    worker->groups[g].index == group->index &&
+		    strcmp(worker->groups[g].module, group->module) == 0)
 			return &worker->groups[g];
 	return NULL;
 }

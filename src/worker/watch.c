@@ -274,6 +274,7 @@ static const char *stored_name(enum reply_status status)
 	case REPLY_NOT_FOUND: return "not_found";
 	case REPLY_TOO_LARGE: return "too_large";
 	case REPLY_NO_MEMORY: return "no_memory";
+	case REPLY_RATE_LIMITED: return "rate_limited";
 	default: return "not_stored";
 	}
 }

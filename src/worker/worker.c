@@ -10,7 +10,8 @@
 #define WORKER_MAGIC      0x3a7e0b51u
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
 
-#define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX)
+#define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
+#define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */
 
 /* DESIGN.md 6. The table has at most two buckets for each connection. */
 _Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
@@ -37,6 +38,7 @@ struct worker {
 	struct datagram_server datagrams;
 	struct worker_counters counters;
 	struct counter_group groups[GROUP_COUNT_MAX];
+	char class_modules[CLASS_COUNT_MAX][sizeof(CLASS_MODULE) + CLASS_NAME_BYTES];
 	uint32_t group_count;
 };
 
@@ -276,6 +278,28 @@ static struct shard_options shard_options_of(const struct worker_options *option
 	return shard;
 }
 
+static void add_class_groups(struct worker *worker, const struct classes *classes)
+{
+	static const struct counter_description holdings[] = {CLASS_HOLDINGS(COUNTER_DESCRIBE)};
+	static const struct counter_description requests[] = {CLASS_REQUESTS(COUNTER_DESCRIBE)};
+
+	for (uint32_t i = 0; classes != NULL && i < classes->count; i++) {
+		char *module = worker->class_modules[i];
+		struct counter_group group = {.module = module, .index = COUNTER_NO_INDEX};
+
+		snprintf(module, sizeof(worker->class_modules[i]), CLASS_MODULE "%s",
+		         classes->rules[i].name);
+		group.descriptions = holdings;
+		group.count = sizeof(holdings) / sizeof(holdings[0]);
+		group.counters = (const _Atomic uint64_t *)shard_class_holding(worker->shard, i);
+		worker_add_counters(worker, &group);
+		group.descriptions = requests;
+		group.count = sizeof(requests) / sizeof(requests[0]);
+		group.counters = (const _Atomic uint64_t *)shard_class_requests(worker->shard, i);
+		worker_add_counters(worker, &group);
+	}
+}
+
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
@@ -326,6 +350,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	GROUP_ADD(worker, shard, COUNTER_NO_INDEX, shard_counters(worker->shard));
 	GROUP_ADD(worker, store, COUNTER_NO_INDEX, shard_store_counters(worker->shard));
 	GROUP_ADD(worker, tcp, COUNTER_NO_INDEX, tcp_counters(worker->tcp));
+	add_class_groups(worker, options->shard.classes);
 	if (options->with_sockets) {
 		struct socket_options socket_options = socket_options_of(options);
 

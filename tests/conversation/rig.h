@@ -51,6 +51,7 @@ struct rig_options {
 	uint32_t datagram_reply_bytes_max; /* 0: 1,400 */
 	uint32_t memory_bytes;             /* of the shard; 0: 16 MiB; at least what it needs */
 	const char *password;              /* of the user "user"; NULL: nobody has to log in */
+	bool with_classes;                 /* rig_classes() */
 	/* 0: 1; of more, memory_bytes each, the others belong to workers without sessions, who
 	 * serve at random times (the seed) */
 	uint32_t shard_count;
@@ -74,7 +75,8 @@ struct rig {
 	struct datagram_server datagrams;
 	struct login_worker login;
 	const char *password; /* of the user "user" */
-	uint64_t ticket;      /* of a login that has no answer yet */
+	struct classes classes;
+	uint64_t ticket; /* of a login that has no answer yet */
 	bool has_asked, is_right;
 	struct ip_address datagram_source;
 	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
@@ -210,6 +212,47 @@ static inline void rig_create_shards(struct rig *rig, struct shard_options *opti
 	rig->shard = rig->all[0];
 }
 
+/* Those that the scripts go by; test_hardening.py has the same. */
+static inline void rig_classes(struct classes *classes)
+{
+	static const struct class_rules rules[] = {
+	    {.name = "short",
+	     .prefix = "short:",
+	     .prefix_bytes = 6,
+	     .priority = 5,
+	     .share_max = 100,
+	     .ttl_default_s = 20,
+	     .ttl_max_s = 60},
+	    {.name = "longer",
+	     .prefix = "short:longer:",
+	     .prefix_bytes = 13,
+	     .priority = 5,
+	     .share_max = 100,
+	     .ttl_max_s = 100},
+	    {.name = "few",
+	     .prefix = "few:",
+	     .prefix_bytes = 4,
+	     .priority = 5,
+	     .share_max = 100,
+	     .rate_max = 3},
+	};
+
+	classes_create(classes);
+	for (uint32_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		classes_add(classes, &rules[i]);
+}
+
+static inline void rig_count_workers(struct rig *rig)
+{
+	for (uint32_t i = 0; i < rig->shard_count; i++)
+		rig->stats_workers[i] = (struct stats_worker){
+		    .shard = shard_counters(rig->all[i]),
+		    .store = shard_store_counters(rig->all[i]),
+		    .sessions = i == 0 ? &rig->sessions.counters : &rig->no_sessions,
+		    .prefixes = i == 0 ? &rig->stats.prefixes : &rig->no_prefixes,
+		};
+}
+
 static inline struct rig *rig_create(const struct rig_options *options)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -265,6 +308,10 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	rig->password = options->password;
 	if (rig->password != NULL)
 		sessions_options.login = &rig->login;
+	if (options->with_classes) {
+		rig_classes(&rig->classes);
+		shard_options.classes = &rig->classes;
+	}
 	rig->random = random_seeded(options->seed);
 	rig_create_shards(rig, &shard_options, &memory);
 	references = shard_references(rig->shard);
@@ -274,13 +321,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	                &memory);
 	sessions_follow(&rig->sessions, &rig->time);
 	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);
-	for (uint32_t i = 0; i < rig->shard_count; i++)
-		rig->stats_workers[i] = (struct stats_worker){
-		    .shard = shard_counters(rig->all[i]),
-		    .store = shard_store_counters(rig->all[i]),
-		    .sessions = i == 0 ? &rig->sessions.counters : &rig->no_sessions,
-		    .prefixes = i == 0 ? &rig->stats.prefixes : &rig->no_prefixes,
-		};
+	rig_count_workers(rig);
 	return rig;
 }
 

@@ -9,6 +9,7 @@
  *   ++> seconds  time passes
  *   +++ counter delta   the counter has grown so much since the script asked last
  *   shards> 1    first of all: the script is not for several shards, which number their items apart
+ *   classes>     first of all: there are the classes of keys of rig_classes()
  *   login> password   first of all: who does not log in as "user" may do nothing
  *   udp> bytes   one datagram comes in, no CR LF added; udpt> from a trusted source
  *   udp< bytes   the next datagram sent
@@ -319,7 +320,7 @@ static void run_line(struct script *script, const char *line, const char *end)
 	} else if (strncmp(line, "udp< ", 5) == 0) {
 		expect_datagram(script);
 	} else if (line[0] != '#' && line[0] != 0 && strncmp(line, "login> ", 7) != 0 &&
-	           strcmp(line, "shards> 1") != 0) {
+	           strcmp(line, "shards> 1") != 0 && strcmp(line, "classes>") != 0) {
 		fail(script, "a line that says nothing", (const uint8_t *)line, strlen(line));
 	}
 }
@@ -348,7 +349,7 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed, uint32_t s
 	struct rig_options options = {.shard_count = shard_count, .seed = seed};
 	struct script script = {.path = path, .cut = cut, .random = random_seeded(seed)};
 	FILE *file = fopen(path, "r");
-	char *line = NULL, *password;
+	char *line = NULL, *password, *classes;
 	size_t capacity = 0;
 	ssize_t length;
 
@@ -358,6 +359,8 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed, uint32_t s
 	}
 	password = read_first(file, "login> ");
 	options.password = password;
+	classes = read_first(file, "classes>");
+	options.with_classes = classes != NULL;
 	script.rig = rig_create(&options);
 	script.client = rig_connect(script.rig);
 	while (!script.failed && (length = getline(&line, &capacity, file)) >= 0) {
@@ -376,6 +379,7 @@ static bool run_script(const char *path, enum cut cut, uint64_t seed, uint32_t s
 	rig_disconnect(script.client);
 	rig_destroy(script.rig);
 	free(password);
+	free(classes);
 	return !script.failed;
 }
 

@@ -295,7 +295,7 @@ class Player:
             self.datagrams_sent += 1
         elif command == b"udp<":
             self.expect_datagram(parts)
-        elif command and not command.startswith(b"#") and command not in (b"login>", b"shards>"):
+        elif command and not command.startswith(b"#") and command not in (b"login>", b"shards>", b"classes>"):
             raise Failure(f"a line that says nothing: {line!r}")
 
     def finish(self):

@@ -9,11 +9,16 @@ import rig
 
 HERE = pathlib.Path(__file__).parent
 SCRIPTS = HERE.parent / "conversation"
-HEAD = "memory: 16MiB\n"  # as the scripts expect it
+HEAD = """memory: 16MiB
+classes:
+  - {name: short, prefix: "short:", ttl_default: 20s, ttl_max: 60s}
+  - {name: longer, prefix: "short:longer:", ttl_max: 100s}
+"""  # as the scripts expect it
 # By which play.py looks on; whose datagrams are trusted, since it has a list.
 OBSERVED = ('  - {kind: socket, listen: "0.0.0.0:11212", %sallow: [127.0.0.0/8, '
             '198.18.0.0/24]}\n')
-NOT_PLAYED = {"stats.script": "tells the pid, the clock and the figures of the rig in the process"}
+NOT_PLAYED = {"stats.script": "tells the pid, the clock and the figures of the rig in the process",
+              "classes_rate.script": "a second may be over in the midst of it"}
 FIRST = "binary.script"  # counts cas uniques from a new server's first
 
 
