@@ -42,6 +42,11 @@
 	X(segments_compacted, "segments", COUNTER_TOTAL, "Segments emptied for their dead room")   \
 	X(segments_expired, "segments", COUNTER_TOTAL,                                             \
 	  "Segments emptied because their items had expired or were flushed")                      \
+	X(purges, "purges", COUNTER_LEVEL,                                                         \
+	  "Purges under way: what is meant is gone, its memory not yet")                           \
+	X(purge_segments_left, "segments", COUNTER_LEVEL,                                          \
+	  "Segments that these have still to go through")                                          \
+	X(purged, "items", COUNTER_TOTAL, "Items whose memory purges have taken back")             \
 	X(writes_revoked, "items", COUNTER_TOTAL,                                                  \
 	  "Values on their way in that lost their room: it was wanted, and their bytes did not "   \
 	  "come")                                                                                  \

@@ -9,6 +9,7 @@
 #include "store/ghost.h"
 #include "store/index.h"
 #include "store/policy.h"
+#include "store/purge.h"
 #include "store/segment.h"
 #include "store/shadow.h"
 #include "store/store.h"
@@ -140,6 +141,8 @@ struct published {
 	_Atomic uint64_t middle; /* desertion.h */
 	/* Segments up to this sequence are flushed, with all that is in them; 0: none is. */
 	_Atomic uint64_t flush_sequence;
+	/* In segments up to this one some items may be purged; 0: none is. */
+	_Atomic uint64_t purge_sequence;
 };
 
 struct store {
@@ -149,6 +152,7 @@ struct store {
 	_Alignas(CACHE_LINE_BYTES) struct index index;
 	struct segments segments;
 	struct reader *readers[EPOCH_READERS_MAX];
+	struct purges purges;
 	/* The owner's alone: */
 	_Alignas(CACHE_LINE_BYTES) uint32_t
 	    pages_wanted; /* by the index; 0: it has what it wants */
@@ -222,6 +226,18 @@ static inline bool store_is_flushed(const struct store *store, const struct segm
 	       atomic_load_explicit(&store->published.flush_sequence, memory_order_relaxed);
 }
 
+/* purge.c: whether an item that lies in a segment of this sequence is meant by a purge. */
+bool store_is_purged(const struct store *store, uint64_t segment_sequence, const struct item *item);
+
+/* Whether something in the segment may be flushed or purged: so it does not become a newer one. */
+static inline bool store_is_condemned(const struct store *store, const struct segment *segment)
+{
+	/* relaxed, both: the owner's own */
+	return store_is_flushed(store, segment) ||
+	       atomic_load_explicit(&segment->sequence, memory_order_relaxed) <=
+	           atomic_load_explicit(&store->published.purge_sequence, memory_order_relaxed);
+}
+
 static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
 {
 	const struct segment *segment = store_segment_of(store, item);
@@ -230,6 +246,9 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	/* the segment's header, one more cache line, is looked at only if it must be */
 	if (atomic_load_explicit(&store->published.flush_sequence, memory_order_relaxed) != 0 &&
 	    store_is_flushed(store, segment))
+		return STORE_FLUSHED;
+	if (atomic_load_explicit(&store->published.purge_sequence, memory_order_relaxed) != 0 &&
+	    store_is_purged(store, segment->sequence, item))
 		return STORE_FLUSHED;
 	if (item_expiry(item) == 0)
 		return STORE_LIVE;
@@ -370,6 +389,20 @@ static inline bool store_is_held(const struct segment *segment)
 void store_claim(struct store *store, uint32_t index);
 void store_unclaim(struct store *store, uint32_t index);
 
+/* Items are hashed and their buckets fetched some at a time: the buckets are all over memory, and
+ * waiting for them one by one is what emptying a segment would cost. */
+#define ITEM_BATCH 16
+
+struct item_batch {
+	struct item *items[ITEM_BATCH];
+	uint64_t hashes[ITEM_BATCH];
+	uint32_t count;
+};
+
+/* The next live items of a segment, from *offset on. Of a large item's there is one. */
+void store_next_items(const struct store *store, uint32_t index, uint32_t *offset,
+                      struct item_batch *ret_batch);
+
 /* Goes on with what is claimed, for about so many items. False: it is not over. */
 bool store_sift_some(struct store *store, uint32_t item_count);
 
@@ -382,6 +415,13 @@ bool store_copy_item(struct store *store, _Atomic uint64_t *slot, struct item *i
 
 /* Goes a step towards a free segment: the last resort is the index. False: nothing can go. */
 bool store_make_room(struct store *store);
+
+/* Goes on with what was begun to its end; nothing is claimed then. */
+void store_end_reclaim(struct store *store);
+
+/* purge.c: goes on with the sweep, for about so many items. False: it is over. */
+bool store_sweep_some(struct store *store, uint32_t item_count);
+void store_forget_purges(struct store *store);
 
 /* Sees to it that there is a segment for those who are not reclaiming. False: all are in use. */
 bool store_free_one(struct store *store);

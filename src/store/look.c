@@ -25,15 +25,41 @@ void store_create_readers(struct store *store, struct memory *memory)
 	}
 }
 
-static enum store_verdict judge(uint64_t flush_sequence, uint32_t now_s,
-                                const struct segment *segment, const struct item *item)
+/* What of the store is flushed or purged: to be looked at first of all. */
+struct condemned {
+	uint64_t flush_sequence;
+	uint64_t purge_sequence;
+};
+
+static struct condemned condemned_of(const struct store *store)
 {
+	const struct published *published = &store->published;
+
+	/* Acquire: pairs with the end of a flush in store_release_if_empty(), and of a purge: who
+	 * sees that it is over does not find what it has taken. */
+	return (struct condemned){
+	    atomic_load_explicit((_Atomic uint64_t *)&published->flush_sequence,
+	                         memory_order_acquire),
+	    atomic_load_explicit((_Atomic uint64_t *)&published->purge_sequence,
+	                         memory_order_acquire),
+	};
+}
+
+static enum store_verdict judge(const struct store *store, struct condemned condemned,
+                                uint32_t now_s, const struct item *item)
+{
+	struct segment *segment = store_segment_of(store, item);
 	uint32_t expiry_s;
 
-	/* relaxed: it only grows, and of what a flush has taken it does not */
-	if (flush_sequence != 0 && atomic_load_explicit((_Atomic uint64_t *)&segment->sequence,
-	                                                memory_order_relaxed) <= flush_sequence)
-		return STORE_FLUSHED;
+	if (condemned.flush_sequence != 0 || condemned.purge_sequence != 0) {
+		/* relaxed: it only grows, and of what is condemned it does not */
+		uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
+
+		if (sequence <= condemned.flush_sequence ||
+		    (sequence <= condemned.purge_sequence &&
+		     store_is_purged(store, sequence, item)))
+			return STORE_FLUSHED;
+	}
 	if (item_expiry(item) == 0)
 		return STORE_LIVE; /* the segment's header is one more line */
 	expiry_s = item_expiry_s(item, segment->expiry_base_s);
@@ -43,18 +69,14 @@ static enum store_verdict judge(uint64_t flush_sequence, uint32_t now_s,
 enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,
                               uint32_t now_s, struct store_place *ret_place)
 {
-	/* First of all. Acquire: pairs with the end of a flush in store_release_if_empty(): who
-	 * sees that it is over does not find what it has taken. */
-	uint64_t flush_sequence = atomic_load_explicit(
-	    (_Atomic uint64_t *)&store->published.flush_sequence, memory_order_acquire);
+	struct condemned condemned = condemned_of(store);
 
 	if (!index_look(&store->index, hash, key, &ret_place->slot, &ret_place->value))
 		return STORE_BUSY;
 	if (ret_place->slot == NULL)
 		return STORE_MISSING;
 	ret_place->item = index_item(&store->index, ret_place->value);
-	return judge(flush_sequence, now_s, store_segment_of(store, ret_place->item),
-	             ret_place->item);
+	return judge(store, condemned, now_s, ret_place->item);
 }
 
 /* A walk's cursor is a position in the index and the number of a slot there. */
@@ -90,9 +112,7 @@ static bool walk_once(const struct index *index, uint64_t *cursor, uint64_t *ret
 struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count,
                         uint32_t now_s)
 {
-	/* first of all, as in store_look() */
-	uint64_t flush_sequence = atomic_load_explicit(
-	    (_Atomic uint64_t *)&store->published.flush_sequence, memory_order_acquire);
+	struct condemned condemned = condemned_of(store);
 	uint32_t looks = 0;
 
 	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
@@ -105,7 +125,7 @@ struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t pl
 		if (slot == 0)
 			continue;
 		item = index_item(&store->index, slot);
-		if (judge(flush_sequence, now_s, store_segment_of(store, item), item) == STORE_LIVE)
+		if (judge(store, condemned, now_s, item) == STORE_LIVE)
 			return item;
 	}
 	return NULL;

@@ -362,7 +362,8 @@ static bool pass_over_hot(struct store *store)
 	const struct segment *segment = store_segment(store, index);
 
 	if (reclaim->count != 1 || segment->list != LIST_SMALL ||
-	    !policy_traits[reclaim->sieve.policy].earns_time || store_is_flushed(store, segment) ||
+	    !policy_traits[reclaim->sieve.policy].earns_time ||
+	    store_is_condemned(store, segment) ||
 	    store->eviction.passed_over_count >= PASSED_OVER_MAX ||
 	    reclaim->sieve.hot_bytes < segment->live_bytes / 8 * 7)
 		return false;
@@ -490,6 +491,12 @@ bool store_make_room(struct store *store)
 	return true;
 }
 
+void store_end_reclaim(struct store *store)
+{
+	while (store->eviction.reclaim.kind != RECLAIM_NONE && !go_on(store, UINT32_MAX))
+		;
+}
+
 /* Nobody waits for it yet. */
 static bool is_room_wanted(const struct store *store)
 {
@@ -510,9 +517,14 @@ bool store_work(struct store *store)
 		store_collect(store);
 	if (index_is_resizing(&store->index))
 		store_move_buckets(store, item_count / WORK_ITEMS_A_BUCKET);
+	if (counter_read(&store->counters.purges) > 0) {
+		store_sweep_some(store, item_count);
+		store_forget_purges(store);
+	}
 	if (store->eviction.reclaim.kind == RECLAIM_NONE && !begin_due(store) &&
 	    !(is_room_wanted(store) && begin_any(store)))
-		return index_is_resizing(&store->index);
+		return index_is_resizing(&store->index) ||
+		       counter_read(&store->counters.purges) > 0;
 	go_on(store, item_count);
 	return true;
 }

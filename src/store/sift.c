@@ -127,19 +127,8 @@ static void rank(struct store *store, struct sieve *sieve, uint64_t hash, const 
 		sieve->hot_bytes += bytes;
 }
 
-/* Items are hashed and their buckets fetched some at a time: the buckets are all over memory, and
- * waiting for them one by one is what emptying a segment would cost. */
-#define ITEM_BATCH 16
-
-struct item_batch {
-	struct item *items[ITEM_BATCH];
-	uint64_t hashes[ITEM_BATCH];
-	uint32_t count;
-};
-
-/* The next live items of a segment. Of a large item's there is one. */
-static void next_items(const struct store *store, uint32_t index, uint32_t *offset,
-                       struct item_batch *ret_batch)
+void store_next_items(const struct store *store, uint32_t index, uint32_t *offset,
+                      struct item_batch *ret_batch)
 {
 	const struct segment *segment = store_segment(store, index);
 	uint32_t count = 0;
@@ -203,7 +192,7 @@ bool store_sift_some(struct store *store, uint32_t item_count)
 
 		if (cost >= item_count)
 			return false;
-		next_items(store, index, &reclaim->offset, &batch);
+		store_next_items(store, index, &reclaim->offset, &batch);
 		cost++;
 		for (uint32_t i = 0; i < batch.count; i++) {
 			struct item *item = batch.items[i];

@@ -97,7 +97,7 @@ void store_spare(struct store *store, enum log_id log)
 		}
 		segment = store_segment(store, index);
 		if (segment->state != SEGMENT_SEALED || segment->is_claimed ||
-		    store_is_flushed(store, segment) || !is_spared(store, segment)) {
+		    store_is_condemned(store, segment) || !is_spared(store, segment)) {
 			i++;
 			continue;
 		}

@@ -371,7 +371,7 @@ static void publish(struct store *store, struct store_reservation *reservation,
 
 	ASSERT(reservation->left_bytes == 0 && item_state(item) == ITEM_OPEN);
 	ASSERT(!reservation->is_waiting);
-	ASSERT(segment->state == SEGMENT_OPEN || !store_is_flushed(store, segment));
+	ASSERT(segment->state == SEGMENT_OPEN || !store_is_condemned(store, segment));
 	if (!reservation->cas_is_given &&
 	    !item_set_cas(item, store_next_cas(store), segment->cas_base))
 		ASSERT(!"store_settle() and store_reserve() see to that");

@@ -24,6 +24,7 @@
 #include "store/counters.h"
 #include "store/item.h"
 #include "store/policy.h"
+#include "store/purge.h"
 
 struct store;
 struct segment;
@@ -137,6 +138,11 @@ void store_reclaim(struct store *store, const struct store_place *place);
 /* All items published until `due_s` are gone from then on; at once when that is not in the future.
  * The newest flush replaces one that is still to come. */
 void store_flush(struct store *store, uint32_t due_s);
+
+/* All items that are meant (purge.h) and published until now are gone from now on; their memory
+ * comes back with store_work(). `number` is one of PURGES_MAX, and not under way. */
+void store_purge(struct store *store, uint32_t number, const struct purge_target *target);
+bool store_has_purge(const struct store *store, uint32_t number);
 
 /* From now on `evicted` is told of each item that has to go for want of memory, before it goes; it
  * calls nothing of the store. NULL: nobody any more. */

@@ -287,7 +287,7 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	/* a large item's own segment is in the log, and can be flushed, only when it is published
 	 */
 	if (segment->state == SEGMENT_OPEN ||
-	    (!store_is_flushed(store, segment) && !store_is_outdated(store, segment)))
+	    (!store_is_condemned(store, segment) && !store_is_outdated(store, segment)))
 		return true;
 	/* what is being written keeps its segment, so `old` stays */
 	if (!store_reserve_like(store, store, reservation, &settled))
