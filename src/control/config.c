@@ -6,6 +6,7 @@
 #include "control/file.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,8 @@ const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER
 const uint32_t config_parameter_count = PARAMETER_COUNT;
 
 #define WORKER_MEMORY_BYTES_MAX (256 * CONFIG_GIB)
+
+#define REASON_BYTES 256
 
 #define WORD(name) #name,
 
@@ -106,6 +109,29 @@ bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char 
 	return true;
 }
 
+void config_entry_path(char ret_path[CONFIG_PATH_BYTES], const char *list, uint32_t index,
+                       const char *field)
+{
+	char quoted[FAULTS_QUOTE_BYTES];
+
+	faults_quote(quoted, field);
+	snprintf(ret_path, CONFIG_PATH_BYTES, "%s[%u]%s%s", list, index,
+	         field[0] == '\0' ? "" : ".", quoted);
+}
+
+void config_refuse_text(struct faults *faults, const struct node *node, const char *path,
+                        const char *format, ...)
+{
+	char quoted[FAULTS_QUOTE_BYTES], reason[REASON_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	faults_quote(quoted, node->text);
+	faults_add(faults, node->line, path, "\"%s\" is %s", quoted, reason);
+}
+
 bool config_check_scalar(struct faults *faults, const struct node *node, const char *path)
 {
 	if (node->kind != NODE_SCALAR) {
@@ -138,7 +164,7 @@ static bool parse_quantity(const char *text, enum config_type type, uint64_t *re
 	return false;
 }
 
-static bool check_quantity(struct faults *faults, const struct node *node, const char *path,
+bool config_check_quantity(struct faults *faults, const struct node *node, const char *path,
                            enum config_type type, uint64_t minimum, uint64_t maximum,
                            uint64_t *ret_value)
 {
@@ -167,7 +193,8 @@ static bool check_quantity(struct faults *faults, const struct node *node, const
 bool config_check_count(struct faults *faults, const struct node *node, const char *path,
                         uint64_t minimum, uint64_t maximum, uint64_t *ret_number)
 {
-	return check_quantity(faults, node, path, CONFIG_COUNT, minimum, maximum, ret_number);
+	return config_check_quantity(faults, node, path, CONFIG_COUNT, minimum, maximum,
+	                             ret_number);
 }
 
 /* Whether the cores exist and are ours is for whoever starts the workers to find out. */
@@ -233,17 +260,8 @@ static void check_parameter(struct config *config, const struct config_parameter
 	else if (words_of(type) != NULL)
 		check_word(faults, node, parameter->name, type, field);
 	else
-		check_quantity(faults, node, parameter->name, type, parameter->minimum,
-		               parameter->maximum, field);
-}
-
-static const struct node *node_child(const struct node *mapping, const char *key)
-{
-	const struct node *node = mapping->first;
-
-	while (node != NULL && strcmp(node->key, key) != 0)
-		node = node->next;
-	return node;
+		config_check_quantity(faults, node, parameter->name, type, parameter->minimum,
+		                      parameter->maximum, field);
 }
 
 /* A segment store needs more than one value's room, and each worker has its share only. */
@@ -296,17 +314,14 @@ static void check_unknown(const struct node *node, struct faults *faults)
 /* Whether it can be read, and what is in it, is for whoever reads it to find out. */
 static void check_auth_file(struct config *config, const struct node *node, struct faults *faults)
 {
-	char quoted[FAULTS_QUOTE_BYTES];
-
 	if (!config_check_scalar(faults, node, node->key))
 		return;
 	if (node->text[0] == '/' && strlen(node->text) < sizeof(config->auth_file)) {
 		snprintf(config->auth_file, sizeof(config->auth_file), "%s", node->text);
 		return;
 	}
-	faults_quote(quoted, node->text);
-	faults_add(faults, node->line, node->key,
-	           "\"%s\" is not an absolute path: write one such as /etc/kante/users", quoted);
+	config_refuse_text(faults, node, node->key,
+	                   "not an absolute path: write one such as /etc/kante/users");
 }
 
 static void check_root(struct config *config, const struct node *root, struct faults *faults)

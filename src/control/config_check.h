@@ -11,9 +11,22 @@
  * Sets *ret_end to what follows the digits. False: it is none, or is above 2^64 - 1. */
 bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char *text);
 
+/* A value of that type from minimum to maximum, or a fault. Not of the types that are words. */
+bool config_check_quantity(struct faults *faults, const struct node *node, const char *path,
+                           enum config_type type, uint64_t minimum, uint64_t maximum,
+                           uint64_t *ret_value);
+
 /* A whole number from minimum to maximum, or a fault. */
 bool config_check_count(struct faults *faults, const struct node *node, const char *path,
                         uint64_t minimum, uint64_t maximum, uint64_t *ret_number);
+
+/* "ports[0].allow"; with an empty field "ports[0]". */
+void config_entry_path(char ret_path[CONFIG_PATH_BYTES], const char *list, uint32_t index,
+                       const char *field);
+
+/* A fault about a scalar: "TEXT" is …, with what the format makes for the rest. */
+void config_refuse_text(struct faults *faults, const struct node *node, const char *path,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* A scalar with something in it, or a fault. */
 bool config_check_scalar(struct faults *faults, const struct node *node, const char *path);

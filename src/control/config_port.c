@@ -57,29 +57,18 @@ struct entry {
 
 static void entry_path(const struct entry *entry, const char *field, char path[CONFIG_PATH_BYTES])
 {
-	char quoted[FAULTS_QUOTE_BYTES];
-
-	faults_quote(quoted, field);
-	snprintf(path, CONFIG_PATH_BYTES, "ports[%u]%s%s", entry->index,
-	         field[0] == '\0' ? "" : ".", quoted);
+	config_entry_path(path, "ports", entry->index, field);
 }
 
 static const struct node *entry_field(const struct entry *entry, const char *name)
 {
-	const struct node *node = entry->node->first;
-
-	while (node != NULL && strcmp(node->key, name) != 0)
-		node = node->next;
-	return node;
+	return node_child(entry->node, name);
 }
 
 static void refuse_text(const struct entry *entry, const struct node *node, const char *path,
                         const char *reason)
 {
-	char quoted[FAULTS_QUOTE_BYTES];
-
-	faults_quote(quoted, node->text);
-	faults_add(entry->faults, node->line, path, "\"%s\" is %s", quoted, reason);
+	config_refuse_text(entry->faults, node, path, "%s", reason);
 }
 
 static bool is_interface_name(const char *text)

@@ -249,3 +249,12 @@ void document_destroy(struct document *document)
 	}
 	free(document);
 }
+
+const struct node *node_child(const struct node *mapping, const char *key)
+{
+	const struct node *node = mapping->kind == NODE_MAPPING ? mapping->first : NULL;
+
+	while (node != NULL && strcmp(node->key, key) != 0)
+		node = node->next;
+	return node;
+}

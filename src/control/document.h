@@ -39,3 +39,6 @@ struct document {
 int document_parse(struct document **ret_document, const char *text, size_t length,
                    struct faults *faults);
 void document_destroy(struct document *document);
+
+/* NULL: it has no such key, or is no mapping. */
+const struct node *node_child(const struct node *mapping, const char *key);
