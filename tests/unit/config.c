@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/config.h"
-
-#include "unit.h"
+#include "config_rig.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct config *parsed(const char *text)
-{
-	struct config *config = NULL;
-	char error[CONFIG_ERROR_BYTES] = "";
-	int r = config_parse(&config, "kante.yaml", text, strlen(text), error, sizeof(error));
-
-	if (r != 0)
-		printf("\n%s\n", error);
-	CU_ASSERT_EQUAL_FATAL(r, 0);
-	CU_ASSERT_STRING_EQUAL(error, "");
-	return config;
-}
 
 /* The text's faults must be one line, which starts with "kante.yaml:LINE:" and has the fragment. */
 static void refused(const char *text, unsigned line, const char *fragment)
@@ -56,8 +40,6 @@ static bool prefix_is(const struct ip_prefix *got, const char *text)
 
 	return ip_address_equal(&got->address, &wanted.address) && got->length == wanted.length;
 }
-
-#define LISTEN "- {kind: socket, listen: \"127.0.0.1:11211\"}\n"
 
 static const char whole_example[] =
     "workers: [2, 3]\n"
@@ -194,7 +176,6 @@ struct fault_case {
 	const char *fragment;
 };
 
-#define PORTS               "ports:\n" LISTEN
 #define UNIX_PORT(fields)   "ports:\n- kind: socket\n  listen: /run/k.sock\n" fields
 #define SOCKET_PORT(fields) "ports:\n- kind: socket\n  listen: \"127.0.0.1:1\"\n" fields
 #define TAP(fields)         "ports:\n- kind: tap\n  name: kante0\n  tcp: 11211\n" fields
