@@ -35,6 +35,7 @@ static const struct unit size_units[] = {
     {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
 static const struct unit duration_units[] = {
     {"h", 3600000000}, {"min", 60000000}, {"s", 1000000}, {"ms", 1000}, {NULL, 0}};
+static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *units_of(enum config_type type)
@@ -42,6 +43,7 @@ static const struct unit *units_of(enum config_type type)
 	switch (type) {
 	case CONFIG_SIZE: return size_units;
 	case CONFIG_DURATION: return duration_units;
+	case CONFIG_PERCENT: return percent_units;
 	default: return count_units;
 	}
 }
@@ -70,6 +72,7 @@ static const char *type_hint(enum config_type type)
 		       "64MiB";
 	case CONFIG_DURATION:
 		return "not a duration: write a number with ms, s, min or h, such as 10s";
+	case CONFIG_PERCENT: return "not a percentage: write a whole number with %, such as 20%";
 	default: return "not a whole number: write digits only";
 	}
 }
@@ -308,7 +311,7 @@ static void check_unknown(const struct node *node, struct faults *faults)
 	ASSERT(used < sizeof(known));
 	faults_quote(quoted, node->key);
 	faults_add(faults, node->key_line, quoted,
-	           "no such parameter: there are %sauth_file, ports", known);
+	           "no such parameter: there are %sauth_file, classes, ports", known);
 }
 
 /* Whether it can be read, and what is in it, is for whoever reads it to find out. */
@@ -347,6 +350,10 @@ static void check_root(struct config *config, const struct node *root, struct fa
 			config_check_ports(config, node, faults);
 			continue;
 		}
+		if (strcmp(node->key, "classes") == 0) {
+			config_check_classes(config, node, faults);
+			continue;
+		}
 		while (i < config_parameter_count &&
 		       strcmp(config_parameters[i].name, node->key) != 0)
 			i++;
@@ -378,6 +385,7 @@ static int parse_into(struct config **ret_config, const char *text, size_t lengt
 	for (uint32_t i = 0; i < config_parameter_count; i++)
 		*(uint64_t *)((char *)config + config_parameters[i].offset) =
 		    config_parameters[i].default_value;
+	classes_create(&config->classes);
 	r = document_parse(&document, text, length, faults);
 	if (r < 0)
 		goto fail;

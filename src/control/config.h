@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/port.h"
+#include "store/classes.h"
 #include "store/policy.h"
 #include "tcp/congestion.h"
 
@@ -28,6 +29,8 @@ enum config_type {
 	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
 	CONFIG_POLICY,     /* enum policy, by name */
 	CONFIG_SWITCH,     /* false, true */
+	CONFIG_PERCENT,    /* %; 0 needs no unit */
+	CONFIG_TEXT,       /* its range is that of its length in bytes */
 };
 
 /* field, name in the file, type, minimum, maximum, default, help */
@@ -76,7 +79,8 @@ struct config {
 	bool cores_given; /* `workers` was a list */
 	uint16_t cores[CONFIG_WORKER_COUNT_MAX];
 	struct port_options ports[PORT_COUNT_MAX];
-	uint32_t port_count; /* at least 1 */
+	uint32_t port_count;    /* at least 1 */
+	struct classes classes; /* without `classes`: class 0 alone */
 	/* "auth_file": of the users that may log in (control/users.h); empty: everybody is let in
 	 */
 	char auth_file[CONFIG_FILE_PATH_BYTES];
@@ -105,6 +109,21 @@ struct config_port_field {
 
 extern const struct config_port_field config_port_fields[];
 extern const uint32_t config_port_field_count;
+
+/* What may stand in an entry of `classes:`. */
+struct config_class_field {
+	const char *name;
+	enum config_type type;
+	uint64_t minimum; /* as config_format_quantity() takes it, so durations in microseconds */
+	uint64_t maximum;
+	uint64_t default_value;
+	bool is_required; /* then it has no default */
+	const char *help;
+	size_t offset; /* of its uint32_t, or its text, in struct class_rules */
+};
+
+extern const struct config_class_field config_class_fields[];
+extern const uint32_t config_class_field_count;
 
 /* Reads and checks a file. 0; a negative errno with `error` filled in: one line a fault,
  * "kante.yaml:4: ports[0].allow: what is wrong: what to do". -EINVAL: it is read, but wrong. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What config.c and config_port.c share. Nobody else includes this. */
+/* What config.c, config_class.c and config_port.c share. Nobody else includes this. */
 #pragma once
 
 #include "control/config.h"
@@ -33,3 +33,6 @@ bool config_check_scalar(struct faults *faults, const struct node *node, const c
 
 /* The value of `ports:`: fills config->ports and adds faults. */
 void config_check_ports(struct config *config, const struct node *ports, struct faults *faults);
+
+/* The value of `classes:`: adds to config->classes, which has class 0 alone, and adds faults. */
+void config_check_classes(struct config *config, const struct node *classes, struct faults *faults);

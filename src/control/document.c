@@ -2,7 +2,6 @@
 #include "control/document.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -107,8 +106,10 @@ static int add_node(struct builder *builder, const yaml_event_t *event, enum nod
 	node->key_line = builder->key == NULL ? node->line : builder->key_line;
 	builder->key = NULL;
 	link_node(builder, node);
-	if (kind == NODE_SCALAR)
+	if (kind == NODE_SCALAR) {
+		node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 		return copy_scalar(builder, event, &node->text);
+	}
 	if (builder->depth == DOCUMENT_DEPTH_MAX)
 		return refuse(builder, node->line, "nested more than 8 deep: no config needs that");
 	builder->open[builder->depth++] = node;

@@ -8,6 +8,8 @@
 
 #include "control/faults.h"
 
+#include <stdbool.h>
+
 #define DOCUMENT_DEPTH_MAX        8
 #define DOCUMENT_NODE_COUNT_MAX   4096
 #define DOCUMENT_SCALAR_BYTES_MAX 255
@@ -24,6 +26,7 @@ struct node {
 	uint32_t key_line;  /* where the key stands, or as line */
 	char *key;          /* of a mapping's child, else NULL */
 	char *text;         /* of a scalar, else NULL; has no NUL inside */
+	bool is_plain;      /* a scalar without quotes: "" is one that was left out */
 	struct node *first; /* child of a sequence or a mapping, in the file's order */
 	struct node *last;
 	struct node *next; /* sibling */
