@@ -164,6 +164,9 @@ static void describe(struct kanted *kanted)
 	         kanted->workers.memory_is_huge
 	             ? " in hugepages"
 	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
+	if (classes_have_rules(&config->classes))
+		log_info("%u classes of keys besides \"%s\"", config->classes.count - 1,
+		         config->classes.rules[0].name);
 	for (uint32_t i = 0; i < config->port_count; i++)
 		describe_port(kanted, i);
 	if (kanted->workers.login != NULL)

@@ -30,6 +30,8 @@ static bool take_over(struct config *config, struct config *fresh)
 			            parameter->name, after, before);
 		}
 	}
+	if (memcmp(&config->classes, &fresh->classes, sizeof(config->classes)) != 0)
+		log_warning("classes: what has changed counts from the next start");
 	return has_changed;
 }
 

@@ -133,6 +133,7 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	    .shard = {.memory_bytes = config->memory_bytes / config->worker_count,
 	              .value_bytes_max = (uint32_t)config->item_bytes_max,
 	              .policy = (enum policy)config->eviction,
+	              .classes = classes_have_rules(&config->classes) ? &config->classes : NULL,
 	              .hash_seed = random_seed(),
 	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
 	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,

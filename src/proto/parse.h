@@ -20,6 +20,8 @@ enum parse_verdict {
 	  "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n")              \
 	X(REFUSAL_BAD_EXPTIME, refused_bad_exptime, "CLIENT_ERROR invalid exptime argument\r\n")   \
 	X(REFUSAL_BAD_DELTA, refused_bad_delta, "CLIENT_ERROR invalid numeric delta argument\r\n") \
+	X(REFUSAL_BAD_PURGE, refused_bad_format,                                                   \
+	  "CLIENT_ERROR usage: purge prefix <prefix>, or purge class <name>\r\n")                  \
 	X(REFUSAL_BAD_CHUNK, refused_bad_chunk, "CLIENT_ERROR bad data chunk\r\n")                 \
 	X(REFUSAL_MANY_FLAGS, refused_bad_flag, "CLIENT_ERROR options flags are too long\r\n")     \
 	X(REFUSAL_DUPLICATE_FLAG, refused_bad_flag, "CLIENT_ERROR duplicate flag\r\n")             \

@@ -24,6 +24,8 @@ enum request_op {
 	REQUEST_GAT,
 	REQUEST_INSPECT, /* me: all that is known of an item */
 	REQUEST_FLUSH_ALL,
+	REQUEST_PURGE, /* all items whose keys begin with `key`, or are of the class `key`:
+	                * `initial` is its number then, and `delta` the purge's */
 	REQUEST_NOOP,
 	REQUEST_VERSION,
 	REQUEST_STATS,
@@ -58,7 +60,9 @@ enum request_modifier {
 	                                   * unique stores too, stale */
 	REQUEST_EMPTY = 1u << 10,         /* DELETE: of the item only the value goes */
 	REQUEST_KEY_IS_BINARY = 1u << 11, /* the key came in base64 */
-	REQUEST_PASSED_ON = 1u << 12,     /* FLUSH_ALL, MEMORY_LIMIT: by the worker it came to */
+	REQUEST_PASSED_ON = 1u << 12,     /* FLUSH_ALL, MEMORY_LIMIT, PURGE: by the worker it came
+	                                   * to */
+	REQUEST_OF_CLASS = 1u << 13,      /* PURGE */
 };
 
 /* What can be watched. */
@@ -135,7 +139,9 @@ enum reply_status {
 	REPLY_TOO_LARGE,   /* the value is over the item limit */
 	REPLY_NO_MEMORY,
 	REPLY_RATE_LIMITED, /* the key's class has had as many requests in this second as it may */
-	REPLY_OK,           /* FLUSH_ALL, MEMORY_LIMIT */
+	REPLY_OK,           /* FLUSH_ALL, MEMORY_LIMIT, PURGE */
+	REPLY_NO_CLASS,     /* PURGE */
+	REPLY_MANY_PURGES,  /* PURGE: they have to end first */
 	REPLY_BAD_LIMIT,    /* MEMORY_LIMIT: too little, or more than there is */
 };
 

@@ -219,6 +219,7 @@ static const struct command commands[] = {
     COMMAND("bget", REQUEST_GET, false, parse_get), /* old clients' */
     COMMAND("cache_memlimit", REQUEST_MEMORY_LIMIT, false, text_parse_cache_memlimit),
     COMMAND("shutdown", REQUEST_SHUTDOWN, false, parse_plain),
+    COMMAND("purge", REQUEST_PURGE, false, text_parse_purge),
     COMMAND("slabs", REQUEST_ANSWERED, false, text_parse_slabs),
     COMMAND("lru", REQUEST_ANSWERED, false, text_parse_lru),
     COMMAND("lru_crawler", REQUEST_ANSWERED, false, text_parse_lru_crawler),
@@ -314,6 +315,10 @@ struct slice text_status(enum reply_status status)
 	    [REPLY_RATE_LIMITED] =
 	        STATUS_TEXT("SERVER_ERROR too many requests of this class of keys"),
 	    [REPLY_OK] = STATUS_TEXT("OK"),
+	    [REPLY_NO_CLASS] = STATUS_TEXT("CLIENT_ERROR no such class of keys"),
+	    [REPLY_MANY_PURGES] =
+	        STATUS_TEXT("SERVER_ERROR too many purges under way: see store:purges in "
+	                    "stats kante"),
 	    [REPLY_BAD_LIMIT] =
 	        STATUS_TEXT("MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust"),
 	};

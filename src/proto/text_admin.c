@@ -76,6 +76,24 @@ enum parse_verdict text_parse_cache_memlimit(const struct line *line, struct req
 	return PARSE_DONE;
 }
 
+/* prefix <prefix> [noreply], class <name> [noreply]: Kante's own. */
+enum parse_verdict text_parse_purge(const struct line *line, struct request *request,
+                                    struct refusal *refusal)
+{
+	struct words words;
+
+	line_split(line->rest, &words);
+	request->noreply = words.noreply;
+	if (IS(words.word[0], "class"))
+		request->modifiers |= REQUEST_OF_CLASS;
+	else if (!IS(words.word[0], "prefix"))
+		return refusal_of(refusal, REFUSAL_BAD_PURGE, words.noreply);
+	if (words.count != (words.noreply ? 3 : 2) || !line_key_is_good(line, words.word[1]))
+		return refusal_of(refusal, REFUSAL_BAD_PURGE, words.noreply);
+	request->key = words.word[1];
+	return PARSE_DONE;
+}
+
 /* reassign <from> <to> */
 static enum parse_verdict parse_reassign(const struct words *words, struct request *request,
                                          struct refusal *refusal)

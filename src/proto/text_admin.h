@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands of the text protocol that operators type: parts of text_parse_line(). Most tune what a
+/* Commands of the text protocol that operators type: parts of text_parse_line(). Many tune what a
  * segment store has not (slab classes, LRU lists, a crawler): such a line is looked at as memcached
  * does and answered, and changes nothing. */
 #pragma once
@@ -14,6 +14,8 @@ enum parse_verdict text_parse_slabs(const struct line *line, struct request *req
                                     struct refusal *refusal);
 enum parse_verdict text_parse_lru(const struct line *line, struct request *request,
                                   struct refusal *refusal);
+enum parse_verdict text_parse_purge(const struct line *line, struct request *request,
+                                    struct refusal *refusal);
 #ifdef KANTE_SLOW_ASSERTS
 enum parse_verdict text_parse_debugtime(const struct line *line, struct request *request,
                                         struct refusal *refusal);

@@ -48,6 +48,7 @@ struct shard {
 	uint64_t memory_bytes_max;             /* that the store was created with */
 	const struct shard_observer *observer; /* NULL: nobody watches */
 	struct serving *serving;               /* of each of the others */
+	uint32_t purges;                       /* bits: those that it has not ended */
 	struct shard_counters counters;
 	struct shard_class class_of[CLASS_COUNT_MAX];
 };
@@ -97,6 +98,9 @@ bool shard_write_take_over(struct shard *shard, struct serving *serving, struct 
 bool shard_write_go_on(struct shard *shard, struct serving *serving, uint64_t bytes,
                        uint32_t now_s);
 
+/* Tells the others of purges that have ended here. */
+void shard_end_purges(struct shard *shard);
+
 /* For store_observe_revocations(). */
 void shard_write_revoked(void *context, struct store_reservation *reservation);
 
@@ -144,6 +148,8 @@ void shard_execute_get(struct shard *shard, const struct request *request, uint3
 /* A GET of another shard's key. False: its owner has to answer it. */
 bool shard_execute_look(struct shard *shard, struct shard *home, const struct request *request,
                         uint64_t hash, uint32_t now_s, struct reply *ret_reply);
+void shard_execute_purge(struct shard *shard, const struct request *request,
+                         struct reply *ret_reply);
 void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,
                          struct reply *ret_reply);
 void shard_execute_inspect(struct shard *shard, const struct request *request, uint32_t now_s,

@@ -121,8 +121,13 @@ void shard_set_policy(struct shard *shard, enum policy policy)
 
 bool shard_work(struct shard *shard, uint32_t now_s)
 {
+	bool has_more;
+
 	store_tick(shard->store, now_s);
-	return store_work(shard->store);
+	has_more = store_work(shard->store);
+	if (shard->purges != 0)
+		shard_end_purges(shard);
+	return has_more;
 }
 
 bool shard_is_ready(struct shard *shard)
@@ -228,6 +233,7 @@ static void execute(struct shard *shard, const struct request *request, uint32_t
 	case REQUEST_DECR: shard_execute_delta(shard, request, now_s, ret_reply); return;
 	case REQUEST_DELETE: shard_execute_delete(shard, request, now_s, ret_reply); return;
 	case REQUEST_MEMORY_LIMIT: execute_memory_limit(shard, request, ret_reply); return;
+	case REQUEST_PURGE: shard_execute_purge(shard, request, ret_reply); return;
 	case REQUEST_FLUSH_ALL: execute_flush(shard, request, now_s, ret_reply); return;
 	default: ASSERT(!"a request for shard_execute()");
 	}
@@ -258,7 +264,7 @@ static bool is_mine(struct shard *shard, const struct request *request, uint32_t
 	uint64_t hash;
 
 	*ret_is_done = false;
-	if (shard->shards == NULL || request->key.length == 0)
+	if (shard->shards == NULL || request->key.length == 0 || request->op == REQUEST_PURGE)
 		return true;
 	hash = shard_request_hash(shard, request);
 	home = shard->shards->list[shards_number(shard->shards, hash)];

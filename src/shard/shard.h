@@ -13,6 +13,7 @@
 #include "store/classes.h"
 #include "store/counters.h"
 #include "store/policy.h"
+#include "store/purge.h"
 
 struct shard;
 
@@ -23,6 +24,8 @@ struct shards {
 	struct epoch epoch;   /* the workers' turns */
 	struct spsc *calls;   /* call.h: from each to each, … */
 	struct spsc *answers; /* … and back */
+	/* How many shards have not ended the purge of this number. */
+	_Atomic uint32_t purges[PURGES_MAX];
 	/* Of each class with a rate: a second, and how many requests workers may have in it. */
 	_Alignas(CACHE_LINE_BYTES) _Atomic uint64_t granted[CLASS_COUNT_MAX];
 };
@@ -41,6 +44,7 @@ uint32_t shards_owner(const struct shards *shards, struct slice key);
 	X(cmd_get, "requests", COUNTER_TOTAL, "Keys asked for by the get family")                  \
 	X(cmd_set, "requests", COUNTER_TOTAL, "Storage commands that brought a whole value")       \
 	X(cmd_flush, "requests", COUNTER_TOTAL, "flush_all commands")                              \
+	X(cmd_purge, "requests", COUNTER_TOTAL, "purge commands")                                  \
 	X(cmd_touch, "requests", COUNTER_TOTAL, "touch and gat commands, one a key")               \
 	X(cmd_meta, "requests", COUNTER_TOTAL, "me commands")                                      \
 	X(get_hits, "requests", COUNTER_TOTAL, "Keys asked for and found")                         \
@@ -127,9 +131,16 @@ bool shard_work(struct shard *shard, uint32_t now_s);
  * later turn, when the other workers have had theirs. */
 bool shard_is_ready(struct shard *shard);
 
+/* A PURGE that has come in: finds what it is to be called and which class it means, before it is
+ * run by this shard and handed to the others. REPLY_OK: either all of them run it, or it is given
+ * back.
+ */
+enum reply_status shard_begin_purge(struct shard *shard, struct request *request);
+void shard_give_back_purge(struct shard *shard, const struct request *request);
+
 /* Runs one request that brings no value: GET and GAT for request->key alone (the session walks
- * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL, MEMORY_LIMIT: the last two of this
- * shard's own part. A reply's `item` and `key` are valid
+ * more_keys), INCR, DECR, DELETE, TOUCH, INSPECT, FLUSH_ALL, MEMORY_LIMIT, PURGE: the last three of
+ * this shard's own part. A reply's `item` and `key` are valid
  * until the next call on this shard, and until the worker's turn is over. False: nothing was done,
  * as the key's owner has to do it. */
 bool shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,

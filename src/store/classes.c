@@ -11,6 +11,14 @@ void classes_create(struct classes *classes)
 	};
 }
 
+bool classes_have_rules(const struct classes *classes)
+{
+	const struct class_rules *rules = &classes->rules[0];
+
+	return classes->count > 1 || rules->share_max < 100 || rules->share_min > 0 ||
+	       rules->ttl_default_s > 0 || rules->ttl_max_s > 0 || rules->rate_max > 0;
+}
+
 void classes_add(struct classes *classes, const struct class_rules *rules)
 {
 	uint8_t *at;

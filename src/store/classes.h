@@ -38,6 +38,9 @@ struct classes {
 /* Class 0 alone, called "default", without rules. */
 void classes_create(struct classes *classes);
 
+/* Whether there is anything to go by. */
+bool classes_have_rules(const struct classes *classes);
+
 /* One more; or, if its prefix is empty, class 0's rules. There is room, and no other has the
  * prefix. */
 void classes_add(struct classes *classes, const struct class_rules *rules);

@@ -178,6 +178,9 @@ static bool session_send_to_others(struct session *session, const struct request
 			continue;
 		call = session_begin_call(session, (struct slice){0}, &echo);
 		call->shard.request = *request;
+		if (request->key.length > 0)
+			memcpy(call->key, request->key.data, request->key.length);
+		call->shard.request.key.data = call->key;
 		call->shard.request.modifiers |= REQUEST_PASSED_ON;
 		call->shard.write = NULL;
 		shard_call_to(sessions->shard, i, &call->shard);

@@ -264,6 +264,27 @@ static bool session_run_alone(struct session *session, const struct request *req
 	return true;
 }
 
+static bool session_run_purge(struct session *session, const struct request *request,
+                              const struct worker_time *time)
+{
+	struct session_echo echo = {.form = FORM_CLASSIC, .noreply = request->noreply};
+	struct shard *shard = session->sessions->shard;
+	struct request purge = *request;
+	struct reply reply;
+
+	if (!session_is_up_to_date(session))
+		return false;
+	reply.status = shard_begin_purge(shard, &purge);
+	if (reply.status != REPLY_OK) {
+		session_reply(session, &echo, request, &reply);
+		return true;
+	}
+	if (session_run_everywhere(session, &purge, &echo, time))
+		return true;
+	shard_give_back_purge(shard, &purge);
+	return false;
+}
+
 static bool session_run_other(struct session *session, const struct text_request *text,
                               const struct worker_time *time)
 {
@@ -283,6 +304,7 @@ static bool session_run_other(struct session *session, const struct text_request
 		    session, request,
 		    &(struct session_echo){.form = FORM_CLASSIC, .noreply = request->noreply},
 		    time);
+	case REQUEST_PURGE: return session_run_purge(session, request, time);
 	case REQUEST_STATS:
 	case REQUEST_DUMP:
 	case REQUEST_WATCH:
