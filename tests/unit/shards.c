@@ -114,6 +114,63 @@ static struct reply ask(struct world *world, uint32_t number, const char *key, u
 	return reply;
 }
 
+/* All of them do it, one after the other, while others have their turns. */
+static enum reply_status purge(struct world *world, uint32_t first, const char *prefix)
+{
+	struct request request = {.op = REQUEST_PURGE,
+	                          .key = {(const uint8_t *)prefix, strlen(prefix)}};
+	enum reply_status status = shard_begin_purge(world->list[first], &request);
+	struct reply reply;
+
+	for (uint32_t i = 0; i < SHARDS && status == REPLY_OK; i++) {
+		uint32_t number = (first + i) % SHARDS;
+
+		CU_ASSERT_TRUE(shard_execute(world->list[number], &request, world->now_s, &reply));
+		CU_ASSERT_EQUAL(reply.status, REPLY_OK);
+		request.modifiers |= REQUEST_PASSED_ON;
+	}
+	return status;
+}
+
+static void test_purges(void)
+{
+	struct world world;
+	uint32_t done = 0;
+	char key[32];
+
+	world_create(&world);
+	for (uint32_t round = 0; round < 200; round++) {
+		for (uint32_t i = 0; i < 60; i++) {
+			snprintf(key, sizeof(key), "%u key %u", i % 3, i);
+			set(&world, key, rig_pattern(i * 10, i), 0);
+		}
+		if (purge(&world, round % SHARDS, round % 2 == 0 ? "1" : "2 k") == REPLY_OK) {
+			done++;
+			for (uint32_t i = 0; i < 60; i++) {
+				bool is_gone = i % 3 == (round % 2 == 0 ? 1 : 2);
+
+				snprintf(key, sizeof(key), "%u key %u", i % 3, i);
+				for (uint32_t j = 0; j < SHARDS; j++)
+					CU_ASSERT_EQUAL_FATAL(ask(&world, j, key, 0).status,
+					                      is_gone ? REPLY_MISS : REPLY_HIT);
+			}
+		} else {
+			CU_ASSERT_TRUE(done >= PURGES_MAX);
+		}
+		if (round % 3 == 0)
+			turn(&world);
+	}
+	CU_ASSERT_TRUE(done > 100);
+	/* without any turns there is an end to it, and with them a new beginning */
+	for (uint32_t i = 0; i < PURGES_MAX; i++)
+		purge(&world, 0, "0");
+	CU_ASSERT_EQUAL(purge(&world, 1, "0"), REPLY_MANY_PURGES);
+	for (uint32_t i = 0; i < 10; i++)
+		turn(&world);
+	CU_ASSERT_EQUAL(purge(&world, 1, "0"), REPLY_OK);
+	world_destroy(&world);
+}
+
 static void test_each_worker_answers_for_all(void)
 {
 	struct world world;
@@ -259,6 +316,7 @@ static void test_sent_values_stay(void)
 
 static const struct unit_case cases[] = {
     {"each worker answers for all", test_each_worker_answers_for_all},
+    {"purges", test_purges},
     {"the owner does the rest", test_the_owner_does_the_rest},
     {"looks tell as much", test_looks_tell_as_much},
     {"sent values stay", test_sent_values_stay},

@@ -157,6 +157,37 @@ static void test_a_value_on_its_way(void)
 	rig_destroy(&rig);
 }
 
+/* Without a turn of work: whatever reclaiming does with what was hot, it is not there again. */
+static void test_it_stays_gone(void)
+{
+	for (uint32_t n = 0; n < POLICY_COUNT; n++) {
+		struct rig rig;
+		struct store_place place;
+		uint64_t count, found = 0;
+
+		CU_ASSERT_EQUAL_FATAL(rig_create(&rig, MEMORY_BYTES, 65536), 0);
+		store_set_policy(rig.store, (enum policy)n);
+		count = store_cache_bytes(rig.store) / item_bytes_of(7, VALUE_BYTES);
+		for (uint64_t i = 0; i < count / 4; i++)
+			put(&rig, 1000000 + i, VALUE_BYTES);
+		for (uint64_t i = 0; i < 4 * count; i++) {
+			if (i == count)
+				purge(&rig, 0, "1");
+			put(&rig, 2000000 + i, VALUE_BYTES);
+			if (!find(&rig, 1000000 + i % (count / 4), &place))
+				continue;
+			found++;
+			CU_ASSERT_TRUE_FATAL(i < count);
+			store_mark_read(rig.store, store_hash(rig.store, item_key(place.item)),
+			                &place);
+		}
+		CU_ASSERT_TRUE(found > count / 4);
+		CU_ASSERT_EQUAL(COUNTER(&rig, purges), 1);
+		store_check(rig.store);
+		rig_destroy(&rig);
+	}
+}
+
 struct model {
 	uint8_t is_dead[FIRST + NUMBERS]; /* it was purged, and not stored since */
 };
@@ -243,6 +274,7 @@ static const struct unit_case cases[] = {
     {"memory comes back", test_memory_comes_back},
     {"classes", test_classes},
     {"a value on its way", test_a_value_on_its_way},
+    {"it stays gone", test_it_stays_gone},
     {"whatever happens", test_whatever_happens},
 };
 

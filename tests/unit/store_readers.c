@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Other workers read while the owner writes, evicts, resizes and flushes: real threads, made for
- * TSan, and a checker of what each of them has seen.
+/* Other workers read while the owner writes, evicts, resizes, flushes and purges: real threads,
+ * made for TSan, and a checker of what each of them has seen.
  *
  * Every change of a key has a number, which is told before it (`begun`) and after it (`done`). A
  * value found must be whole, and of a change that was not over long before: no older than what was
@@ -137,6 +137,35 @@ static void flush(struct world *world, uint64_t change)
 		atomic_store(&world->changes[i].done, change);
 }
 
+static bool begins_with(uint32_t key, uint32_t digit)
+{
+	while (key >= 10)
+		key /= 10;
+	return key == digit;
+}
+
+/* All keys whose number begins with a digit. */
+static void purge(struct world *world, uint64_t change, uint32_t digit)
+{
+	char prefix[8];
+	struct purge_target target = {.class = PURGE_ANY_CLASS};
+	uint32_t number = 0;
+
+	target.prefix = (struct slice){(const uint8_t *)prefix,
+	                               (size_t)snprintf(prefix, sizeof(prefix), "key %u", digit)};
+	while (number < PURGES_MAX && store_has_purge(world->store, number))
+		number++;
+	if (number == PURGES_MAX)
+		return;
+	for (uint32_t i = 0; i < world->key_count; i++)
+		if (begins_with(i, digit))
+			atomic_store(&world->changes[i].begun, change);
+	store_purge(world->store, number, &target);
+	for (uint32_t i = 0; i < world->key_count; i++)
+		if (begins_with(i, digit))
+			atomic_store(&world->changes[i].done, change);
+}
+
 static void change_key(struct world *world, uint64_t change, uint64_t bits)
 {
 	uint32_t key = (uint32_t)(bits >> 8) % world->key_count;
@@ -178,6 +207,8 @@ static void own(struct world *world)
 				change_key(world, ++change, bits);
 			if (!world->is_roomy && bits >> 48 == 0)
 				flush(world, ++change);
+			if (!world->is_roomy && bits >> 52 == 1)
+				purge(world, ++change, (uint32_t)(bits >> 8) % 10);
 			if (bits >> 54 == 0) {
 				atomic_fetch_add(&world->now_s, 1);
 				store_tick(world->store, atomic_load(&world->now_s));
@@ -311,11 +342,13 @@ static void run(uint64_t seed, uint64_t memory_bytes, uint32_t key_count, uint32
 	store_check(world->store);
 	CU_ASSERT_EQUAL(counter_read(&store_counters(world->store)->pins), 0);
 	CU_ASSERT_EQUAL(counter_read(&store_counters(world->store)->segments_retired), 0);
-	printf("seed %llu: %llu looks, %llu found, %llu busy; %llu stored, %llu evictions\n",
+	printf("seed %llu: %llu looks, %llu found, %llu busy; %llu stored, %llu evictions, %llu "
+	       "purged\n",
 	       (unsigned long long)world->seed, (unsigned long long)world->looks,
 	       (unsigned long long)world->found, (unsigned long long)world->busy,
 	       (unsigned long long)counter_read(&store_counters(world->store)->total_items),
-	       (unsigned long long)evictions_of(world));
+	       (unsigned long long)evictions_of(world),
+	       (unsigned long long)counter_read(&store_counters(world->store)->purged));
 	CU_ASSERT_TRUE(world->found > 0);
 	CU_ASSERT_EQUAL(evictions_of(world) == 0, is_roomy);
 	munmap(world->region, memory_bytes);
