@@ -161,7 +161,7 @@ static void describe(struct kanted *kanted)
 	describe_cores(&kanted->workers, cores, sizeof(cores));
 	log_info("version %s, %s, %llu MiB for items%s", KANTE_VERSION, cores,
 	         (unsigned long long)(config->memory_bytes >> 20),
-	         kanted->workers.memory_is_huge
+	         kanted->workers.memory.is_huge
 	             ? " in hugepages"
 	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
 	if (classes_have_rules(&config->classes))

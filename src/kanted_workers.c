@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define ERROR_BYTES       1024
-#define HUGEPAGE_BYTES    (2ull * 1024 * 1024)
 #define BLOCKS_A_CLIENT   16     /* if all of them had replies under way at once */
 #define BLOCK_COUNT_MIN   8192   /* 17 MiB, touched as needed */
 #define BLOCK_COUNT_MAX   262144 /* 550 MiB: all that clients can make wait, however many */
@@ -88,25 +87,6 @@ int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cor
 }
 
 /* Making them. */
-
-/* Zeroed memory, in hugepages when there are enough free ones. */
-static int memory_map(struct kanted_workers *workers, size_t bytes)
-{
-	size_t rounded = (bytes + HUGEPAGE_BYTES - 1) & ~(HUGEPAGE_BYTES - 1);
-	int protection = PROT_READ | PROT_WRITE;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *base = mmap(NULL, rounded, protection, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-
-	workers->memory_is_huge = base != MAP_FAILED;
-	if (base == MAP_FAILED) {
-		base = mmap(NULL, rounded, protection, flags | MAP_NORESERVE, -1, 0);
-		if (base == MAP_FAILED)
-			return -errno;
-		madvise(base, rounded, MADV_HUGEPAGE);
-	}
-	workers->memory = (struct memory){.base = base, .bytes = rounded};
-	return 0;
-}
 
 /* A client has sent the command shutdown: ends as by a signal. */
 static void shut_down(void *context)
@@ -243,7 +223,7 @@ static int create_one(struct kanted_workers *workers, struct worker_options *opt
 		one->login = login_worker(workers->login, options->number);
 		options->sessions.login = &one->login;
 	}
-	r = worker_create(&one->worker, options, &workers->memory, kanted_now_us());
+	r = worker_create(&one->worker, options, &workers->memory.common, kanted_now_us());
 	if (r == -EINVAL)
 		log_error("memory: too small for item_size_max: at least %llu MiB are needed",
 		          (unsigned long long)((shard_memory_bytes_min(
@@ -262,28 +242,47 @@ static int create_one(struct kanted_workers *workers, struct worker_options *opt
 	return listen_on_sockets(workers, options->number);
 }
 
+static void tell_of_items(const struct kanted_workers *workers)
+{
+	uint64_t items = 0;
+
+	for (uint32_t i = 0; i < workers->shared.count; i++)
+		items += counter_read(&workers->published[i].store->curr_items);
+	log_info("memory_file: %llu items are there again, %.1f s after they came to rest",
+	         (unsigned long long)items, (double)workers->memory.age_us / 1e6);
+}
+
 int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[])
 {
+	struct kanted_memory *memory = &workers->memory;
 	struct worker_options options = options_from(workers);
 	uint32_t count = (uint32_t)workers->config->worker_count;
-	size_t bytes = workers_bytes(count) + count * worker_memory_bytes(&options, count);
-	int r = memory_map(workers, bytes);
+	uint64_t past_us;
+	int r;
 
-	if (r < 0) {
-		log_error("no memory for %zu MiB: lower `memory:` or `max_connections:`",
-		          bytes >> 20);
+	options.items = &memory->items[0];
+	r = kanted_memory_map(memory, workers->config,
+	                      workers_bytes(count) + count * worker_memory_bytes(&options, count),
+	                      &options.shard);
+	if (r < 0)
 		return r;
-	}
-	if (workers->dpdk != NULL && workers->memory_is_huge)
-		dpdk_share_memory(workers->dpdk, workers->memory.base, workers->memory.bytes,
-		                  HUGEPAGE_BYTES);
-	workers_create(&workers->shared, count, &workers->memory, kanted_now_us());
+	if (workers->dpdk != NULL && memory->is_huge)
+		dpdk_share_memory(workers->dpdk, memory->base, memory->bytes,
+		                  KANTED_HUGEPAGE_BYTES);
+	past_us = (uint64_t)(memory->now_s - 1) * 1000000;
+	workers_create(&workers->shared, count, &memory->common, kanted_now_us() - past_us);
+	options.shard.hash_seed = memory->hash_seed;
+	options.shard.goes_on = memory->goes_on;
+	options.shard.unix_time_at_start_s = (uint64_t)time(NULL) - memory->now_s;
 	for (; options.number < count; options.number++) {
+		options.items = &memory->items[options.number];
 		workers->list[options.number].core = cores[options.number];
 		r = create_one(workers, &options);
 		if (r < 0)
 			return r;
 	}
+	if (memory->goes_on)
+		tell_of_items(workers);
 	return 0;
 }
 
@@ -367,12 +366,55 @@ void kanted_workers_stop(struct kanted_workers *workers)
 	}
 }
 
+struct resting {
+	struct worker *worker;
+	uint64_t sum;
+	pthread_t thread;
+};
+
+static void *rest_one(void *context)
+{
+	struct resting *resting = context;
+
+	resting->sum = worker_rest(resting->worker);
+	return NULL;
+}
+
+static void rest_all(struct kanted_workers *workers)
+{
+	struct kanted_memory *memory = &workers->memory;
+	uint32_t count = (uint32_t)workers->config->worker_count;
+	struct resting resting[WORKER_COUNT_MAX] = {0};
+	uint64_t sums[WORKER_COUNT_MAX];
+	uint64_t now_s;
+
+	if (memory->head == NULL)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		resting[i].worker = workers->list[i].worker;
+		if (resting[i].worker == NULL && !memory->goes_on)
+			return; /* it did not come to anything */
+		if (resting[i].worker == NULL)
+			resting[i].sum = kanted_memory_sum(memory, i);
+		else if (pthread_create(&resting[i].thread, NULL, rest_one, &resting[i]) != 0)
+			rest_one(&resting[i]);
+	}
+	now_s = workers_now_s(&workers->shared, kanted_now_us());
+	for (uint32_t i = 0; i < count; i++) {
+		if (resting[i].thread != 0)
+			pthread_join(resting[i].thread, NULL);
+		sums[i] = resting[i].sum;
+	}
+	kanted_memory_keep(memory, sums, count, (uint32_t)now_s);
+	log_info("memory_file: all items rest in %s", memory->path);
+}
+
 void kanted_workers_destroy(struct kanted_workers *workers)
 {
 	for (uint32_t i = 0; i < workers->shared.count; i++)
 		worker_destroy(workers->list[i].worker);
-	if (workers->memory.base != NULL)
-		munmap(workers->memory.base, workers->memory.bytes);
+	rest_all(workers);
+	kanted_memory_unmap(&workers->memory);
 }
 
 void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy)

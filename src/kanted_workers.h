@@ -4,6 +4,7 @@
 
 #include "control/config.h"
 #include "control/login.h"
+#include "kanted_memory.h"
 #include "net/dpdk.h"
 #include "worker/worker.h"
 
@@ -32,8 +33,7 @@ struct kanted_workers {
 	struct workers shared;
 	struct kanted_worker list[WORKER_COUNT_MAX];
 	struct stats_worker published[WORKER_COUNT_MAX];
-	struct memory memory;
-	bool memory_is_huge;
+	struct kanted_memory memory;
 	_Atomic bool stop;
 };
 
@@ -50,7 +50,8 @@ int kanted_workers_launch(struct kanted_workers *workers);
 /* Ends them; takes what was never launched. What they have used may be taken down afterwards. */
 void kanted_workers_stop(struct kanted_workers *workers);
 
-/* The devices have forgotten their memory. */
+/* The devices have forgotten their memory. The items come to rest in the memory_file, if there is
+ * one. */
 void kanted_workers_destroy(struct kanted_workers *workers);
 
 void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy);

@@ -311,20 +311,45 @@ static void check_unknown(const struct node *node, struct faults *faults)
 	ASSERT(used < sizeof(known));
 	faults_quote(quoted, node->key);
 	faults_add(faults, node->key_line, quoted,
-	           "no such parameter: there are %sauth_file, classes, ports", known);
+	           "no such parameter: there are %sauth_file, memory_file, classes, ports", known);
 }
 
-/* Whether it can be read, and what is in it, is for whoever reads it to find out. */
-static void check_auth_file(struct config *config, const struct node *node, struct faults *faults)
+/* Parameters that are the path of a file. Whether it can be read, and what is in it, is for whoever
+ * reads it to find out. */
+static const struct {
+	const char *name;
+	size_t offset; /* of its CONFIG_FILE_PATH_BYTES in struct config */
+	const char *example;
+} files[] = {
+    {"auth_file", offsetof(struct config, auth_file), "/etc/kante/users"},
+    {"memory_file", offsetof(struct config, memory_file), "/dev/shm/kante"},
+};
+
+#define FILE_COUNT (sizeof(files) / sizeof(files[0]))
+
+static void check_files(struct config *config, const struct node *root, struct faults *faults)
 {
-	if (!config_check_scalar(faults, node, node->key))
-		return;
-	if (node->text[0] == '/' && strlen(node->text) < sizeof(config->auth_file)) {
-		snprintf(config->auth_file, sizeof(config->auth_file), "%s", node->text);
-		return;
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		const struct node *node = node_child(root, files[i].name);
+
+		if (node == NULL || !config_check_scalar(faults, node, node->key))
+			continue;
+		if (node->text[0] == '/' && strlen(node->text) < CONFIG_FILE_PATH_BYTES)
+			snprintf((char *)config + files[i].offset, CONFIG_FILE_PATH_BYTES, "%s",
+			         node->text);
+		else
+			config_refuse_text(faults, node, node->key,
+			                   "not an absolute path: write one such as %s",
+			                   files[i].example);
 	}
-	config_refuse_text(faults, node, node->key,
-	                   "not an absolute path: write one such as /etc/kante/users");
+}
+
+static bool is_file(const char *name)
+{
+	for (size_t i = 0; i < FILE_COUNT; i++)
+		if (strcmp(files[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 static void check_root(struct config *config, const struct node *root, struct faults *faults)
@@ -339,12 +364,11 @@ static void check_root(struct config *config, const struct node *root, struct fa
 		return;
 	}
 	/* first, as ports go by it */
-	if (node_child(root, "auth_file") != NULL)
-		check_auth_file(config, node_child(root, "auth_file"), faults);
+	check_files(config, root, faults);
 	for (const struct node *node = root->first; node != NULL; node = node->next) {
 		uint32_t i = 0;
 
-		if (strcmp(node->key, "auth_file") == 0)
+		if (is_file(node->key))
 			continue;
 		if (strcmp(node->key, "ports") == 0) {
 			config_check_ports(config, node, faults);

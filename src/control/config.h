@@ -84,6 +84,8 @@ struct config {
 	/* "auth_file": of the users that may log in (control/users.h); empty: everybody is let in
 	 */
 	char auth_file[CONFIG_FILE_PATH_BYTES];
+	/* "memory_file": the items lie there, and outlive the process; empty: they do not */
+	char memory_file[CONFIG_FILE_PATH_BYTES];
 };
 
 struct config_parameter {

@@ -27,11 +27,11 @@ uint32_t shards_owner(const struct shards *shards, struct slice key)
 	return shards_number(shards, store_hash(shards->list[0]->store, key));
 }
 
-int shard_create(struct shard **ret_shard, const struct shard_options *options,
-                 struct memory *memory)
+static struct store_options store_options_of(const struct shard_options *options)
 {
 	uint32_t shard_count = options->shards == NULL ? 1 : options->shards->count;
-	struct store_options store_options = {
+
+	return (struct store_options){
 	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)) -
 	                    serving_bytes(shard_count),
 	    .value_bytes_max = options->value_bytes_max,
@@ -41,6 +41,13 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .epoch = options->shards != NULL ? &options->shards->epoch : NULL,
 	    .owner = options->number,
 	};
+}
+
+int shard_create(struct shard **ret_shard, const struct shard_options *options,
+                 struct memory *memory)
+{
+	uint32_t shard_count = options->shards == NULL ? 1 : options->shards->count;
+	struct store_options store_options = store_options_of(options);
 	struct shard *shard;
 	struct store *store;
 	int r;
@@ -49,7 +56,8 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    options->value_bytes_max > ITEM_LIMIT_BYTES_MAX ||
 	    options->memory_bytes < shard_memory_bytes_min(options->value_bytes_max, shard_count))
 		return -EINVAL;
-	r = store_create(&store, &store_options, memory);
+	r = options->goes_on ? store_wake(&store, &store_options, memory)
+	                     : store_create(&store, &store_options, memory);
 	if (r < 0)
 		return r;
 	shard = memory_take(memory, sizeof(*shard));
@@ -64,11 +72,29 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .value_bytes_max = options->value_bytes_max,
 	    .memory_bytes_max = store_options.memory_bytes,
 	};
+	memset(shard->serving, 0, serving_bytes(shard_count));
 	store_observe_revocations(store, shard_write_revoked, shard);
 	if (options->shards != NULL)
 		options->shards->list[options->number] = shard;
 	*ret_shard = shard;
 	return 0;
+}
+
+uint64_t shard_rest(struct shard *shard)
+{
+	return store_rest(shard->store);
+}
+
+uint32_t shard_layout_bytes(void)
+{
+	return store_layout_bytes();
+}
+
+bool shard_is_rested(const struct shard_options *options, const struct memory *memory, uint64_t sum)
+{
+	struct store_options store_options = store_options_of(options);
+
+	return store_is_rested(&store_options, memory, sum);
 }
 
 uint32_t shard_number(const struct shard *shard)

@@ -90,6 +90,8 @@ struct shard_options {
 	struct shards *shards; /* it becomes one of these; NULL: it is alone */
 	uint32_t number;       /* among them: the worker's */
 	uint64_t unix_time_at_start_s; /* wall clock when now_s was 0: for absolute exptimes */
+	bool
+	    goes_on; /* its memory has a shard at rest, as shard_is_rested() says: it is that one */
 };
 
 /* The smallest memory_bytes that works with the given item limit and number of shards. */
@@ -99,6 +101,18 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max, uint32_t shard_count);
  * -EINVAL: memory_bytes is too small. */
 int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory);
+
+/* The end, of a shard that is to go on in another process, with the same bytes of memory: no turn
+ * of any worker comes any more. Returns a sum of all that is kept. */
+uint64_t shard_rest(struct shard *shard);
+
+/* Whether the memory, from its beginning on, is that of a shard at rest with this sum, created with
+ * the same memory_bytes, value_bytes_max and number of as many shards. Reads all that it holds. */
+bool shard_is_rested(const struct shard_options *options, const struct memory *memory,
+                     uint64_t sum);
+
+/* Of what is kept: another number, another layout. */
+uint32_t shard_layout_bytes(void);
 
 /* Among the others. */
 uint32_t shard_number(const struct shard *shard);

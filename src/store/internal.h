@@ -169,6 +169,7 @@ struct store {
 	struct log logs[LOG_COUNT];
 	const struct classes *classes; /* NULL: there are none */
 	struct class_holding holdings[CLASS_COUNT_MAX];
+	uint64_t classes_sum;       /* of a store at rest */
 	uint64_t sequence;          /* of the segment that was listed last, gone or not */
 	uint32_t listed_count;      /* segments in lists, without extents */
 	uint32_t segment_count_min; /* what two of the longest values want */
@@ -255,6 +256,34 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 	expiry_s = item_expiry_s(item, segment->expiry_base_s);
 	return expiry_s <= store->now_s ? STORE_EXPIRED : STORE_LIVE;
 }
+
+/* create.c: */
+
+/* Of what size which part of a store's memory is. */
+struct layout {
+	uint32_t segment_shift;
+	uint32_t segment_count;
+	uint32_t segment_count_min; /* what two of the longest values want */
+};
+
+/* Where they are. */
+struct parts {
+	struct store *store;
+	struct memory readers;
+	struct segment *headers;
+	uint8_t *arena;
+	_Atomic uint32_t *index_pages; /* the numbers of the segments */
+	_Atomic uint32_t *ghost_pages;
+	_Atomic uint32_t *shadow_pages;
+};
+
+/* -EINVAL: memory_bytes is out of range. */
+int store_lay_out(struct layout *ret_layout, const struct store_options *options);
+struct parts store_take_parts(const struct layout *layout, const struct store_options *options,
+                              struct memory *memory);
+
+/* Sets all pointers to its parts and to what is not its own. */
+void store_attach(struct store *store, struct parts *parts, const struct store_options *options);
 
 /* standing.c: */
 

@@ -48,7 +48,8 @@ void store_purge(struct store *store, uint32_t number, const struct purge_target
 	store_seal_all(store);
 	purge->class = target->class;
 	purge->prefix_bytes = (uint32_t)target->prefix.length;
-	memcpy(purge->prefix, target->prefix.data, target->prefix.length);
+	if (target->prefix.length > 0)
+		memcpy(purge->prefix, target->prefix.data, target->prefix.length);
 	purge->state = PURGE_SWEEPING;
 	/* a pass that has begun is too late for it */
 	purge->pass = store->purges.pass + (store->purges.sweeping_count > 0 ? 2 : 1);

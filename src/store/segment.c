@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/segment.h"
 
-void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
-                     struct memory *memory)
+void segments_create(struct segments *segments)
 {
-	*segments = (struct segments){
-	    .headers = memory_take(memory, (size_t)count * sizeof(struct segment)),
-	    .count = count,
-	    .shift = shift,
-	    .free_first = SEGMENT_NONE,
-	};
-	/* no segment crosses a huge page: so a card can read any part of it at one address */
-	segments->arena = memory_take_aligned(memory, (size_t)count << shift, (size_t)1 << shift);
+	segments->free_first = SEGMENT_NONE;
+	segments->free_count = 0;
 	/* Lowest first, so that memory that is never needed is never touched. */
-	for (uint32_t i = count; i > 0; i--) {
+	for (uint32_t i = segments->count; i > 0; i--) {
 		segments->headers[i - 1].extent_next = SEGMENT_NONE;
 		segments_free(segments, i - 1);
 	}

@@ -101,8 +101,8 @@ struct segments {
 	uint32_t free_count;
 };
 
-void segments_create(struct segments *segments, uint32_t count, uint32_t shift,
-                     struct memory *memory);
+/* All of them are free. */
+void segments_create(struct segments *segments);
 
 /* A segment off the free list in the given state, with nothing in it, or SEGMENT_NONE. */
 uint32_t segments_take(struct segments *segments, enum segment_state state);

@@ -3,112 +3,11 @@
 
 #include "store/internal.h"
 
-#include <errno.h>
-
 /* What somebody may want before he asks again. */
 #define READY_SEGMENTS 3
 
 /* Of an item that may be read: head and key, and the value of a small one. */
 #define PREFETCH_LINES 3
-
-struct geometry {
-	uint32_t segment_shift;
-	uint32_t segment_count;
-};
-
-static struct geometry geometry_for(uint64_t memory_bytes, uint64_t other_bytes)
-{
-	struct geometry geometry = {.segment_shift = 16};
-	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store)) - other_bytes;
-	uint64_t one_bytes;
-
-	while ((uint64_t)2 << geometry.segment_shift <= memory_bytes / 1024 &&
-	       2u << geometry.segment_shift <= SEGMENT_BYTES_MAX)
-		geometry.segment_shift++;
-	one_bytes = ((uint64_t)1 << geometry.segment_shift) + sizeof(struct segment) +
-	            2 * sizeof(uint32_t); /* in the directories of the index and of the ghosts */
-	left_bytes -= (uint64_t)1 << geometry.segment_shift; /* for their alignment */
-	left_bytes -= 3 * CACHE_LINE_BYTES +
-	              SHADOW_PAGES_MAX * sizeof(uint32_t); /* for those of the directories */
-	geometry.segment_count = (uint32_t)(left_bytes / one_bytes);
-	return geometry;
-}
-
-/* Two longest values, each with a partly filled segment, 12 segments besides, two of them of the
- * index, one of the ghosts and one reserved, and as much as one for their alignment. A segment is
- * at most 64 KiB + memory / 1024, and headers take less than 0.3 %, so what is asked for is (2 ×
- * value
- * + 15 × 64 KiB) / (1 − 0.003 − 15 / 1024) with some to spare. */
-uint64_t store_memory_bytes_min(uint64_t value_bytes_max, uint32_t reader_count)
-{
-	return (2 * value_bytes_max + ((uint64_t)9 << 17)) / 7 * 8 +
-	       store_readers_bytes(reader_count);
-}
-
-static struct pages pages_create(const struct store *store, uint32_t count_max,
-                                 struct memory *memory)
-{
-	return (struct pages){
-	    .arena = store->segments.arena,
-	    .numbers = memory_take(memory, count_max * sizeof(_Atomic uint32_t)),
-	    .shift = store->segments.shift,
-	};
-}
-
-int store_create(struct store **ret_store, const struct store_options *options,
-                 struct memory *memory)
-{
-	uint64_t location_bytes_max = (uint64_t)4 << SLOT_LOCATION_BITS;
-	uint32_t reader_count = options->epoch == NULL ? 1 : options->epoch->reader_count;
-	uint32_t segment_count_min;
-	struct geometry geometry;
-	struct store *store;
-
-	if (options->memory_bytes <
-	        store_memory_bytes_min(options->value_bytes_max, reader_count) ||
-	    options->memory_bytes >= location_bytes_max)
-		return -EINVAL;
-	geometry = geometry_for(options->memory_bytes, store_readers_bytes(reader_count));
-	segment_count_min =
-	    2 * ((uint32_t)(options->value_bytes_max >> geometry.segment_shift) + 2) + 8;
-	ASSERT(geometry.segment_count >= segment_count_min);
-	store = memory_take(memory, sizeof(*store));
-	*store = (struct store){
-	    .magic = STORE_MAGIC,
-	    .index = {.hash_seed = options->hash_seed},
-	    .classes = options->classes,
-	    .epoch = options->epoch,
-	    .owner = options->owner,
-	    .retired = {SEGMENT_NONE, SEGMENT_NONE, 0},
-	    .retired_pinned = SEGMENT_NONE,
-	    .segment_count_min = segment_count_min,
-	    .segment_count_max = geometry.segment_count,
-	};
-	expiry_create(&store->expiry);
-	store_create_readers(store, memory);
-	segments_create(&store->segments, geometry.segment_count, geometry.segment_shift, memory);
-	store->index.pages = pages_create(store, geometry.segment_count, memory);
-	store->ghost_pages = pages_create(store, geometry.segment_count, memory);
-	store->shadow_pages = pages_create(store, SHADOW_PAGES_MAX, memory);
-	store->ghost.pages = &store->ghost_pages;
-	for (uint32_t i = 0; i < LOG_COUNT; i++) {
-		memset(store->logs[i].actives, 0xff, sizeof(store->logs[i].actives));
-		for (uint32_t j = 0; j < LIST_COUNT; j++)
-			store->logs[i].lists[j] =
-			    (struct segment_list){SEGMENT_NONE, SEGMENT_NONE, 0};
-	}
-	store_add_page(store, &store->index.pages);
-	store_add_page(store, &store->ghost_pages);
-	store_count_ghosts(store);
-	counter_set(&store->counters.hash_bytes, pages_bytes(&store->index.pages));
-	store->index.bucket_count = segment_bytes(&store->segments) / sizeof(struct bucket);
-	store_begin_eviction(store, options->policy);
-	counter_add(&store->counters.limit_maxbytes, options->memory_bytes);
-	counter_add(&store->counters.segment_bytes, segment_bytes(&store->segments));
-	counter_add(&store->counters.segments, geometry.segment_count);
-	*ret_store = store;
-	return 0;
-}
 
 /* What is written from now on goes into new segments. The flushed ones are looked for at the next
  * want of a segment. */

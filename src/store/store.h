@@ -47,6 +47,24 @@ uint64_t store_memory_bytes_min(uint64_t value_bytes_max, uint32_t reader_count)
 int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory);
 
+/* The end, of a store that is to go on in another process: nobody writes, reads or holds a pin any
+ * more, and from now on nothing is called but these. Returns a sum of all that is kept. */
+uint64_t store_rest(struct store *store);
+
+/* Whether what lies at the beginning of the memory, all of it there is, is a store at rest that was
+ * created with the same memory_bytes, value_bytes_max, owner and readers, and has this sum. Reads
+ * all of it. */
+bool store_is_rested(const struct store_options *options, const struct memory *memory,
+                     uint64_t sum);
+
+/* Of what is kept: another number, another layout. */
+uint32_t store_layout_bytes(void);
+
+/* Goes on with it, instead of store_create(): with the same hash_seed, else as the options say.
+ * Time goes on from where it was. */
+int store_wake(struct store **ret_store, const struct store_options *options,
+               struct memory *memory);
+
 /* Sets the time that everything below goes by, and carries out a flush that has come due. Before
  * other calls whenever the second may have changed; never backwards. */
 void store_tick(struct store *store, uint32_t now_s);

@@ -246,7 +246,8 @@ size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker
 	return memory_rounded(sizeof(struct worker)) + seats_bytes(options->connection_count_max) +
 	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
 	       stats_bytes() + sessions_bytes(&sessions_options) +
-	       datagram_bytes(&options->datagrams) + memory_rounded(options->shard.memory_bytes) +
+	       datagram_bytes(&options->datagrams) +
+	       (options->items == NULL ? memory_rounded(options->shard.memory_bytes) : 0) +
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
@@ -326,7 +327,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	    .policy_wanted = options->shard.policy,
 	};
 	seats_create(&worker->seats, options->connection_count_max, memory);
-	r = shard_create(&worker->shard, &shard_options, memory);
+	r = shard_create(&worker->shard, &shard_options,
+	                 options->items != NULL ? options->items : memory);
 	if (r < 0)
 		return r;
 	if (options->workers->count > 1)
@@ -369,6 +371,11 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	options->workers->list[options->number] = worker;
 	*ret_worker = worker;
 	return 0;
+}
+
+uint64_t worker_rest(struct worker *worker)
+{
+	return shard_rest(worker->shard);
 }
 
 void worker_destroy(struct worker *worker)

@@ -38,6 +38,7 @@ struct worker_options {
 	struct workers *workers;    /* outlives it */
 	uint32_t number;            /* among them */
 	struct shard_options shard; /* its memory is this worker's share */
+	struct memory *items;       /* where that is taken from; NULL: where all else is */
 	struct sessions_options sessions;
 	struct datagram_options datagrams;
 	struct tcp_options tcp;
@@ -61,6 +62,9 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 
 /* Ends kernel sockets; the memory is whoever gave it. Takes NULL. */
 void worker_destroy(struct worker *worker);
+
+/* After that, and when no device refers to its items any more: shard_rest(). */
+uint64_t worker_rest(struct worker *worker);
 
 /* Gives it a queue of a port, whose place in the config is port_index. `probe`: this worker looks
  * for duplicates of the port's addresses and announces them. What the arguments point to must

@@ -199,7 +199,7 @@ static void test_bad_documents_are_refused_with_line_and_reason(void)
 	    {"- a\n", 1, "not a list of parameters"},
 	    {"memory: 64MiB\n", 1, "ports: missing"},
 	    {"memroy: 64MiB\n" PORTS, 1, "memroy: no such parameter: there are workers, memory"},
-	    {PORTS "clases: []\n", 3, "auth_file, classes, ports"},
+	    {PORTS "clases: []\n", 3, "auth_file, memory_file, classes, ports"},
 	    {PORTS "\"\\x01\\xff\": 1\n", 3, "??: no such parameter"},
 	    {"memory: 64MiB\nmemory: 64MiB\n" PORTS, 2, "memory: given twice, first in line 1"},
 	    {PORTS "memory: [\n", 4, "not YAML"},

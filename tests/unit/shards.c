@@ -141,8 +141,11 @@ static void test_purges(void)
 	world_create(&world);
 	for (uint32_t round = 0; round < 200; round++) {
 		for (uint32_t i = 0; i < 60; i++) {
+			struct slice value = rig_pattern(i * 10, i);
+
 			snprintf(key, sizeof(key), "%u key %u", i % 3, i);
-			set(&world, key, rig_pattern(i * 10, i), 0);
+			set(&world, key, value, 0);
+			free((void *)(uintptr_t)value.data);
 		}
 		if (purge(&world, round % SHARDS, round % 2 == 0 ? "1" : "2 k") == REPLY_OK) {
 			done++;
