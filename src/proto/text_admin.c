@@ -81,15 +81,16 @@ enum parse_verdict text_parse_purge(const struct line *line, struct request *req
                                     struct refusal *refusal)
 {
 	struct words words;
+	bool is_class;
 
 	line_split(line->rest, &words);
 	request->noreply = words.noreply;
-	if (IS(words.word[0], "class"))
-		request->modifiers |= REQUEST_OF_CLASS;
-	else if (!IS(words.word[0], "prefix"))
+	if (words.count != (words.noreply ? 3 : 2))
 		return refusal_of(refusal, REFUSAL_BAD_PURGE, words.noreply);
-	if (words.count != (words.noreply ? 3 : 2) || !line_key_is_good(line, words.word[1]))
+	is_class = IS(words.word[0], "class");
+	if ((!is_class && !IS(words.word[0], "prefix")) || !line_key_is_good(line, words.word[1]))
 		return refusal_of(refusal, REFUSAL_BAD_PURGE, words.noreply);
+	request->modifiers = is_class ? REQUEST_OF_CLASS : 0;
 	request->key = words.word[1];
 	return PARSE_DONE;
 }
