@@ -153,6 +153,18 @@ static void describe_cores(const struct kanted_workers *workers, char *text, siz
 		                         workers->list[i].core);
 }
 
+static const char *describe_pages(const struct kanted *kanted)
+{
+	const struct kanted_memory *memory = &kanted->workers.memory;
+
+	if (memory->is_huge)
+		return " in hugepages";
+	if (memory->path != NULL)
+		return " not all in hugepages (slower: put memory_file on a hugetlbfs, and see "
+		       "vm.nr_hugepages)";
+	return " without hugepages (none free: slower; see vm.nr_hugepages)";
+}
+
 static void describe(struct kanted *kanted)
 {
 	const struct config *config = kanted->config;
@@ -160,10 +172,7 @@ static void describe(struct kanted *kanted)
 
 	describe_cores(&kanted->workers, cores, sizeof(cores));
 	log_info("version %s, %s, %llu MiB for items%s", KANTE_VERSION, cores,
-	         (unsigned long long)(config->memory_bytes >> 20),
-	         kanted->workers.memory.is_huge
-	             ? " in hugepages"
-	             : " without hugepages (none free: slower; see vm.nr_hugepages)");
+	         (unsigned long long)(config->memory_bytes >> 20), describe_pages(kanted));
 	if (classes_have_rules(&config->classes))
 		log_info("%u classes of keys besides \"%s\"", config->classes.count - 1,
 		         config->classes.rules[0].name);

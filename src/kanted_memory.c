@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -254,6 +253,21 @@ static bool items_are_good(struct kanted_memory *memory, const struct shard_opti
 	return are_good;
 }
 
+/* Somebody else's file is left alone, but one of the very size is ours, whatever has become of it.
+ */
+static int check_owner(const struct kanted_memory *memory, uint64_t file_bytes, uint64_t bytes)
+{
+	uint64_t magic = 0;
+
+	if (file_bytes == 0 || file_bytes == bytes ||
+	    (pread(memory->fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == HEAD_MAGIC))
+		return 0;
+	log_error(
+	    "memory_file: %s is there, and none of kanted's: choose another name, or remove it",
+	    memory->path);
+	return -EEXIST;
+}
+
 /* Takes up what is there, or makes it anew and says why. */
 static int take_up(struct kanted_memory *memory, const struct config *config, size_t at,
                    size_t bytes, const struct shard_options *shard)
@@ -265,6 +279,9 @@ static int take_up(struct kanted_memory *memory, const struct config *config, si
 
 	if (fstat(memory->fd, &status) < 0)
 		return -errno;
+	r = check_owner(memory, (uint64_t)status.st_size, bytes);
+	if (r < 0)
+		return r;
 	if (status.st_size != 0 && (size_t)status.st_size != bytes)
 		doubt = "it has another size: `memory` or `workers` was another";
 	if ((size_t)status.st_size != bytes && (r = make_anew(memory, bytes)) < 0)
