@@ -13,6 +13,7 @@
  * want of a segment. */
 static void flush_now(struct store *store)
 {
+	store_end_reclaim(store); /* what it puts off would come to lie in a newer segment */
 	store_seal_all(store);
 	store->flushed_count = store->listed_count;
 	/* relaxed: who is to see it hears of the flush later */
