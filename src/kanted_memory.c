@@ -210,7 +210,7 @@ static const char *doubt_about_head(const struct memory_head *head,
 struct check {
 	struct shard_options options;
 	const struct memory *memory;
-	uint64_t sum;
+	uint64_t generation, sum;
 	bool is_good;
 	pthread_t thread;
 };
@@ -219,7 +219,8 @@ static void *check_one(void *context)
 {
 	struct check *check = context;
 
-	check->is_good = shard_is_rested(&check->options, check->memory, check->sum);
+	check->is_good =
+	    shard_is_rested(&check->options, check->memory, check->generation, check->sum);
 	return NULL;
 }
 
@@ -234,8 +235,10 @@ static bool items_are_good(struct kanted_memory *memory, const struct shard_opti
 	ASSERT(checks != NULL && shape != NULL);
 	shape->count = shape->epoch.reader_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		checks[i] = (struct check){
-		    .options = *shard, .memory = &memory->items[i], .sum = memory->head->sums[i]};
+		checks[i] = (struct check){.options = *shard,
+		                           .memory = &memory->items[i],
+		                           .generation = memory->head->generation,
+		                           .sum = memory->head->sums[i]};
 		checks[i].options.number = i;
 		checks[i].options.shards = count > 1 ? shape : NULL;
 		if (pthread_create(&checks[i].thread, NULL, check_one, &checks[i]) != 0) {
@@ -304,7 +307,6 @@ static int take_up(struct kanted_memory *memory, const struct config *config, si
 		memory->now_s =
 		    (uint32_t)(memory->head->now_s + (memory->age_us + 500000) / 1000000);
 		wanted.hash_seed = memory->hash_seed;
-		memcpy(wanted.sums, memory->head->sums, sizeof(wanted.sums));
 	} else if (doubt != NULL) {
 		log_warning("memory_file: %s is not taken up, all items are gone: %s", memory->path,
 		            doubt);
@@ -391,9 +393,9 @@ int kanted_memory_map(struct kanted_memory *memory, const struct config *config,
 	return take_up(memory, config, at, items_bytes, shard);
 }
 
-uint64_t kanted_memory_sum(const struct kanted_memory *memory, uint32_t number)
+uint64_t kanted_memory_generation(const struct kanted_memory *memory)
 {
-	return memory->head->sums[number];
+	return memory->head->generation;
 }
 
 void kanted_memory_keep(struct kanted_memory *memory, const uint64_t sums[], uint32_t count,

@@ -33,8 +33,8 @@ struct kanted_memory {
 int kanted_memory_map(struct kanted_memory *memory, const struct config *config,
                       size_t common_bytes, const struct shard_options *shard);
 
-/* The sum with which this one's items were left there. */
-uint64_t kanted_memory_sum(const struct kanted_memory *memory, uint32_t number);
+/* How many starts have used the file. */
+uint64_t kanted_memory_generation(const struct kanted_memory *memory);
 
 /* Each worker's items have come to rest with their sum, at this second of their clock: the file is
  * good for the next start. */

@@ -368,7 +368,7 @@ void kanted_workers_stop(struct kanted_workers *workers)
 
 struct resting {
 	struct worker *worker;
-	uint64_t sum;
+	uint64_t generation, sum;
 	pthread_t thread;
 };
 
@@ -376,7 +376,7 @@ static void *rest_one(void *context)
 {
 	struct resting *resting = context;
 
-	resting->sum = worker_rest(resting->worker);
+	resting->sum = worker_rest(resting->worker, resting->generation);
 	return NULL;
 }
 
@@ -390,13 +390,13 @@ static void rest_all(struct kanted_workers *workers)
 
 	if (memory->head == NULL)
 		return;
+	for (uint32_t i = 0; i < count; i++)
+		if (workers->list[i].worker == NULL)
+			return; /* the start has failed: the next one will be cold */
 	for (uint32_t i = 0; i < count; i++) {
 		resting[i].worker = workers->list[i].worker;
-		if (resting[i].worker == NULL && !memory->goes_on)
-			return; /* it did not come to anything */
-		if (resting[i].worker == NULL)
-			resting[i].sum = kanted_memory_sum(memory, i);
-		else if (pthread_create(&resting[i].thread, NULL, rest_one, &resting[i]) != 0)
+		resting[i].generation = kanted_memory_generation(memory);
+		if (pthread_create(&resting[i].thread, NULL, rest_one, &resting[i]) != 0)
 			rest_one(&resting[i]);
 	}
 	now_s = workers_now_s(&workers->shared, kanted_now_us());

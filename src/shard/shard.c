@@ -80,9 +80,9 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	return 0;
 }
 
-uint64_t shard_rest(struct shard *shard)
+uint64_t shard_rest(struct shard *shard, uint64_t generation)
 {
-	return store_rest(shard->store);
+	return store_rest(shard->store, generation);
 }
 
 uint32_t shard_layout_bytes(void)
@@ -90,11 +90,12 @@ uint32_t shard_layout_bytes(void)
 	return store_layout_bytes();
 }
 
-bool shard_is_rested(const struct shard_options *options, const struct memory *memory, uint64_t sum)
+bool shard_is_rested(const struct shard_options *options, const struct memory *memory,
+                     uint64_t generation, uint64_t sum)
 {
 	struct store_options store_options = store_options_of(options);
 
-	return store_is_rested(&store_options, memory, sum);
+	return store_is_rested(&store_options, memory, generation, sum);
 }
 
 uint32_t shard_number(const struct shard *shard)

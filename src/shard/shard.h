@@ -103,13 +103,14 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
                  struct memory *memory);
 
 /* The end, of a shard that is to go on in another process, with the same bytes of memory: no turn
- * of any worker comes any more. Returns a sum of all that is kept. */
-uint64_t shard_rest(struct shard *shard);
+ * of any worker comes any more. Returns a sum of all that is kept, and of the generation: how many
+ * processes have used it. */
+uint64_t shard_rest(struct shard *shard, uint64_t generation);
 
 /* Whether the memory, from its beginning on, is that of a shard at rest with this sum, created with
  * the same memory_bytes, value_bytes_max and number of as many shards. Reads all that it holds. */
 bool shard_is_rested(const struct shard_options *options, const struct memory *memory,
-                     uint64_t sum);
+                     uint64_t generation, uint64_t sum);
 
 /* Of what is kept: another number, another layout. */
 uint32_t shard_layout_bytes(void);

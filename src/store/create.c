@@ -4,22 +4,21 @@
 
 #include <errno.h>
 
-static struct layout layout_for(uint64_t memory_bytes, uint64_t other_bytes)
+static void lay_out(struct parts *parts, uint64_t memory_bytes, uint64_t other_bytes)
 {
-	struct layout layout = {.segment_shift = 16};
 	uint64_t left_bytes = memory_bytes - memory_rounded(sizeof(struct store)) - other_bytes;
 	uint64_t one_bytes;
 
-	while ((uint64_t)2 << layout.segment_shift <= memory_bytes / 1024 &&
-	       2u << layout.segment_shift <= SEGMENT_BYTES_MAX)
-		layout.segment_shift++;
-	one_bytes = ((uint64_t)1 << layout.segment_shift) + sizeof(struct segment) +
+	parts->segment_shift = 16;
+	while ((uint64_t)2 << parts->segment_shift <= memory_bytes / 1024 &&
+	       2u << parts->segment_shift <= SEGMENT_BYTES_MAX)
+		parts->segment_shift++;
+	one_bytes = ((uint64_t)1 << parts->segment_shift) + sizeof(struct segment) +
 	            2 * sizeof(uint32_t); /* in the directories of the index and of the ghosts */
-	left_bytes -= (uint64_t)1 << layout.segment_shift; /* for their alignment */
+	left_bytes -= (uint64_t)1 << parts->segment_shift; /* for their alignment */
 	left_bytes -= 3 * CACHE_LINE_BYTES +
 	              SHADOW_PAGES_MAX * sizeof(uint32_t); /* for those of the directories */
-	layout.segment_count = (uint32_t)(left_bytes / one_bytes);
-	return layout;
+	parts->segment_count = (uint32_t)(left_bytes / one_bytes);
 }
 
 /* Two longest values, each with a partly filled segment, 12 segments besides, two of them of the
@@ -33,41 +32,32 @@ uint64_t store_memory_bytes_min(uint64_t value_bytes_max, uint32_t reader_count)
 	       store_readers_bytes(reader_count);
 }
 
-int store_lay_out(struct layout *ret_layout, const struct store_options *options)
+/* Always in the same order, so that each is found again. */
+int store_take_parts(struct parts *ret_parts, const struct store_options *options,
+                     struct memory *memory)
 {
 	uint64_t location_bytes_max = (uint64_t)4 << SLOT_LOCATION_BITS;
 	uint32_t reader_count = options->epoch == NULL ? 1 : options->epoch->reader_count;
+	size_t numbers_bytes;
 
 	if (options->memory_bytes <
 	        store_memory_bytes_min(options->value_bytes_max, reader_count) ||
 	    options->memory_bytes >= location_bytes_max)
 		return -EINVAL;
-	*ret_layout = layout_for(options->memory_bytes, store_readers_bytes(reader_count));
-	ret_layout->segment_count_min =
-	    2 * ((uint32_t)(options->value_bytes_max >> ret_layout->segment_shift) + 2) + 8;
-	ASSERT(ret_layout->segment_count >= ret_layout->segment_count_min);
-	return 0;
-}
-
-/* Always in the same order, so that each is found again. */
-struct parts store_take_parts(const struct layout *layout, const struct store_options *options,
-                              struct memory *memory)
-{
-	uint32_t reader_count = options->epoch == NULL ? 1 : options->epoch->reader_count;
-	size_t numbers_bytes = layout->segment_count * sizeof(_Atomic uint32_t);
-	struct parts parts = {.store = memory_take(memory, sizeof(struct store))};
-
-	parts.readers.bytes = store_readers_bytes(reader_count);
-	parts.readers.base = memory_take(memory, parts.readers.bytes);
-	parts.headers = memory_take(memory, layout->segment_count * sizeof(struct segment));
+	lay_out(ret_parts, options->memory_bytes, store_readers_bytes(reader_count));
+	numbers_bytes = ret_parts->segment_count * sizeof(_Atomic uint32_t);
+	ret_parts->store = memory_take(memory, sizeof(struct store));
+	ret_parts->readers = (struct memory){.bytes = store_readers_bytes(reader_count)};
+	ret_parts->readers.base = memory_take(memory, ret_parts->readers.bytes);
+	ret_parts->headers = memory_take(memory, ret_parts->segment_count * sizeof(struct segment));
 	/* no segment crosses a huge page: so a card can read any part of it at one address */
-	parts.arena =
-	    memory_take_aligned(memory, (size_t)layout->segment_count << layout->segment_shift,
-	                        (size_t)1 << layout->segment_shift);
-	parts.index_pages = memory_take(memory, numbers_bytes);
-	parts.ghost_pages = memory_take(memory, numbers_bytes);
-	parts.shadow_pages = memory_take(memory, SHADOW_PAGES_MAX * sizeof(_Atomic uint32_t));
-	return parts;
+	ret_parts->arena = memory_take_aligned(
+	    memory, (size_t)ret_parts->segment_count << ret_parts->segment_shift,
+	    (size_t)1 << ret_parts->segment_shift);
+	ret_parts->index_pages = memory_take(memory, numbers_bytes);
+	ret_parts->ghost_pages = memory_take(memory, numbers_bytes);
+	ret_parts->shadow_pages = memory_take(memory, SHADOW_PAGES_MAX * sizeof(_Atomic uint32_t));
+	return 0;
 }
 
 static void attach_pages(struct pages *pages, const struct store *store, _Atomic uint32_t *numbers)
@@ -94,24 +84,24 @@ void store_attach(struct store *store, struct parts *parts, const struct store_o
 int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory)
 {
-	struct layout layout;
-	int r = store_lay_out(&layout, options);
 	struct parts parts;
+	int r = store_take_parts(&parts, options, memory);
 	struct store *store;
 
 	if (r < 0)
 		return r;
-	parts = store_take_parts(&layout, options, memory);
 	store = parts.store;
 	*store = (struct store){
 	    .magic = STORE_MAGIC,
 	    .index = {.hash_seed = options->hash_seed},
-	    .segments = {.count = layout.segment_count, .shift = layout.segment_shift},
+	    .segments = {.count = parts.segment_count, .shift = parts.segment_shift},
 	    .retired = {SEGMENT_NONE, SEGMENT_NONE, 0},
 	    .retired_pinned = SEGMENT_NONE,
-	    .segment_count_min = layout.segment_count_min,
-	    .segment_count_max = layout.segment_count,
+	    .segment_count_min =
+	        2 * ((uint32_t)(options->value_bytes_max >> parts.segment_shift) + 2) + 8,
+	    .segment_count_max = parts.segment_count,
 	};
+	ASSERT(store->segment_count_max >= store->segment_count_min);
 	expiry_create(&store->expiry);
 	store_attach(store, &parts, options);
 	segments_create(&store->segments);
@@ -129,7 +119,7 @@ int store_create(struct store **ret_store, const struct store_options *options,
 	store_begin_eviction(store, options->policy);
 	counter_add(&store->counters.limit_maxbytes, options->memory_bytes);
 	counter_add(&store->counters.segment_bytes, segment_bytes(&store->segments));
-	counter_add(&store->counters.segments, layout.segment_count);
+	counter_add(&store->counters.segments, parts.segment_count);
 	*ret_store = store;
 	return 0;
 }

@@ -259,15 +259,10 @@ static inline enum store_verdict store_judge(const struct store *store, const st
 
 /* create.c: */
 
-/* Of what size which part of a store's memory is. */
-struct layout {
+/* How a store lies in its memory. */
+struct parts {
 	uint32_t segment_shift;
 	uint32_t segment_count;
-	uint32_t segment_count_min; /* what two of the longest values want */
-};
-
-/* Where they are. */
-struct parts {
 	struct store *store;
 	struct memory readers;
 	struct segment *headers;
@@ -278,9 +273,8 @@ struct parts {
 };
 
 /* -EINVAL: memory_bytes is out of range. */
-int store_lay_out(struct layout *ret_layout, const struct store_options *options);
-struct parts store_take_parts(const struct layout *layout, const struct store_options *options,
-                              struct memory *memory);
+int store_take_parts(struct parts *ret_parts, const struct store_options *options,
+                     struct memory *memory);
 
 /* Sets all pointers to its parts and to what is not its own. */
 void store_attach(struct store *store, struct parts *parts, const struct store_options *options);

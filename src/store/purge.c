@@ -101,6 +101,7 @@ static void end_pass(struct store *store)
 
 	purges->pass++;
 	purges->segment = 0;
+	purges->segment_sequence = 0;
 	for (uint32_t i = 0; i < PURGES_MAX; i++)
 		if (purges->list[i].state == PURGE_SWEEPING &&
 		    purges->list[i].pass <= purges->pass) {
@@ -133,12 +134,12 @@ static bool find_segment(struct store *store, uint32_t *cost)
 		const struct segment *segment = store_segment(store, purges->segment);
 
 		++*cost;
-		if (segment->state != SEGMENT_SEALED)
+		if (segment->state != SEGMENT_SEALED ||
+		    segment->sequence > store->published.purge_sequence)
 			continue;
 		purges->segment_sequence = segment->sequence;
 		purges->offset = 0;
-		if (segment->sequence <= store->published.purge_sequence)
-			return true;
+		return true;
 	}
 	return false;
 }

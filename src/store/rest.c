@@ -75,8 +75,8 @@ static void forget_totals(struct store *store)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i].kind == COUNTER_TOTAL)
 			counter_set(&counters[i], 0);
-	for (uint32_t class = 0; class < CLASS_COUNT_MAX; class ++) {
-		counters = (_Atomic uint64_t *)&store->holdings[class];
+	for (uint32_t number = 0; number < CLASS_COUNT_MAX; number++) {
+		counters = (_Atomic uint64_t *)&store->holdings[number];
 		for (size_t i = 0; i < sizeof(holdings) / sizeof(holdings[0]); i++)
 			if (holdings[i].kind == COUNTER_TOTAL)
 				counter_set(&counters[i], 0);
@@ -119,19 +119,20 @@ static uint32_t kept_bytes(const struct segment *segment, uint32_t segment_bytes
 }
 
 /* Of a store at rest. */
-static uint64_t sum_of(const struct parts *parts, const struct layout *layout)
+static uint64_t sum_of(const struct parts *parts, uint64_t generation)
 {
-	size_t numbers_bytes = layout->segment_count * sizeof(_Atomic uint32_t);
+	size_t numbers_bytes = parts->segment_count * sizeof(_Atomic uint32_t);
 	XXH3_state_t state;
 
 	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, &generation, sizeof(generation));
 	XXH3_64bits_update(&state, parts->store, sizeof(*parts->store));
-	XXH3_64bits_update(&state, parts->headers, layout->segment_count * sizeof(*parts->headers));
+	XXH3_64bits_update(&state, parts->headers, parts->segment_count * sizeof(*parts->headers));
 	XXH3_64bits_update(&state, parts->index_pages, numbers_bytes);
 	XXH3_64bits_update(&state, parts->ghost_pages, numbers_bytes);
-	for (uint32_t i = 0; i < layout->segment_count; i++)
-		XXH3_64bits_update(&state, parts->arena + ((uint64_t)i << layout->segment_shift),
-		                   kept_bytes(&parts->headers[i], 1u << layout->segment_shift));
+	for (uint32_t i = 0; i < parts->segment_count; i++)
+		XXH3_64bits_update(&state, parts->arena + ((uint64_t)i << parts->segment_shift),
+		                   kept_bytes(&parts->headers[i], 1u << parts->segment_shift));
 	return XXH3_64bits_digest(&state);
 }
 
@@ -146,11 +147,11 @@ static uint64_t classes_sum(const struct classes *classes)
 	return sum;
 }
 
-uint64_t store_rest(struct store *store)
+uint64_t store_rest(struct store *store, uint64_t generation)
 {
-	struct layout layout = {.segment_shift = store->segments.shift,
-	                        .segment_count = store->segments.count};
-	struct parts parts = {.store = store,
+	struct parts parts = {.segment_shift = store->segments.shift,
+	                      .segment_count = store->segments.count,
+	                      .store = store,
 	                      .headers = store->segments.headers,
 	                      .arena = store->segments.arena,
 	                      .index_pages = store->index.pages.numbers,
@@ -173,22 +174,20 @@ uint64_t store_rest(struct store *store)
 	store->classes_sum = classes_sum(store->classes);
 	detach(store);
 	store->magic = STORE_MAGIC_RESTED;
-	return sum_of(&parts, &layout);
+	return sum_of(&parts, generation);
 }
 
-bool store_is_rested(const struct store_options *options, const struct memory *memory, uint64_t sum)
+bool store_is_rested(const struct store_options *options, const struct memory *memory,
+                     uint64_t generation, uint64_t sum)
 {
 	struct memory rest = *memory;
-	struct layout layout;
 	struct parts parts;
 
-	if (store_lay_out(&layout, options) < 0)
-		return false;
-	parts = store_take_parts(&layout, options, &rest);
-	return parts.store->magic == STORE_MAGIC_RESTED &&
-	       parts.store->segments.count == layout.segment_count &&
-	       parts.store->segments.shift == layout.segment_shift &&
-	       sum_of(&parts, &layout) == sum;
+	return store_take_parts(&parts, options, &rest) == 0 &&
+	       parts.store->magic == STORE_MAGIC_RESTED &&
+	       parts.store->segments.count == parts.segment_count &&
+	       parts.store->segments.shift == parts.segment_shift &&
+	       sum_of(&parts, generation) == sum;
 }
 
 /* The classes are others than before. */
@@ -217,14 +216,12 @@ static void recount_classes(struct store *store)
 
 int store_wake(struct store **ret_store, const struct store_options *options, struct memory *memory)
 {
-	struct layout layout;
-	int r = store_lay_out(&layout, options);
 	struct parts parts;
+	int r = store_take_parts(&parts, options, memory);
 	struct store *store;
 
 	if (r < 0)
 		return r;
-	parts = store_take_parts(&layout, options, memory);
 	store = parts.store;
 	ASSERT(store->magic == STORE_MAGIC_RESTED && store->index.hash_seed == options->hash_seed);
 	store->magic = STORE_MAGIC;

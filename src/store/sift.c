@@ -3,6 +3,8 @@
  * clients go on. They keep their place and are not taken for anything else until it is done. */
 #include "store/internal.h"
 
+#define RANK_SPARED UINT32_MAX /* it stays, whatever the sieve */
+
 #define COPIED_BYTES_AN_ITEM 2048 /* to copy so much takes as long as to look at an item */
 
 /* Its class may have it stay, or have it go first, whatever its rank would be. */
@@ -19,7 +21,7 @@ static uint32_t rank_of(const struct store *store, const struct sieve *sieve, ui
 	};
 
 	if (standing != CLASS_WITHIN)
-		return standing == CLASS_BELOW ? POLICY_RANKS - 1 : 0;
+		return standing == CLASS_BELOW ? RANK_SPARED : 0;
 	return policy_rank(sieve->policy, &known, sieve->tick,
 	                   store->eviction.weights[sieve->policy]);
 }
@@ -56,7 +58,7 @@ static bool stays(const struct store *store, struct sieve *sieve, uint32_t mark,
 {
 	uint32_t rank = rank_of(store, sieve, mark, item);
 
-	if (store_standing(store, item) == CLASS_BELOW)
+	if (rank == RANK_SPARED)
 		return true;
 	if (rank != sieve->rank_min || sieve->bytes == 0)
 		return rank >= sieve->rank_min;
@@ -122,7 +124,7 @@ static void rank(struct store *store, struct sieve *sieve, uint64_t hash, const 
 	uint32_t rank = rank_of(store, sieve, slot_mark(slot_load(slot)), item);
 	uint64_t bytes = room_bytes(store, item);
 
-	store->eviction.rank_bytes[rank] += bytes;
+	store->eviction.rank_bytes[min_u32(rank, POLICY_RANKS - 1)] += bytes;
 	if (rank >= RANK_HOT)
 		sieve->hot_bytes += bytes;
 }

@@ -59,14 +59,14 @@ void store_settle_lowest(struct store *store)
 
 void store_class_segment(struct store *store, struct segment *segment, const struct item *item)
 {
-	uint32_t class;
+	uint32_t number;
 
 	if (store->classes == NULL || segment->class == SEGMENT_CLASS_MIXED)
 		return;
-	class = classes_of(store->classes, item_key(item));
+	number = classes_of(store->classes, item_key(item));
 	if (segment->class == SEGMENT_CLASS_NONE)
-		segment->class = (uint8_t) class;
-	else if (segment->class != class)
+		segment->class = (uint8_t)number;
+	else if (segment->class != number)
 		segment->class = SEGMENT_CLASS_MIXED;
 }
 

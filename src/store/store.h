@@ -48,14 +48,15 @@ int store_create(struct store **ret_store, const struct store_options *options,
                  struct memory *memory);
 
 /* The end, of a store that is to go on in another process: nobody writes, reads or holds a pin any
- * more, and from now on nothing is called but these. Returns a sum of all that is kept. */
-uint64_t store_rest(struct store *store);
+ * more, and from now on nothing is called but these. Returns a sum of all that is kept, and of how
+ * many processes have used it. */
+uint64_t store_rest(struct store *store, uint64_t generation);
 
 /* Whether what lies at the beginning of the memory, all of it there is, is a store at rest that was
  * created with the same memory_bytes, value_bytes_max, owner and readers, and has this sum. Reads
  * all of it. */
 bool store_is_rested(const struct store_options *options, const struct memory *memory,
-                     uint64_t sum);
+                     uint64_t generation, uint64_t sum);
 
 /* Of what is kept: another number, another layout. */
 uint32_t store_layout_bytes(void);

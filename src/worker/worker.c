@@ -373,9 +373,9 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	return 0;
 }
 
-uint64_t worker_rest(struct worker *worker)
+uint64_t worker_rest(struct worker *worker, uint64_t generation)
 {
-	return shard_rest(worker->shard);
+	return shard_rest(worker->shard, generation);
 }
 
 void worker_destroy(struct worker *worker)

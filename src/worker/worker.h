@@ -64,7 +64,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 void worker_destroy(struct worker *worker);
 
 /* After that, and when no device refers to its items any more: shard_rest(). */
-uint64_t worker_rest(struct worker *worker);
+uint64_t worker_rest(struct worker *worker, uint64_t generation);
 
 /* Gives it a queue of a port, whose place in the config is port_index. `probe`: this worker looks
  * for duplicates of the port's addresses and announces them. What the arguments point to must

@@ -18,7 +18,8 @@ classes:
 OBSERVED = ('  - {kind: socket, listen: "0.0.0.0:11212", %sallow: [127.0.0.0/8, '
             '198.18.0.0/24]}\n')
 NOT_PLAYED = {"stats.script": "tells the pid, the clock and the figures of the rig in the process",
-              "classes_rate.script": "a second may be over in the midst of it"}
+              "classes_rate.script": "a second may be over in the midst of it",
+              "classes_rate_binary.script": "likewise"}
 FIRST = "binary.script"  # counts cas uniques from a new server's first
 
 

@@ -119,7 +119,8 @@ static void flip_bits(const struct store_options *options, struct memory *memory
 {
 	uint32_t shift = parts->store->segments.shift;
 
-	CU_ASSERT_FALSE(store_is_rested(options, memory, sum + 1));
+	CU_ASSERT_FALSE(store_is_rested(options, memory, 7, sum + 1));
+	CU_ASSERT_FALSE(store_is_rested(options, memory, 8, sum));
 	for (uint32_t i = 0; i < 200; i++) {
 		uint8_t *at = NULL;
 		uint32_t segment = (uint32_t)random_below(random, parts->store->segments.count);
@@ -138,10 +139,10 @@ static void flip_bits(const struct store_options *options, struct memory *memory
 		if (at == NULL)
 			continue;
 		*at ^= (uint8_t)(1u << (i % 8));
-		CU_ASSERT_FALSE_FATAL(store_is_rested(options, memory, sum));
+		CU_ASSERT_FALSE_FATAL(store_is_rested(options, memory, 7, sum));
 		*at ^= (uint8_t)(1u << (i % 8));
 	}
-	CU_ASSERT_TRUE(store_is_rested(options, memory, sum));
+	CU_ASSERT_TRUE(store_is_rested(options, memory, 7, sum));
 }
 
 static void begin_writes(struct rig *rig)
@@ -185,7 +186,6 @@ static void test_it_goes_on_elsewhere(void)
 		for (uint32_t n = 0; n < 3; n++) {
 			struct place_in_memory there = map();
 			struct memory memory;
-			struct layout layout;
 			struct parts parts;
 			uint64_t sum, items;
 
@@ -197,14 +197,13 @@ static void test_it_goes_on_elsewhere(void)
 				store_pin(rig.store, place.item);
 			store_purge(rig.store, 5, &target);
 			remember(&rig, model);
-			sum = store_rest(rig.store);
+			sum = store_rest(rig.store, 7);
 			memcpy(there.memory.base, here.memory.base, MEMORY_BYTES);
 			memset(here.memory.base, 0xee, MEMORY_BYTES);
 			unmap(&here);
 			here = there;
 			memory = here.memory;
-			CU_ASSERT_EQUAL_FATAL(store_lay_out(&layout, &options), 0);
-			parts = store_take_parts(&layout, &options, &memory);
+			CU_ASSERT_EQUAL_FATAL(store_take_parts(&parts, &options, &memory), 0);
 			flip_bits(&options, &here.memory, sum, &parts, &random);
 			memory = here.memory;
 			options.policy = (enum policy)((seed + n) % POLICY_COUNT);
@@ -254,7 +253,7 @@ static void test_classes_may_be_others(void)
 	CU_ASSERT_EQUAL_FATAL(store_create(&rig.store, &options, &memory), 0);
 	for (uint32_t i = 1; i < 40000; i++)
 		put_with(&rig, i, i % 50, 0);
-	sum = store_rest(rig.store);
+	sum = store_rest(rig.store, 7);
 	classes_create(&classes);
 	for (uint32_t i = 0; i < 3; i++) {
 		rules.prefix_bytes = (uint8_t)strlen(after[i]);
@@ -262,15 +261,15 @@ static void test_classes_may_be_others(void)
 		classes_add(&classes, &rules);
 	}
 	memory = here.memory;
-	CU_ASSERT_TRUE(store_is_rested(&options, &memory, sum));
+	CU_ASSERT_TRUE(store_is_rested(&options, &memory, 7, sum));
 	CU_ASSERT_EQUAL_FATAL(store_wake(&rig.store, &options, &memory), 0);
 	store_check(rig.store);
 	CU_ASSERT_EQUAL(counter_read(&store_holdings(rig.store)[2].items), 1111);
 	/* and then there are none */
-	sum = store_rest(rig.store);
+	sum = store_rest(rig.store, 7);
 	options.classes = NULL;
 	memory = here.memory;
-	CU_ASSERT_TRUE(store_is_rested(&options, &memory, sum));
+	CU_ASSERT_TRUE(store_is_rested(&options, &memory, 7, sum));
 	CU_ASSERT_EQUAL_FATAL(store_wake(&rig.store, &options, &memory), 0);
 	store_check(rig.store);
 	unmap(&here);
@@ -285,13 +284,13 @@ static void test_another_size(void)
 	uint64_t sum;
 
 	CU_ASSERT_EQUAL_FATAL(store_create(&store, &options, &memory), 0);
-	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, 0)); /* it is at work */
-	sum = store_rest(store);
-	CU_ASSERT_TRUE(store_is_rested(&options, &here.memory, sum));
+	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, 7, 0)); /* it is at work */
+	sum = store_rest(store, 7);
+	CU_ASSERT_TRUE(store_is_rested(&options, &here.memory, 7, sum));
 	options.memory_bytes -= 1 << 20;
-	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, sum));
+	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, 7, sum));
 	options.memory_bytes = 1;
-	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, sum));
+	CU_ASSERT_FALSE(store_is_rested(&options, &here.memory, 7, sum));
 	unmap(&here);
 }
 
