@@ -2,10 +2,6 @@
 /* GET, GAT, TOUCH and INSPECT. */
 #include "shard/internal.h"
 
-/* With one of these a GET is more than a look-up. */
-#define MODIFIED_GET                                                                               \
-	(REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE | REQUEST_NO_BUMP | REQUEST_DESCRIBE)
-
 #define WALK_PLACES      256 /* looked at in one step of shard_walk() */
 #define WALK_CURSOR_BITS 40  /* of the store's own cursor; above it, which shard */
 
@@ -108,7 +104,7 @@ static void modified_hit(struct shard *shard, const struct request *request, uin
 		expiry_s = store_expiry_s(shard->store, place->item);
 	settle_win(place->item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
 	if (!(request->modifiers & REQUEST_NO_BUMP))
-		store_mark_read(shard->store, hash, place);
+		store_mark_read(shard->store, shard->number, hash, place, now_s);
 }
 
 /* A miss, and VIVIFY: the item is empty, and whoever made it has won. */
@@ -142,8 +138,8 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 		item_mark_read(item, now_s);
 }
 
-static void execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,
-                                 struct reply *ret_reply)
+void shard_execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                                struct reply *ret_reply)
 {
 	struct shard_counters *counters = &shard->counters;
 	uint64_t hash = shard_request_hash(shard, request);
@@ -155,7 +151,7 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 	if (!touch)
 		shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
 	if (!is_there)
-		store_mark_missed(shard->store, hash);
+		store_mark_read(shard->store, shard->number, hash, NULL, now_s);
 	if (is_there)
 		modified_hit(shard, request, hash, &place, now_s, ret_reply);
 	else if (request->modifiers & REQUEST_VIVIFY)
@@ -171,54 +167,40 @@ static void execute_modified_get(struct shard *shard, const struct request *requ
 		counter_add(touch ? &counters->touch_misses : &counters->get_misses, 1);
 }
 
-void shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
-                       struct reply *ret_reply)
-{
-	struct store_place place;
-	uint64_t hash;
-
-	if (request->modifiers & MODIFIED_GET) {
-		execute_modified_get(shard, request, now_s, ret_reply);
-		return;
-	}
-	hash = shard_request_hash(shard, request);
-	counter_add(&shard->counters.cmd_get, 1);
-	shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
-	if (!shard_find(shard, hash, request->key, &place)) {
-		store_mark_missed(shard->store, hash);
-		counter_add(&shard->counters.get_misses, 1);
-		ret_reply->status = REPLY_MISS;
-		return;
-	}
-	counter_add(&shard->counters.get_hits, 1);
-	shard_count_class(shard, request->key, CLASS_COUNTER(get_hits));
-	reply_get(shard, request, place.item, ret_reply);
-	store_mark_read(shard->store, hash, &place);
-}
-
-bool shard_execute_look(struct shard *shard, struct shard *home, const struct request *request,
-                        uint64_t hash, uint32_t now_s, struct reply *ret_reply)
+static void reply_missed(struct shard *shard, struct shard *home, uint64_t hash,
+                         enum store_verdict verdict, const struct store_place *place,
+                         uint32_t now_s, struct reply *ret_reply)
 {
 	struct shard_counters *counters = &shard->counters;
+
+	if (verdict == STORE_EXPIRED)
+		counter_add(&counters->get_expired, 1);
+	if (verdict == STORE_FLUSHED)
+		counter_add(&counters->get_flushed, 1);
+	if (verdict != STORE_MISSING && home == shard)
+		store_remove(home->store, place);
+	counter_add(&counters->get_misses, 1);
+	store_mark_read(home->store, shard->number, hash, NULL, now_s);
+	ret_reply->status = REPLY_MISS;
+}
+
+/* All keys alike, one's own as those of others: whose it is could not be foreseen. */
+bool shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                       struct reply *ret_reply)
+{
+	struct shard_counters *counters = &shard->counters;
+	uint64_t hash = shard_request_hash(shard, request);
+	struct shard *home = shard_home(shard, hash);
 	struct store_place place;
 	enum store_verdict verdict;
-	bool is_bumped = !(request->modifiers & REQUEST_NO_BUMP);
 
-	if (request->modifiers & (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE))
-		return false;
 	verdict = store_look(home->store, hash, request->key, now_s, &place);
 	if (verdict == STORE_BUSY)
 		return false;
 	counter_add(&counters->cmd_get, 1);
 	shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
 	if (verdict != STORE_LIVE) {
-		if (verdict != STORE_MISSING)
-			counter_add(verdict == STORE_EXPIRED ? &counters->get_expired
-			                                     : &counters->get_flushed,
-			            1);
-		counter_add(&counters->get_misses, 1);
-		store_mark_looked(home->store, shard->number, hash, NULL, now_s);
-		ret_reply->status = REPLY_MISS;
+		reply_missed(shard, home, hash, verdict, &place, now_s, ret_reply);
 		return true;
 	}
 	counter_add(&counters->get_hits, 1);
@@ -229,8 +211,8 @@ bool shard_execute_look(struct shard *shard, struct shard *home, const struct re
 	} else {
 		reply_get(home, request, place.item, ret_reply);
 	}
-	if (is_bumped)
-		store_mark_looked(home->store, shard->number, hash, &place, now_s);
+	if (!(request->modifiers & REQUEST_NO_BUMP))
+		store_mark_read(home->store, shard->number, hash, &place, now_s);
 	return true;
 }
 
@@ -244,7 +226,7 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 
 	counter_add(&shard->counters.cmd_touch, 1);
 	if (!shard_find(shard, hash, request->key, &place)) {
-		store_mark_missed(shard->store, hash);
+		store_mark_read(shard->store, shard->number, hash, NULL, now_s);
 		counter_add(&shard->counters.touch_misses, 1);
 		ret_reply->status = is_gat ? REPLY_MISS : REPLY_NOT_FOUND;
 		return;
@@ -257,7 +239,7 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 	}
 	counter_add(&shard->counters.touch_hits, 1);
 	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, hash, &place);
+	store_mark_read(shard->store, shard->number, hash, &place, now_s);
 	if (!is_gat)
 		ret_reply->status = REPLY_TOUCHED;
 }

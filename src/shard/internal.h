@@ -111,6 +111,14 @@ static inline uint32_t shards_number(const struct shards *shards, uint64_t hash)
 	return (uint32_t)((uint64_t)((uint32_t)(hash >> 32) * 0x85ebca6bu) * shards->count >> 32);
 }
 
+/* The shard that has them. */
+static inline struct shard *shard_home(struct shard *shard, uint64_t hash)
+{
+	if (shard->shards == NULL)
+		return shard;
+	return shard->shards->list[shards_number(shard->shards, hash)];
+}
+
 static inline uint64_t shard_request_hash(const struct shard *shard, const struct request *request)
 {
 	return request->hash != 0 ? request->hash : store_hash(shard->store, request->key);
@@ -143,11 +151,11 @@ static inline void shard_choose_cas(struct store_item_options *options,
 }
 
 /* The ops, one or a few a file. */
-void shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
+void shard_execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,
+                                struct reply *ret_reply);
+/* One that is a look-up and no more, of any shard's key. False: its owner has to answer it. */
+bool shard_execute_get(struct shard *shard, const struct request *request, uint32_t now_s,
                        struct reply *ret_reply);
-/* A GET of another shard's key. False: its owner has to answer it. */
-bool shard_execute_look(struct shard *shard, struct shard *home, const struct request *request,
-                        uint64_t hash, uint32_t now_s, struct reply *ret_reply);
 void shard_execute_purge(struct shard *shard, const struct request *request,
                          struct reply *ret_reply);
 void shard_execute_touch(struct shard *shard, const struct request *request, uint32_t now_s,

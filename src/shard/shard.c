@@ -108,17 +108,10 @@ uint64_t shard_hash(const struct shard *shard, struct slice key)
 	return store_hash(shard->store, key);
 }
 
-static const struct shard *home_of(const struct shard *shard, uint64_t hash)
-{
-	if (shard->shards == NULL)
-		return shard;
-	return shard->shards->list[shards_number(shard->shards, hash)];
-}
-
-uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_write)
+uint64_t shard_foresee(struct shard *shard, struct slice key, bool to_write)
 {
 	uint64_t hash = store_hash(shard->store, key);
-	const struct shard *home = home_of(shard, hash);
+	const struct shard *home = shard_home(shard, hash);
 
 	if (!to_write)
 		store_prefetch(home->store, hash);
@@ -127,9 +120,9 @@ uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_writ
 	return hash;
 }
 
-void shard_foresee_item(const struct shard *shard, uint64_t hash, bool to_write)
+void shard_foresee_item(struct shard *shard, uint64_t hash, bool to_write)
 {
-	const struct shard *home = home_of(shard, hash);
+	const struct shard *home = shard_home(shard, hash);
 
 	if (!to_write || home == shard)
 		store_prefetch_item(home->store, hash, to_write);
@@ -252,7 +245,7 @@ static void execute(struct shard *shard, const struct request *request, uint32_t
                     struct reply *ret_reply)
 {
 	switch (request->op) {
-	case REQUEST_GET: shard_execute_get(shard, request, now_s, ret_reply); return;
+	case REQUEST_GET: shard_execute_modified_get(shard, request, now_s, ret_reply); return;
 	case REQUEST_GAT:
 	case REQUEST_TOUCH: shard_execute_touch(shard, request, now_s, ret_reply); return;
 	case REQUEST_INSPECT: shard_execute_inspect(shard, request, now_s, ret_reply); return;
@@ -283,35 +276,28 @@ static void tell_executed(const struct shard *shard, const struct request *reque
 		shard_tell(shard, &event);
 }
 
-/* False: it is for another shard, and was done there if *ret_is_done. */
-static bool is_mine(struct shard *shard, const struct request *request, uint32_t now_s,
-                    struct reply *ret_reply, bool *ret_is_done)
+static bool is_mine(struct shard *shard, const struct request *request)
 {
-	struct shard *home;
-	uint64_t hash;
-
-	*ret_is_done = false;
 	if (shard->shards == NULL || request->key.length == 0 || request->op == REQUEST_PURGE)
 		return true;
-	hash = shard_request_hash(shard, request);
-	home = shard->shards->list[shards_number(shard->shards, hash)];
-	if (home == shard)
-		return true;
-	if (request->op == REQUEST_GET)
-		*ret_is_done = shard_execute_look(shard, home, request, hash, now_s, ret_reply);
-	return false;
+	return shard_home(shard, shard_request_hash(shard, request)) == shard;
 }
+
+/* With one of these a GET is more than a look-up. */
+#define GET_WRITES (REQUEST_RENEW | REQUEST_VIVIFY | REQUEST_RECACHE)
 
 bool shard_execute(struct shard *shard, const struct request *request, uint32_t now_s,
                    struct reply *ret_reply)
 {
-	bool is_done;
-
 	store_tick(shard->store, now_s);
-	if (is_mine(shard, request, now_s, ret_reply, &is_done))
+	if (request->op == REQUEST_GET && !(request->modifiers & GET_WRITES)) {
+		if (!shard_execute_get(shard, request, now_s, ret_reply))
+			return false;
+	} else if (is_mine(shard, request)) {
 		execute(shard, request, now_s, ret_reply);
-	else if (!is_done)
+	} else {
 		return false;
+	}
 	if (shard->observer != NULL)
 		tell_executed(shard, request, ret_reply);
 	return true;

@@ -124,8 +124,8 @@ uint64_t shard_hash(const struct shard *shard, struct slice key);
 /* For several requests to come: brings near what the key is found by, in this shard or another.
  * Returns the hash for shard_foresee_item(), to be called when that is there, and for the request.
  * Neither does anything that can be seen. */
-uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_write);
-void shard_foresee_item(const struct shard *shard, uint64_t hash, bool to_write);
+uint64_t shard_foresee(struct shard *shard, struct slice key, bool to_write);
+void shard_foresee_item(struct shard *shard, uint64_t hash, bool to_write);
 
 /* Whether what writes the key may be run here. */
 bool shard_owns(const struct shard *shard, struct slice key);

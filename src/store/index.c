@@ -9,35 +9,23 @@ uint64_t index_hash(const struct index *index, struct slice key)
 	return XXH3_64bits_withSeed(key.data, key.length, index->hash_seed);
 }
 
-/* The slots that have the hash's tag, of both of its buckets: where the key is, hardly any else.
- * Without a branch, as that could not be foreseen: which slot it is is as good as random. */
+/* The slots that have the hash's tag, of both of its buckets: where the key is, hardly any else. */
 struct matches {
 	struct bucket *buckets[2];
 	uint32_t mask; /* a bit for each slot, 8 for the first bucket */
 };
 
-static inline __attribute__((always_inline)) uint32_t bucket_match(struct bucket *bucket,
-                                                                   uint64_t hash)
-{
-	uint32_t mask = 0;
-
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-		mask |= (uint32_t)(slot_load(&bucket->slots[i]) >> 48 == hash >> 48) << i;
-	return mask;
-}
-
-static inline __attribute__((always_inline)) struct matches match(const struct index *index,
-                                                                  uint64_t hash)
+static inline struct matches match(const struct index *index, uint64_t hash)
 {
 	struct matches matches = {.buckets = {index_first(index, hash), index_second(index, hash)}};
 
-	matches.mask = bucket_match(matches.buckets[0], hash) |
-	               bucket_match(matches.buckets[1], hash) << BUCKET_SLOTS;
+	matches.mask = bucket_match_tag(matches.buckets[0], index_tag(hash)) |
+	               bucket_match_tag(matches.buckets[1], index_tag(hash)) << BUCKET_SLOTS;
 	return matches;
 }
 
 /* The next one; NULL: there is none. */
-static inline __attribute__((always_inline)) _Atomic uint64_t *next_match(struct matches *matches)
+static inline _Atomic uint64_t *next_match(struct matches *matches)
 {
 	uint32_t i;
 
@@ -80,7 +68,7 @@ static bool look_once(const struct index *index, uint64_t hash, struct slice key
 		if (index_load(&index->version) != before)
 			return false;
 		/* it may have become another's since */
-		if (value == 0 || value >> 48 != hash >> 48 ||
+		if (value == 0 || value >> SLOT_TAG_SHIFT != index_tag(hash) ||
 		    !item_has_key(index_item(index, value), key))
 			continue;
 		*ret_value = value;
@@ -111,28 +99,23 @@ _Atomic uint64_t *index_find_tag(const struct index *index, uint64_t hash)
 
 _Atomic uint64_t *index_find_item(const struct index *index, uint64_t hash, const struct item *item)
 {
-	struct bucket *buckets[2] = {index_first(index, hash), index_second(index, hash)};
+	struct matches matches = match(index, hash);
 	uint64_t location = index_location(index, item);
+	_Atomic uint64_t *slot;
 
-	for (uint32_t b = 0; b < 2; b++)
-		for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-			if (slot_location(slot_load(&buckets[b]->slots[i])) == location)
-				return &buckets[b]->slots[i];
-	return NULL;
+	while ((slot = next_match(&matches)) != NULL)
+		if (slot_location(slot_load(slot)) == location)
+			break;
+	return slot;
 }
 
 /* An empty slot and how many there are. */
 static _Atomic uint64_t *find_empty(struct bucket *bucket, uint32_t *ret_count)
 {
-	_Atomic uint64_t *empty = NULL;
+	uint32_t mask = bucket_match_empty(bucket);
 
-	*ret_count = 0;
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-		if (slot_load(&bucket->slots[i]) == 0) {
-			empty = &bucket->slots[i];
-			++*ret_count;
-		}
-	return empty;
+	*ret_count = (uint32_t)__builtin_popcount(mask);
+	return mask == 0 ? NULL : &bucket->slots[__builtin_ctz(mask)];
 }
 
 /* Moves one of the items of a full bucket to its other one, if that has room. */

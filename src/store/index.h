@@ -19,22 +19,13 @@
  * towards: what has been moved is found by the new number, what has not by the old. */
 #pragma once
 
-#include "base/memory.h"
 #include "base/prefetch.h"
+#include "store/bucket.h"
 #include "store/item.h"
 #include "store/mark.h"
 #include "store/pages.h"
 
-#define BUCKET_SLOTS       8
-#define BUCKET_SHIFT       6 /* log2 of its bytes */
 #define SLOT_LOCATION_BITS 36
-
-struct bucket {
-	_Atomic uint64_t slots[BUCKET_SLOTS];
-} __attribute__((aligned(CACHE_LINE_BYTES)));
-
-_Static_assert(sizeof(struct bucket) == CACHE_LINE_BYTES, "a bucket is one cache line");
-_Static_assert(sizeof(struct bucket) == 1 << BUCKET_SHIFT, "and that is its size");
 
 struct index {
 	struct pages pages; /* with the buckets; locations count from their arena */
@@ -47,19 +38,6 @@ struct index {
 	_Atomic uint32_t moved_first; /* of the buckets there were, those that have been moved */
 	_Atomic uint32_t moved_count; /* 0: none */
 };
-
-/* Pairs with slot_store(): whoever sees a location sees the item's bytes. */
-static inline uint64_t slot_load(const _Atomic uint64_t *slot)
-{
-	return atomic_load_explicit(slot, memory_order_acquire);
-}
-
-/* Publishes: pairs with slot_load(). Marks go this way too, as they store the location anew. Only
- * the owner stores; others may exchange a mark. */
-static inline void slot_store(_Atomic uint64_t *slot, uint64_t value)
-{
-	atomic_store_explicit(slot, value, memory_order_release);
-}
 
 static inline uint32_t index_load(const _Atomic uint32_t *field)
 {
@@ -93,6 +71,12 @@ static inline uint64_t slot_location(uint64_t slot)
 	return slot & (((uint64_t)1 << SLOT_LOCATION_BITS) - 1);
 }
 
+/* A key's tag, in its slot. */
+static inline uint32_t index_tag(uint64_t hash)
+{
+	return (uint32_t)(hash >> SLOT_TAG_SHIFT);
+}
+
 static inline uint32_t slot_mark(uint64_t slot)
 {
 	return (uint32_t)(slot >> SLOT_LOCATION_BITS) & MARK_MASK;
@@ -106,10 +90,11 @@ static inline uint64_t slot_with_mark(uint64_t slot, uint32_t mark)
 
 static inline uint64_t slot_value(uint64_t hash, uint32_t mark, uint64_t location)
 {
-	return (hash >> 48 << 48) | ((uint64_t)mark << SLOT_LOCATION_BITS) | location;
+	return (hash >> SLOT_TAG_SHIFT << SLOT_TAG_SHIFT) | ((uint64_t)mark << SLOT_LOCATION_BITS) |
+	       location;
 }
 
-_Static_assert(16 + MARK_BITS + SLOT_LOCATION_BITS == 64, "a slot has no holes");
+_Static_assert(MARK_BITS + SLOT_LOCATION_BITS == SLOT_TAG_SHIFT, "a slot has no holes");
 
 static inline struct item *index_item(const struct index *index, uint64_t slot)
 {

@@ -133,7 +133,7 @@ struct glance {
 #define GLANCES     256 /* at a time, of one reader */
 #define GLANCES_OFF UINT32_MAX
 
-/* What readers of other workers go by; the owner's to store. */
+/* What readers go by; the owner's to store. */
 struct published {
 	_Atomic uint32_t tick;
 	_Atomic uint32_t
@@ -239,22 +239,51 @@ static inline bool store_is_condemned(const struct store *store, const struct se
 	           atomic_load_explicit(&store->published.purge_sequence, memory_order_relaxed);
 }
 
-static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
+/* What of the store is flushed or purged: who looks for an item takes this first of all. */
+struct condemned {
+	uint64_t flush_sequence;
+	uint64_t purge_sequence;
+};
+
+static inline struct condemned store_condemned(const struct store *store)
+{
+	const struct published *published = &store->published;
+
+	/* Acquire: pairs with the end of a flush in store_release_if_empty(), and of a purge: who
+	 * sees that it is over does not find what it has taken. */
+	return (struct condemned){
+	    atomic_load_explicit(&published->flush_sequence, memory_order_acquire),
+	    atomic_load_explicit(&published->purge_sequence, memory_order_acquire),
+	};
+}
+
+/* Any worker's. The segment's header is one more line, and is looked at only if it must be. */
+static inline enum store_verdict store_judge_at(const struct store *store,
+                                                struct condemned condemned, uint32_t now_s,
+                                                const struct item *item)
 {
 	const struct segment *segment = store_segment_of(store, item);
 	uint32_t expiry_s;
 
-	/* the segment's header, one more cache line, is looked at only if it must be */
-	if (atomic_load_explicit(&store->published.flush_sequence, memory_order_relaxed) != 0 &&
-	    store_is_flushed(store, segment))
-		return STORE_FLUSHED;
-	if (atomic_load_explicit(&store->published.purge_sequence, memory_order_relaxed) != 0 &&
-	    store_is_purged(store, segment->sequence, item))
-		return STORE_FLUSHED;
+	if (condemned.flush_sequence != 0 || condemned.purge_sequence != 0) {
+		/* relaxed: it only grows, and of what is condemned it does not */
+		uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
+
+		if (sequence <= condemned.flush_sequence ||
+		    (sequence <= condemned.purge_sequence &&
+		     store_is_purged(store, sequence, item)))
+			return STORE_FLUSHED;
+	}
 	if (item_expiry(item) == 0)
 		return STORE_LIVE;
 	expiry_s = item_expiry_s(item, segment->expiry_base_s);
-	return expiry_s <= store->now_s ? STORE_EXPIRED : STORE_LIVE;
+	return expiry_s <= now_s ? STORE_EXPIRED : STORE_LIVE;
+}
+
+/* The owner's. */
+static inline enum store_verdict store_judge(const struct store *store, const struct item *item)
+{
+	return store_judge_at(store, store_condemned(store), store->now_s, item);
 }
 
 /* create.c: */
@@ -383,16 +412,6 @@ void store_follow(struct store *store, enum policy policy);
 
 void store_begin_eviction(struct store *store, enum policy policy);
 
-/* An item of the segment has got a hit, its first in this tick. */
-static inline void store_count_hit(struct store *store, struct segment *segment)
-{
-	struct desertion *desertion = &store->eviction.desertion;
-	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
-
-	segment_hit(segment, store->eviction.clock.tick);
-	desertion_hit(desertion, segment->log == LOG_MAIN && sequence <= desertion->middle);
-}
-
 /* Segments that the log may have when memory is full; before that, all of them. */
 uint32_t store_log_share(const struct store *store, enum log_id log);
 
@@ -463,8 +482,11 @@ _Atomic uint64_t *store_vacancy(struct store *store, uint64_t hash);
 size_t store_readers_bytes(uint32_t reader_count);
 void store_create_readers(struct store *store, struct memory *memory);
 
-/* Takes in what readers of other workers have left word of, and tells them what they go by. */
+/* Takes in what readers of other workers have left word of. */
 void store_hear_readers(struct store *store);
+
+/* Tells readers what they go by; when it has changed. */
+void store_publish_marking(struct store *store);
 
 /* resize.c: */
 

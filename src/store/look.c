@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What other workers than the owner do here: they look for items and read them, and leave word of
- * it for the owner, who decides by that who stays. */
+/* What every worker does in every store: he looks for items and reads them. Others than the owner
+ * leave word of it for him, who decides by that who stays. */
 #include "store/internal.h"
 
 #define HEARD_TURNS    8 /* between these, what others have left word of waits */
@@ -25,58 +25,17 @@ void store_create_readers(struct store *store, struct memory *memory)
 	}
 }
 
-/* What of the store is flushed or purged: to be looked at first of all. */
-struct condemned {
-	uint64_t flush_sequence;
-	uint64_t purge_sequence;
-};
-
-static struct condemned condemned_of(const struct store *store)
-{
-	const struct published *published = &store->published;
-
-	/* Acquire: pairs with the end of a flush in store_release_if_empty(), and of a purge: who
-	 * sees that it is over does not find what it has taken. */
-	return (struct condemned){
-	    atomic_load_explicit((_Atomic uint64_t *)&published->flush_sequence,
-	                         memory_order_acquire),
-	    atomic_load_explicit((_Atomic uint64_t *)&published->purge_sequence,
-	                         memory_order_acquire),
-	};
-}
-
-static enum store_verdict judge(const struct store *store, struct condemned condemned,
-                                uint32_t now_s, const struct item *item)
-{
-	struct segment *segment = store_segment_of(store, item);
-	uint32_t expiry_s;
-
-	if (condemned.flush_sequence != 0 || condemned.purge_sequence != 0) {
-		/* relaxed: it only grows, and of what is condemned it does not */
-		uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
-
-		if (sequence <= condemned.flush_sequence ||
-		    (sequence <= condemned.purge_sequence &&
-		     store_is_purged(store, sequence, item)))
-			return STORE_FLUSHED;
-	}
-	if (item_expiry(item) == 0)
-		return STORE_LIVE; /* the segment's header is one more line */
-	expiry_s = item_expiry_s(item, segment->expiry_base_s);
-	return expiry_s <= now_s ? STORE_EXPIRED : STORE_LIVE;
-}
-
 enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,
                               uint32_t now_s, struct store_place *ret_place)
 {
-	struct condemned condemned = condemned_of(store);
+	struct condemned condemned = store_condemned(store);
 
 	if (!index_look(&store->index, hash, key, &ret_place->slot, &ret_place->value))
 		return STORE_BUSY;
 	if (ret_place->slot == NULL)
 		return STORE_MISSING;
 	ret_place->item = index_item(&store->index, ret_place->value);
-	return judge(store, condemned, now_s, ret_place->item);
+	return store_judge_at(store, condemned, now_s, ret_place->item);
 }
 
 /* A walk's cursor is a position in the index and the number of a slot there. */
@@ -112,7 +71,7 @@ static bool walk_once(const struct index *index, uint64_t *cursor, uint64_t *ret
 struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t place_count,
                         uint32_t now_s)
 {
-	struct condemned condemned = condemned_of(store);
+	struct condemned condemned = store_condemned(store);
 	uint32_t looks = 0;
 
 	for (uint32_t i = 0; i < place_count && !store_walk_is_over(*cursor); i++) {
@@ -125,7 +84,7 @@ struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t pl
 		if (slot == 0)
 			continue;
 		item = index_item(&store->index, slot);
-		if (judge(store, condemned, now_s, item) == STORE_LIVE)
+		if (store_judge_at(store, condemned, now_s, item) == STORE_LIVE)
 			return item;
 	}
 	return NULL;
@@ -133,13 +92,15 @@ struct item *store_next(const struct store *store, uint64_t *cursor, uint32_t pl
 
 /* Its first hit in this tick, most likely. The mark is lost if the owner has stored to the slot
  * meanwhile. */
-static void mark_hit_there(struct store *store, struct reader *reader,
-                           const struct store_place *place, uint32_t tick, uint32_t mark)
+static void mark_hit_there(struct store *store, uint32_t number, const struct store_place *place,
+                           uint32_t tick, uint32_t mark)
 {
 	struct segment *segment = store_segment_of(store, place->item);
+	struct reader *reader = store->readers[number];
 	uint64_t expected = place->value;
 	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
 	uint64_t middle = atomic_load_explicit(&store->published.middle, memory_order_relaxed);
+	bool is_older;
 
 	/* Release: as slot_store(); nothing but the mark changes, and the item was seen before. */
 	if (!atomic_compare_exchange_strong_explicit(place->slot, &expected,
@@ -148,33 +109,61 @@ static void mark_hit_there(struct store *store, struct reader *reader,
 		return;
 	segment_hit(segment, tick);
 	/* relaxed: a hint */
-	if (atomic_load_explicit(&segment->is_in_main, memory_order_relaxed) && sequence <= middle)
-		counter_add(&reader->older_hits, 1);
+	is_older =
+	    atomic_load_explicit(&segment->is_in_main, memory_order_relaxed) && sequence <= middle;
+	if (number == store->owner)
+		desertion_hit(&store->eviction.desertion, is_older);
 	else
-		counter_add(&reader->other_hits, 1);
+		counter_add(is_older ? &reader->older_hits : &reader->other_hits, 1);
 }
 
-void store_mark_looked(struct store *store, uint32_t number, uint64_t hash,
-                       const struct store_place *place, uint32_t now_s)
+static void show_shadows(struct store *store, const struct glance *glance)
+{
+	if (shadows_see(&store->shadows, glance->hash))
+		store_follow(store, shadows_read(&store->shadows, glance->hash, glance->bytes));
+}
+
+/* The shadows see this key. */
+static void tell_shadows(struct store *store, uint32_t number, struct glance glance)
 {
 	struct reader *reader = store->readers[number];
+
+	if (number == store->owner)
+		show_shadows(store, &glance);
+	else if (!spsc_push(&reader->glances, &glance))
+		counter_add(&reader->glances_lost, 1);
+}
+
+void store_mark_read(struct store *store, uint32_t number, uint64_t hash,
+                     const struct store_place *place, uint32_t now_s)
+{
 	uint32_t tick = atomic_load_explicit(&store->published.tick, memory_order_relaxed);
 	uint32_t halvings =
 	    atomic_load_explicit(&store->published.glance_halvings, memory_order_relaxed);
-	struct glance glance = {.hash = hash};
 
 	if (place != NULL) {
-		uint32_t before = slot_mark(place->value);
-		uint32_t mark = mark_hit(before, tick);
+		uint32_t mark = mark_hit(slot_mark(place->value), tick);
 
-		glance.bytes = item_bytes(place->item);
 		item_mark_read(place->item, now_s);
-		if (mark != before)
-			mark_hit_there(store, reader, place, tick, mark);
+		if (mark != slot_mark(place->value))
+			mark_hit_there(store, number, place, tick, mark);
 	}
-	if (halvings != GLANCES_OFF && shadows_sample(hash, halvings) &&
-	    !spsc_push(&reader->glances, &glance))
-		counter_add(&reader->glances_lost, 1);
+	if (halvings != GLANCES_OFF && shadows_sample(hash, halvings))
+		tell_shadows(store, number,
+		             (struct glance){hash, place == NULL ? 0 : item_bytes(place->item)});
+}
+
+void store_publish_marking(struct store *store)
+{
+	const struct shadows *shadows = &store->shadows;
+	uint32_t halvings = shadows->entry_count != 0 ? shadows->halvings : GLANCES_OFF;
+
+	/* relaxed, all: hints; it may be that the shadows see fewer keys by now */
+	atomic_store_explicit(&store->published.tick, store->eviction.clock.tick,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&store->published.middle, store->eviction.desertion.middle,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&store->published.glance_halvings, halvings, memory_order_relaxed);
 }
 
 /* What the others have left word of. */
@@ -193,28 +182,7 @@ static void hear_reader(struct store *store, struct reader *reader)
 	counter_add(&store->counters.glances_lost, glances_lost - reader->glances_lost_heard);
 	reader->glances_lost_heard = glances_lost;
 	for (uint32_t i = 0; i < GLANCES_A_TURN && spsc_pop(&reader->glances, &glance); i++)
-		if (shadows_see(&store->shadows, glance.hash))
-			store_follow(store,
-			             shadows_read(&store->shadows, glance.hash, glance.bytes));
-}
-
-/* Relaxed: hints. What has not changed is not written, as all others read the line. */
-static void publish(struct store *store)
-{
-	struct published *published = &store->published;
-	const struct shadows *shadows = &store->shadows;
-	uint32_t halvings = shadows->entry_count != 0 ? shadows->halvings : GLANCES_OFF;
-
-	if (atomic_load_explicit(&published->tick, memory_order_relaxed) !=
-	    store->eviction.clock.tick)
-		atomic_store_explicit(&published->tick, store->eviction.clock.tick,
-		                      memory_order_relaxed);
-	if (atomic_load_explicit(&published->middle, memory_order_relaxed) !=
-	    store->eviction.desertion.middle)
-		atomic_store_explicit(&published->middle, store->eviction.desertion.middle,
-		                      memory_order_relaxed);
-	if (atomic_load_explicit(&published->glance_halvings, memory_order_relaxed) != halvings)
-		atomic_store_explicit(&published->glance_halvings, halvings, memory_order_relaxed);
+		show_shadows(store, &glance);
 }
 
 void store_hear_readers(struct store *store)
@@ -222,7 +190,6 @@ void store_hear_readers(struct store *store)
 	if (store->epoch == NULL || ++store->unheard_turns < HEARD_TURNS)
 		return;
 	store->unheard_turns = 0;
-	publish(store);
 	for (uint32_t i = 0; i < store->epoch->reader_count; i++)
 		if (i != store->owner)
 			hear_reader(store, store->readers[i]);

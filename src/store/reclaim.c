@@ -99,6 +99,7 @@ void store_begin_eviction(struct store *store, enum policy policy)
 	    .chances = 1,
 	};
 	store_settle_lowest(store);
+	store_publish_marking(store);
 	store_set_policy(store, policy);
 }
 
@@ -136,6 +137,7 @@ void store_count_written(struct store *store, uint64_t bytes)
 	desertion_tick(&eviction->desertion, sequence_of(store, oldest_of_main(store)),
 	               max_u64(sequence_of(store, lists[LIST_SMALL].newest),
 	                       sequence_of(store, lists[LIST_LARGE].newest)));
+	store_publish_marking(store);
 }
 
 enum log_id store_choose_log(struct store *store, uint64_t hash, uint64_t bytes)

@@ -107,6 +107,7 @@ static void tend_shadows(struct store *store)
 		              store->eviction.policy);
 	}
 	counter_set(&store->counters.shadow_bytes, pages_bytes(&store->shadow_pages));
+	store_publish_marking(store);
 }
 
 static bool shadows_are_right(const struct store *store)

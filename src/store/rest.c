@@ -166,6 +166,7 @@ uint64_t store_rest(struct store *store, uint64_t generation)
 	store_forget_purges(store); /* from swept to cleared, and from there */
 	ASSERT(counter_read(&store->counters.purges) == 0);
 	shadows_end(&store->shadows);
+	store_publish_marking(store);
 	store_drop_pages(store, &store->shadow_pages, 0);
 	counter_set(&store->counters.shadow_bytes, 0);
 	forget_totals(store);

@@ -115,28 +115,9 @@ enum store_verdict store_find(const struct store *store, uint64_t hash, struct s
 	if (slot == NULL)
 		return STORE_MISSING;
 	ret_place->slot = slot;
-	ret_place->item = index_item(&store->index, slot_load(slot));
+	ret_place->value = slot_load(slot);
+	ret_place->item = index_item(&store->index, ret_place->value);
 	return store_judge(store, ret_place->item);
-}
-
-void store_mark_read(struct store *store, uint64_t hash, const struct store_place *place)
-{
-	uint64_t slot = slot_load(place->slot);
-	uint32_t mark = mark_hit(slot_mark(slot), store->eviction.clock.tick);
-
-	item_mark_read(place->item, store->now_s);
-	if (mark != slot_mark(slot)) {
-		slot_store(place->slot, slot_with_mark(slot, mark));
-		store_count_hit(store, store_segment_of(store, place->item));
-	}
-	if (shadows_see(&store->shadows, hash))
-		store_follow(store, shadows_read(&store->shadows, hash, item_bytes(place->item)));
-}
-
-void store_mark_missed(struct store *store, uint64_t hash)
-{
-	if (shadows_see(&store->shadows, hash))
-		store_follow(store, shadows_read(&store->shadows, hash, 0));
 }
 
 uint32_t store_expiry_s(const struct store *store, const struct item *item)
@@ -337,6 +318,7 @@ static bool move_item(struct store *store, struct store_place *place, uint32_t e
 		atomic_store_explicit(&item->access, item_access(old), memory_order_relaxed);
 		place->item = item;
 		place->slot = index_find_item(&store->index, options.hash, item);
+		place->value = slot_load(place->slot);
 	} else if (reservation.item != NULL) {
 		store_abandon(store, &reservation);
 	}

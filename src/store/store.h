@@ -113,27 +113,23 @@ enum store_verdict {
  * removes or unpins; but with its segment pinned it may be replaced even after reserving. */
 struct store_place {
 	_Atomic uint64_t *slot;
-	uint64_t value; /* store_look(): what the slot held */
+	uint64_t value; /* what the slot held */
 	struct item *item;
 };
 
-/* Fills *ret_place unless the verdict is STORE_MISSING. */
+/* The owner's. Fills *ret_place unless the verdict is STORE_MISSING. */
 enum store_verdict store_find(const struct store *store, uint64_t hash, struct slice key,
                               struct store_place *ret_place);
 
-/* For other workers: likewise, at `now_s` of theirs. The item stays until they pass. */
+/* Any worker's: likewise, at `now_s` of his. The item stays until he passes. To the owner the store
+ * is never busy. */
 enum store_verdict store_look(const struct store *store, uint64_t hash, struct slice key,
                               uint32_t now_s, struct store_place *ret_place);
 
-/* For other workers, by their number: somebody reads the item there, or what is missing (NULL). */
-void store_mark_looked(struct store *store, uint32_t reader, uint64_t hash,
-                       const struct store_place *place, uint32_t now_s);
-
-/* Somebody reads the item: eviction and the *_unfetched counters go by it. */
-void store_mark_read(struct store *store, uint64_t hash, const struct store_place *place);
-
-/* Somebody wants to read what is not there: `adaptive` goes by it. */
-void store_mark_missed(struct store *store, uint64_t hash);
+/* This worker reads the item, or wants to read what is not there (NULL): eviction and the
+ * *_unfetched counters go by it. */
+void store_mark_read(struct store *store, uint32_t worker, uint64_t hash,
+                     const struct store_place *place, uint32_t now_s);
 
 /* The first second that it is gone in; 0: never. */
 uint32_t store_expiry_s(const struct store *store, const struct item *item);

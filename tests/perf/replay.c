@@ -114,7 +114,7 @@ static struct slice key_of(uint32_t number, char key[KEY_BYTES + 1])
 }
 
 /* What is too large to be stored is a miss for good. */
-static void request(struct store *store, const struct request *request, double scale,
+static void request(struct store *store, const struct request *request, double scale, uint32_t now,
                     struct outcome *outcome)
 {
 	static const uint8_t zeros[1 << 16];
@@ -129,10 +129,10 @@ static void request(struct store *store, const struct request *request, double s
 	options.hash = store_hash(store, options.key);
 	outcome->bytes += options.value_bytes;
 	if (store_find(store, options.hash, options.key, &place) == STORE_LIVE) {
-		store_mark_read(store, options.hash, &place);
+		store_mark_read(store, 0, options.hash, &place, now);
 		return;
 	}
-	store_mark_missed(store, options.hash);
+	store_mark_read(store, 0, options.hash, NULL, now);
 	outcome->misses++;
 	outcome->missed_bytes += options.value_bytes;
 	if (options.value_bytes > counter_read(&store_counters(store)->limit_maxbytes) / 2)
@@ -203,8 +203,10 @@ int main(int argc, char **argv)
 	store = store_of(scale.memory_bytes, policy);
 	start_s = now_s();
 	for (uint64_t i = 0; i < trace.count; i++) {
-		store_tick(store, (uint32_t)(1 + i / REQUESTS_A_SECOND));
-		request(store, &trace.requests[i], scale.value, &outcome);
+		uint32_t now = (uint32_t)(1 + i / REQUESTS_A_SECOND);
+
+		store_tick(store, now);
+		request(store, &trace.requests[i], scale.value, now, &outcome);
 	}
 	start_s = now_s() - start_s;
 	store_check(store);

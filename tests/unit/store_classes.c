@@ -77,10 +77,10 @@ static bool ask(struct world *world, uint64_t number, uint32_t value_bytes)
 	struct store_item_options options = item_options(&world->rig, number, 0, key);
 
 	if (store_find(world->rig.store, options.hash, options.key, &place) == STORE_LIVE) {
-		store_mark_read(world->rig.store, options.hash, &place);
+		rig_read(&world->rig, options.hash, &place);
 		return true;
 	}
-	store_mark_missed(world->rig.store, options.hash);
+	rig_read(&world->rig, options.hash, NULL);
 	put(&world->rig, number, value_bytes);
 	return false;
 }

@@ -21,10 +21,10 @@ static bool read_item(struct rig *rig, uint64_t number)
 	struct store_place place;
 
 	if (store_find(rig->store, options.hash, options.key, &place) != STORE_LIVE) {
-		store_mark_missed(rig->store, options.hash);
+		rig_read(rig, options.hash, NULL);
 		return false;
 	}
-	store_mark_read(rig->store, options.hash, &place);
+	rig_read(rig, options.hash, &place);
 	return true;
 }
 

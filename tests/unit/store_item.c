@@ -269,7 +269,7 @@ static void test_changes(void)
 	options.client_flags = 70000;
 	options.marks = ITEM_STALE | ITEM_KEY_IS_BINARY;
 	place = put_options(&rig, &options);
-	store_mark_read(rig.store, options.hash, &place);
+	rig_read(&rig, options.hash, &place);
 	slot_store(place.slot, slot_with_mark(slot_load(place.slot), mark_of(30, 5)));
 	rig.store->cas_newest = newest;
 	options.cas_is_given = true;
@@ -334,7 +334,7 @@ static void test_idle_time(void)
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + 100), 100);
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + ITEM_SECOND_MASK), ITEM_SECOND_MASK);
 	store_tick(rig.store, now_s + 100);
-	store_mark_read(rig.store, options.hash, &place);
+	rig_read(&rig, options.hash, &place);
 	CU_ASSERT_TRUE(item_is_read(place.item));
 	CU_ASSERT_EQUAL(item_idle_s(place.item, now_s + 100), 0);
 	CU_ASSERT_TRUE(slice_equal(item_key(place.item), options.key));

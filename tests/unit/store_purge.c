@@ -178,8 +178,7 @@ static void test_it_stays_gone(void)
 				continue;
 			found++;
 			CU_ASSERT_TRUE_FATAL(i < count);
-			store_mark_read(rig.store, store_hash(rig.store, item_key(place.item)),
-			                &place);
+			rig_read(&rig, store_hash(rig.store, item_key(place.item)), &place);
 		}
 		CU_ASSERT_TRUE(found > count / 4);
 		CU_ASSERT_EQUAL(COUNTER(&rig, purges), 1);
@@ -221,9 +220,8 @@ static void test_whatever_happens(void)
 				found++;
 				CU_ASSERT_FALSE_FATAL(model->is_dead[number]);
 				if (random_below(&random, 2) == 0)
-					store_mark_read(rig.store,
-					                store_hash(rig.store, item_key(place.item)),
-					                &place);
+					rig_read(&rig, store_hash(rig.store, item_key(place.item)),
+					         &place);
 				if (random_below(&random, 16) == 0)
 					store_change(rig.store, &place,
 					             1 + i / 64 +

@@ -262,7 +262,7 @@ static void look_at(struct world *world, uint32_t reader, uint32_t key, uint64_t
 	ASSERT(!world->is_roomy || verdict == STORE_LIVE || verdict == STORE_BUSY || done == 0);
 	if (verdict == STORE_BUSY)
 		atomic_fetch_add_explicit(&world->busy, 1, memory_order_relaxed);
-	store_mark_looked(world->store, reader, hash, verdict == STORE_LIVE ? &place : NULL, now_s);
+	store_mark_read(world->store, reader, hash, verdict == STORE_LIVE ? &place : NULL, now_s);
 	if (verdict != STORE_LIVE)
 		return;
 	atomic_fetch_add_explicit(&world->found, 1, memory_order_relaxed);

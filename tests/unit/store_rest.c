@@ -69,8 +69,7 @@ static void change_some(struct rig *rig, struct random *random, uint32_t count, 
 		if (i % 50 == 0)
 			store_tick(rig->store, now_s + i / 1000);
 		if (find(rig, number, &place))
-			store_mark_read(rig->store, store_hash(rig->store, item_key(place.item)),
-			                &place);
+			rig_read(rig, store_hash(rig->store, item_key(place.item)), &place);
 		put_with(rig, number,
 		         (uint32_t)random_below(random, 1u << random_below(random, bits)),
 		         expiry_s);

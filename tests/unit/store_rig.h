@@ -2,7 +2,7 @@
 /* A store with memory of its own. Owner: the test. */
 #pragma once
 
-#include "store/store.h"
+#include "store/internal.h"
 
 #include "unit.h"
 
@@ -71,6 +71,12 @@ static inline void put(struct rig *rig, uint64_t number, uint32_t value_bytes)
 		                                 min_u64(reservation.left_bytes, sizeof(zeros))));
 	verdict = store_find(rig->store, options.hash, options.key, &place);
 	store_publish(rig->store, &reservation, verdict == STORE_MISSING ? NULL : &place);
+}
+
+/* The owner reads it, or what is missing (NULL). */
+static inline void rig_read(struct rig *rig, uint64_t hash, const struct store_place *place)
+{
+	store_mark_read(rig->store, 0, hash, place, rig->store->now_s);
 }
 
 static inline bool find(struct rig *rig, uint64_t number, struct store_place *ret_place)
