@@ -164,7 +164,7 @@ struct reply {
 	uint64_t cas_unique;   /* HIT of a GET `with_cas`; HIT of others, TOUCHED, STORED, NUMBER */
 	uint64_t number;       /* NUMBER */
 	const void *item;      /* HIT: the shard's own, for shard_append_value(), */
-	const void *home;      /* … and in which of them it is */
+	const void *home;      /* … and the store that it is in */
 	struct slice key;      /* DESCRIBE, INSPECT: the item's */
 	uint32_t marks;        /* enum reply_mark */
 	/* DESCRIBE, INSPECT, NUMBER, in seconds */

@@ -90,7 +90,7 @@ void shard_call(struct shard *shard, struct shard_call *call)
 void shard_call_end(struct shard *shard, struct shard_call *call)
 {
 	if (call->pinned != NULL)
-		store_unpin(shard->shards->list[call->to]->store, call->pinned);
+		store_unpin(shard->shards->stores[call->to], call->pinned);
 	call->pinned = NULL;
 	if (call->write != NULL)
 		shard_write_abandon(shard, call->write);
@@ -193,23 +193,8 @@ uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
 	return count;
 }
 
-static bool has_for(const struct shard *shard, uint32_t from, uint32_t to)
+bool shards_call(const struct shards *shards, uint32_t from, uint32_t to)
 {
-	const struct shards *shards = shard->shards;
-
 	return !spsc_is_empty(ring(shards->calls, shards, from, to)) ||
 	       !spsc_is_empty(ring(shards->answers, shards, from, to));
-}
-
-bool shard_calls(const struct shard *shard, uint32_t to)
-{
-	return has_for(shard, shard->number, to);
-}
-
-bool shard_is_called(const struct shard *shard)
-{
-	for (uint32_t i = 0; i < shard->shards->count; i++)
-		if (i != shard->number && has_for(shard, i, shard->number))
-			return true;
-	return false;
 }

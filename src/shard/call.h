@@ -36,11 +36,8 @@ void shard_foresee_calls(const struct shard *shard);
 uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
                            void (*answered)(void *context, struct shard_call *call), void *context);
 
-/* Whether there are calls to be served, or replies to be taken in. */
-bool shard_is_called(const struct shard *shard);
-
-/* Whether that shard has calls or replies of this one's to look at. */
-bool shard_calls(const struct shard *shard, uint32_t to);
+/* Whether the one has calls for the other, or replies. */
+bool shards_call(const struct shards *shards, uint32_t from, uint32_t to);
 
 /* The reply has been made use of. */
 void shard_call_end(struct shard *shard, struct shard_call *call);

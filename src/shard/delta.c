@@ -136,7 +136,7 @@ static void reply_number(const struct shard *shard, const struct item *item, uin
 	ret_reply->cas_unique = store_cas_unique(shard->store, item);
 	ret_reply->marks = 0;
 	ret_reply->ttl_s = ttl_s;
-	ret_reply->renewed_s = shard_ttl_s(shard, item, now_s);
+	ret_reply->renewed_s = shard_ttl_s(shard->store, item, now_s);
 }
 
 static void vivify_number(struct shard *shard, const struct request *request, uint64_t hash,
@@ -172,7 +172,7 @@ static void apply_delta(struct shard *shard, const struct request *request,
                         struct reply *ret_reply)
 {
 	bool incr = request->op == REQUEST_INCR;
-	int64_t ttl_s = shard_ttl_s(shard, place->item, now_s);
+	int64_t ttl_s = shard_ttl_s(shard->store, place->item, now_s);
 	struct item *item;
 	uint64_t number;
 

@@ -5,9 +5,9 @@
 #define WALK_PLACES      256 /* looked at in one step of shard_walk() */
 #define WALK_CURSOR_BITS 40  /* of the store's own cursor; above it, which shard */
 
-int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s)
+int64_t shard_ttl_s(const struct store *store, const struct item *item, uint32_t now_s)
 {
-	uint32_t expiry_s = store_expiry_s(shard->store, item);
+	uint32_t expiry_s = store_expiry_s(store, item);
 
 	if (expiry_s == 0)
 		return TTL_NEVER;
@@ -15,40 +15,40 @@ int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t
 }
 
 /* A plain GET has no use for the cas unique, whose base is in one more cache line. */
-static void reply_plain(const struct shard *shard, const struct item *item, struct reply *ret_reply)
+static void reply_plain(const struct store *store, const struct item *item, struct reply *ret_reply)
 {
 	ret_reply->status = REPLY_HIT;
 	ret_reply->client_flags = item_client_flags(item);
 	ret_reply->value_bytes = item_value_bytes(item);
 	ret_reply->item = item;
-	ret_reply->home = shard;
+	ret_reply->home = store;
 }
 
-static void reply_hit(const struct shard *shard, const struct item *item, struct reply *ret_reply)
+static void reply_hit(const struct store *store, const struct item *item, struct reply *ret_reply)
 {
-	reply_plain(shard, item, ret_reply);
-	ret_reply->cas_unique = store_cas_unique(shard->store, item);
+	reply_plain(store, item, ret_reply);
+	ret_reply->cas_unique = store_cas_unique(store, item);
 }
 
-static void reply_get(const struct shard *shard, const struct request *request,
+static void reply_get(const struct store *store, const struct request *request,
                       const struct item *item, struct reply *ret_reply)
 {
 	if (request->with_cas)
-		reply_hit(shard, item, ret_reply);
+		reply_hit(store, item, ret_reply);
 	else
-		reply_plain(shard, item, ret_reply);
+		reply_plain(store, item, ret_reply);
 }
 
-static void describe(const struct shard *shard, const struct item *item, uint32_t now_s,
+static void describe(const struct store *store, const struct item *item, uint32_t now_s,
                      struct reply *ret_reply)
 {
-	reply_hit(shard, item, ret_reply);
+	reply_hit(store, item, ret_reply);
 	ret_reply->key = item_key(item);
 	ret_reply->marks = item_is_read(item) ? REPLY_FETCHED : 0;
 	if (item_marks(item) & ITEM_KEY_IS_BINARY)
 		ret_reply->marks |= REPLY_KEY_IS_BINARY;
 	ret_reply->idle_s = item_idle_s(item, now_s);
-	ret_reply->ttl_s = shard_ttl_s(shard, item, now_s);
+	ret_reply->ttl_s = shard_ttl_s(store, item, now_s);
 	ret_reply->renewed_s = ret_reply->ttl_s;
 }
 
@@ -92,13 +92,13 @@ static void modified_hit(struct shard *shard, const struct request *request, uin
                          struct store_place *place, uint32_t now_s, struct reply *ret_reply)
 {
 	uint32_t expiry_s = store_expiry_s(shard->store, place->item);
-	int64_t ttl_s = shard_ttl_s(shard, place->item, now_s);
+	int64_t ttl_s = shard_ttl_s(shard->store, place->item, now_s);
 
 	if ((request->modifiers & REQUEST_RENEW) && !renew(shard, request, place, now_s)) {
 		ret_reply->status = REPLY_NO_MEMORY;
 		return;
 	}
-	describe(shard, place->item, now_s, ret_reply);
+	describe(shard->store, place->item, now_s, ret_reply);
 	ret_reply->ttl_s = ttl_s;
 	if (request->modifiers & REQUEST_RENEW_BEFORE_RECACHE)
 		expiry_s = store_expiry_s(shard->store, place->item);
@@ -129,7 +129,7 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 		ret_reply->status = REPLY_MISS;
 		return;
 	}
-	describe(shard, item, now_s, ret_reply);
+	describe(shard->store, item, now_s, ret_reply);
 	ret_reply->ttl_s = TTL_NEVER;
 	ret_reply->marks |= REPLY_CREATED;
 	settle_win(item, true, ret_reply);
@@ -167,7 +167,7 @@ void shard_execute_modified_get(struct shard *shard, const struct request *reque
 		counter_add(touch ? &counters->touch_misses : &counters->get_misses, 1);
 }
 
-static void reply_missed(struct shard *shard, struct shard *home, uint64_t hash,
+static void reply_missed(struct shard *shard, struct store *home, uint64_t hash,
                          enum store_verdict verdict, const struct store_place *place,
                          uint32_t now_s, struct reply *ret_reply)
 {
@@ -177,10 +177,10 @@ static void reply_missed(struct shard *shard, struct shard *home, uint64_t hash,
 		counter_add(&counters->get_expired, 1);
 	if (verdict == STORE_FLUSHED)
 		counter_add(&counters->get_flushed, 1);
-	if (verdict != STORE_MISSING && home == shard)
-		store_remove(home->store, place);
+	if (verdict != STORE_MISSING && home == shard->store)
+		store_remove(home, place);
 	counter_add(&counters->get_misses, 1);
-	store_mark_read(home->store, shard->number, hash, NULL, now_s);
+	store_mark_read(home, shard->number, hash, NULL, now_s);
 	ret_reply->status = REPLY_MISS;
 }
 
@@ -190,11 +190,11 @@ bool shard_execute_get(struct shard *shard, const struct request *request, uint3
 {
 	struct shard_counters *counters = &shard->counters;
 	uint64_t hash = shard_request_hash(shard, request);
-	struct shard *home = shard_home(shard, hash);
+	struct store *home = shard_home(shard, hash);
 	struct store_place place;
 	enum store_verdict verdict;
 
-	verdict = store_look(home->store, hash, request->key, now_s, &place);
+	verdict = store_look(home, hash, request->key, now_s, &place);
 	if (verdict == STORE_BUSY)
 		return false;
 	counter_add(&counters->cmd_get, 1);
@@ -212,7 +212,7 @@ bool shard_execute_get(struct shard *shard, const struct request *request, uint3
 		reply_get(home, request, place.item, ret_reply);
 	}
 	if (!(request->modifiers & REQUEST_NO_BUMP))
-		store_mark_read(home->store, shard->number, hash, &place, now_s);
+		store_mark_read(home, shard->number, hash, &place, now_s);
 	return true;
 }
 
@@ -238,7 +238,7 @@ void shard_execute_touch(struct shard *shard, const struct request *request, uin
 		return;
 	}
 	counter_add(&shard->counters.touch_hits, 1);
-	reply_hit(shard, place.item, ret_reply);
+	reply_hit(shard->store, place.item, ret_reply);
 	store_mark_read(shard->store, shard->number, hash, &place, now_s);
 	if (!is_gat)
 		ret_reply->status = REPLY_TOUCHED;
@@ -261,7 +261,7 @@ void shard_execute_inspect(struct shard *shard, const struct request *request, u
 		ret_reply->status = REPLY_MISS;
 		return;
 	}
-	describe(shard, place.item, now_s, ret_reply);
+	describe(shard->store, place.item, now_s, ret_reply);
 	ret_reply->item_bytes = size_of(place.item);
 }
 
@@ -270,15 +270,15 @@ bool shard_walk(struct shard *shard, uint64_t *cursor, uint32_t now_s, struct re
 	uint32_t count = shard->shards == NULL ? 1 : shard->shards->count;
 	uint32_t number = (uint32_t)(*cursor >> WALK_CURSOR_BITS);
 	uint64_t place = *cursor & (((uint64_t)1 << WALK_CURSOR_BITS) - 1);
-	const struct shard *home;
+	const struct store *home;
 	struct item *item;
 
 	ret_reply->status = REPLY_MISS;
 	if (number == count)
 		return false;
 	store_tick(shard->store, now_s);
-	home = shard->shards == NULL ? shard : shard->shards->list[number];
-	item = store_next(home->store, &place, WALK_PLACES, now_s);
+	home = shard->shards == NULL ? shard->store : shard->shards->stores[number];
+	item = store_next(home, &place, WALK_PLACES, now_s);
 	if (item != NULL) {
 		describe(home, item, now_s, ret_reply);
 		ret_reply->item_bytes = size_of(item);

@@ -111,12 +111,12 @@ static inline uint32_t shards_number(const struct shards *shards, uint64_t hash)
 	return (uint32_t)((uint64_t)((uint32_t)(hash >> 32) * 0x85ebca6bu) * shards->count >> 32);
 }
 
-/* The shard that has them. */
-static inline struct shard *shard_home(struct shard *shard, uint64_t hash)
+/* The store that has them. */
+static inline struct store *shard_home(const struct shard *shard, uint64_t hash)
 {
 	if (shard->shards == NULL)
-		return shard;
-	return shard->shards->list[shards_number(shard->shards, hash)];
+		return shard->store;
+	return shard->shards->stores[shards_number(shard->shards, hash)];
 }
 
 static inline uint64_t shard_request_hash(const struct shard *shard, const struct request *request)
@@ -125,7 +125,7 @@ static inline uint64_t shard_request_hash(const struct shard *shard, const struc
 }
 
 /* Seconds that are left to an item; TTL_NEVER. */
-int64_t shard_ttl_s(const struct shard *shard, const struct item *item, uint32_t now_s);
+int64_t shard_ttl_s(const struct store *store, const struct item *item, uint32_t now_s);
 
 /* An item of these few bytes in `replaced`'s place, or in a new one; NULL: no memory. `replaced`
  * may be NULL, and is not valid any more. */

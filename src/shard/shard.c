@@ -24,7 +24,7 @@ uint64_t shard_memory_bytes_min(uint32_t value_bytes_max, uint32_t shard_count)
 
 uint32_t shards_owner(const struct shards *shards, struct slice key)
 {
-	return shards_number(shards, store_hash(shards->list[0]->store, key));
+	return shards_number(shards, store_hash(shards->stores[0], key));
 }
 
 static struct store_options store_options_of(const struct shard_options *options)
@@ -75,7 +75,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	memset(shard->serving, 0, serving_bytes(shard_count));
 	store_observe_revocations(store, shard_write_revoked, shard);
 	if (options->shards != NULL)
-		options->shards->list[options->number] = shard;
+		options->shards->stores[options->number] = store;
 	*ret_shard = shard;
 	return 0;
 }
@@ -108,24 +108,24 @@ uint64_t shard_hash(const struct shard *shard, struct slice key)
 	return store_hash(shard->store, key);
 }
 
-uint64_t shard_foresee(struct shard *shard, struct slice key, bool to_write)
+uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_write)
 {
 	uint64_t hash = store_hash(shard->store, key);
-	const struct shard *home = shard_home(shard, hash);
+	const struct store *home = shard_home(shard, hash);
 
 	if (!to_write)
-		store_prefetch(home->store, hash);
-	else if (home == shard) /* else it is handed over */
-		store_prefetch_to_write(home->store, hash);
+		store_prefetch(home, hash);
+	else if (home == shard->store) /* else it is handed over */
+		store_prefetch_to_write(home, hash);
 	return hash;
 }
 
-void shard_foresee_item(struct shard *shard, uint64_t hash, bool to_write)
+void shard_foresee_item(const struct shard *shard, uint64_t hash, bool to_write)
 {
-	const struct shard *home = shard_home(shard, hash);
+	const struct store *home = shard_home(shard, hash);
 
-	if (!to_write || home == shard)
-		store_prefetch_item(home->store, hash, to_write);
+	if (!to_write || home == shard->store)
+		store_prefetch_item(home, hash, to_write);
 }
 
 bool shard_owns(const struct shard *shard, struct slice key)
@@ -280,7 +280,7 @@ static bool is_mine(struct shard *shard, const struct request *request)
 {
 	if (shard->shards == NULL || request->key.length == 0 || request->op == REQUEST_PURGE)
 		return true;
-	return shard_home(shard, shard_request_hash(shard, request)) == shard;
+	return shard_home(shard, shard_request_hash(shard, request)) == shard->store;
 }
 
 /* With one of these a GET is more than a look-up. */
@@ -310,7 +310,7 @@ static void tell_evicted(void *context, const struct item *item, uint32_t now_s)
 	    .kind = SHARD_EVICTED,
 	    .key = item_key(item),
 	    .value_bytes = item_value_bytes(item),
-	    .ttl_s = shard_ttl_s(shard, item, now_s),
+	    .ttl_s = shard_ttl_s(shard->store, item, now_s),
 	    .idle_s = item_idle_s(item, now_s),
 	    .was_fetched = item_is_read(item),
 	};
@@ -327,7 +327,7 @@ void shard_observe(struct shard *shard, const struct shard_observer *observer)
 bool shard_append_value(struct shard *shard, const struct reply *reply, struct chain *out)
 {
 	const struct item *item = reply->item;
-	struct store *store = ((const struct shard *)reply->home)->store;
+	struct store *store = (struct store *)(uintptr_t)reply->home;
 	struct store_piece piece = store_value(store, item);
 
 	/* A reference costs no more cycles than a copy, whatever the size (tests/perf/pieces), but
@@ -348,7 +348,7 @@ bool shard_append_value(struct shard *shard, const struct reply *reply, struct c
 
 void shard_copy_value(struct shard *shard, const struct reply *reply, uint8_t *to)
 {
-	const struct store *store = ((const struct shard *)reply->home)->store;
+	const struct store *store = reply->home;
 	struct store_piece piece = store_value(store, reply->item);
 
 	do {
@@ -364,8 +364,8 @@ static struct store *store_of(const struct shard *shard, const struct segment *s
 	if (shard->shards == NULL || store_has(shard->store, segment))
 		return shard->store;
 	for (uint32_t i = 0; i < shard->shards->count; i++)
-		if (store_has(shard->shards->list[i]->store, segment))
-			return shard->shards->list[i]->store;
+		if (store_has(shard->shards->stores[i], segment))
+			return shard->shards->stores[i];
 	ASSERT(!"a reference to one of our segments");
 	return NULL;
 }

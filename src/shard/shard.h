@@ -16,11 +16,12 @@
 #include "store/purge.h"
 
 struct shard;
+struct store;
 
 /* The shards of all workers, made before them. Who owns a key says its hash. */
 struct shards {
 	uint32_t count;
-	struct shard *list[EPOCH_READERS_MAX];
+	struct store *stores[EPOCH_READERS_MAX];
 	struct epoch epoch;   /* the workers' turns */
 	struct spsc *calls;   /* call.h: from each to each, … */
 	struct spsc *answers; /* … and back */
@@ -124,8 +125,8 @@ uint64_t shard_hash(const struct shard *shard, struct slice key);
 /* For several requests to come: brings near what the key is found by, in this shard or another.
  * Returns the hash for shard_foresee_item(), to be called when that is there, and for the request.
  * Neither does anything that can be seen. */
-uint64_t shard_foresee(struct shard *shard, struct slice key, bool to_write);
-void shard_foresee_item(struct shard *shard, uint64_t hash, bool to_write);
+uint64_t shard_foresee(const struct shard *shard, struct slice key, bool to_write);
+void shard_foresee_item(const struct shard *shard, uint64_t hash, bool to_write);
 
 /* Whether what writes the key may be run here. */
 bool shard_owns(const struct shard *shard, struct slice key);

@@ -334,7 +334,7 @@ static void commit(struct shard *shard, struct write_state *state, uint32_t now_
 	/* it stays where it is until the next call, whatever becomes of the item */
 	ret_reply->key = item_key(reservation->item);
 	ret_reply->value_bytes = item_value_bytes(reservation->item);
-	ttl_s = shard_ttl_s(shard, reservation->item, now_s);
+	ttl_s = shard_ttl_s(shard->store, reservation->item, now_s);
 	shard_count_class(shard, ret_reply->key, CLASS_COUNTER(cmd_set));
 	verdict = store_find(shard->store, reservation->hash, ret_reply->key, &place);
 	if (verdict == STORE_LIVE) {
@@ -372,7 +372,7 @@ bool shard_write_take_over(struct shard *shard, struct serving *serving, struct 
                            uint32_t now_s)
 {
 	const struct write_state *staged = state_of(call->write);
-	const struct store *from = shard->shards->list[call->from]->store;
+	const struct store *from = shard->shards->stores[call->from];
 	struct write_state *state = &serving->state;
 
 	store_tick(shard->store, now_s);
@@ -401,7 +401,7 @@ bool shard_write_take_over(struct shard *shard, struct serving *serving, struct 
 /* The next bytes. False: no room. */
 static bool copy_some(struct shard *shard, struct serving *serving, uint64_t bytes)
 {
-	const struct store *from = shard->shards->list[serving->call->from]->store;
+	const struct store *from = shard->shards->stores[serving->call->from];
 	struct store_reservation *reservation = &serving->state.reservation;
 
 	while (bytes > 0 && reservation->left_bytes > 0) {

@@ -29,6 +29,7 @@ static void check_index(const struct store *store, uint64_t *ret_slot_count)
 		_Atomic uint64_t *slot = &bucket->slots[i % BUCKET_SLOTS];
 		uint64_t value = slot_load(slot);
 		struct segment *segment;
+		struct bucket_pair pair;
 		struct item *item;
 		uint64_t hash;
 
@@ -43,7 +44,8 @@ static void check_index(const struct store *store, uint64_t *ret_slot_count)
 		ASSERT(item_state(item) == ITEM_LIVE);
 		hash = store_hash(store, item_key(item));
 		ASSERT(value >> 48 == hash >> 48);
-		ASSERT(bucket == index_first(index, hash) || bucket == index_second(index, hash));
+		pair = index_pair(index, hash);
+		ASSERT(bucket == pair.buckets[0] || bucket == pair.buckets[1]);
 		ASSERT(index_find(index, hash, item_key(item)) == slot);
 	}
 	*ret_slot_count = slot_count;

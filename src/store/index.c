@@ -11,17 +11,17 @@ uint64_t index_hash(const struct index *index, struct slice key)
 
 /* The slots that have the hash's tag, of both of its buckets: where the key is, hardly any else. */
 struct matches {
-	struct bucket *buckets[2];
+	struct bucket_pair pair;
 	uint32_t mask; /* a bit for each slot, 8 for the first bucket */
 };
 
 static inline struct matches match(const struct index *index, uint64_t hash)
 {
-	struct matches matches = {.buckets = {index_first(index, hash), index_second(index, hash)}};
+	struct bucket_pair pair = index_pair(index, hash);
+	uint32_t tag = index_tag(hash);
 
-	matches.mask = bucket_match_tag(matches.buckets[0], index_tag(hash)) |
-	               bucket_match_tag(matches.buckets[1], index_tag(hash)) << BUCKET_SLOTS;
-	return matches;
+	return (struct matches){pair, bucket_match_tag(pair.buckets[0], tag) |
+	                                  bucket_match_tag(pair.buckets[1], tag) << BUCKET_SLOTS};
 }
 
 /* The next one; NULL: there is none. */
@@ -33,7 +33,7 @@ static inline _Atomic uint64_t *next_match(struct matches *matches)
 		return NULL;
 	i = (uint32_t)__builtin_ctz(matches->mask);
 	matches->mask &= matches->mask - 1;
-	return &matches->buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
+	return &matches->pair.buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
 }
 
 _Atomic uint64_t *index_find(const struct index *index, uint64_t hash, struct slice key)
@@ -124,12 +124,11 @@ static _Atomic uint64_t *make_vacancy(struct index *index, struct bucket *full)
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 		uint64_t slot = slot_load(&full->slots[i]);
 		uint64_t hash = index_hash(index, item_key(index_item(index, slot)));
-		struct bucket *other = index_first(index, hash);
+		struct bucket_pair pair = index_pair(index, hash);
+		struct bucket *other = pair.buckets[pair.buckets[0] == full ? 1 : 0];
 		_Atomic uint64_t *empty;
 		uint32_t count;
 
-		if (other == full)
-			other = index_second(index, hash);
 		empty = find_empty(other, &count);
 		if (empty == NULL)
 			continue;
@@ -144,16 +143,15 @@ static _Atomic uint64_t *make_vacancy(struct index *index, struct bucket *full)
 
 _Atomic uint64_t *index_vacancy(struct index *index, uint64_t hash)
 {
-	struct bucket *first = index_first(index, hash);
-	struct bucket *second = index_second(index, hash);
+	struct bucket_pair pair = index_pair(index, hash);
 	uint32_t counts[2];
-	_Atomic uint64_t *empty[2] = {find_empty(first, &counts[0]),
-	                              find_empty(second, &counts[1])};
+	_Atomic uint64_t *empty[2] = {find_empty(pair.buckets[0], &counts[0]),
+	                              find_empty(pair.buckets[1], &counts[1])};
 
 	if (counts[0] + counts[1] > 0)
 		return counts[0] >= counts[1] ? empty[0] : empty[1];
-	empty[0] = make_vacancy(index, first);
-	return empty[0] != NULL ? empty[0] : make_vacancy(index, second);
+	empty[0] = make_vacancy(index, pair.buckets[0]);
+	return empty[0] != NULL ? empty[0] : make_vacancy(index, pair.buckets[1]);
 }
 
 void index_resize(struct index *index, uint32_t page_count)

@@ -137,27 +137,38 @@ static inline uint32_t index_number(const struct index *index, uint32_t position
 	return number;
 }
 
-static inline struct bucket *index_first(const struct index *index, uint64_t hash)
-{
-	return index_bucket(index, index_number(index, index_first_position(hash)));
-}
+/* Both buckets of a key; now and then the same. */
+struct bucket_pair {
+	struct bucket *buckets[2];
+};
 
-/* Now and then the same. */
-static inline struct bucket *index_second(const struct index *index, uint64_t hash)
+static inline struct bucket_pair index_pair(const struct index *index, uint64_t hash)
 {
-	return index_bucket(index, index_number(index, index_second_position(hash)));
+	uint32_t first = index_first_position(hash);
+	uint32_t second = index_second_position(hash);
+	uint32_t bucket_count = index_load(&index->bucket_count);
+
+	if (__builtin_expect(index_load(&index->moved_count) != 0, 0))
+		return (struct bucket_pair){{index_bucket(index, index_number(index, first)),
+		                             index_bucket(index, index_number(index, second))}};
+	return (struct bucket_pair){{index_bucket(index, index_scale(first, bucket_count)),
+	                             index_bucket(index, index_scale(second, bucket_count))}};
 }
 
 static inline void index_prefetch(const struct index *index, uint64_t hash)
 {
-	__builtin_prefetch(index_first(index, hash));
-	__builtin_prefetch(index_second(index, hash));
+	struct bucket_pair pair = index_pair(index, hash);
+
+	__builtin_prefetch(pair.buckets[0]);
+	__builtin_prefetch(pair.buckets[1]);
 }
 
 static inline void index_prefetch_to_write(const struct index *index, uint64_t hash)
 {
-	prefetch_to_write(index_first(index, hash));
-	prefetch_to_write(index_second(index, hash));
+	struct bucket_pair pair = index_pair(index, hash);
+
+	prefetch_to_write(pair.buckets[0]);
+	prefetch_to_write(pair.buckets[1]);
 }
 
 uint64_t index_hash(const struct index *index, struct slice key);

@@ -186,14 +186,13 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
  * Ages are the segments', as their headers are few and near; the items are neither. */
 static _Atomic uint64_t *evict_slot(struct store *store, uint64_t hash)
 {
-	struct bucket *buckets[2] = {index_first(&store->index, hash),
-	                             index_second(&store->index, hash)};
+	struct bucket_pair pair = index_pair(&store->index, hash);
 	_Atomic uint64_t *victim = NULL;
 	uint32_t least = UINT32_MAX;
 	uint64_t oldest = UINT64_MAX;
 
 	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
-		_Atomic uint64_t *slot = &buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
+		_Atomic uint64_t *slot = &pair.buckets[i / BUCKET_SLOTS]->slots[i % BUCKET_SLOTS];
 		struct item *item = index_item(&store->index, slot_load(slot));
 		bool is_spared = store_standing(store, item) == CLASS_BELOW;
 		uint32_t hits =

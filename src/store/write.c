@@ -379,14 +379,18 @@ void store_abandon(struct store *store, struct store_reservation *reservation)
 
 struct store_piece store_value(const struct store *store, const struct item *item)
 {
-	uint32_t index = segment_index_of(&store->segments, item);
 	struct slice key = item_key(item);
 	const uint8_t *data = key.data + key.length;
-	const uint8_t *end =
-	    segment_data(&store->segments, index) + segment_bytes(&store->segments);
 	uint32_t value_bytes = item_value_bytes(item);
-	uint32_t length = (uint32_t)min_u64(value_bytes, (uint64_t)(end - data));
+	const uint8_t *end;
+	uint32_t length;
+	uint32_t index;
 
+	if (value_bytes <= SEGMENT_BYTES_MIN / 4) /* nothing that is large */
+		return (struct store_piece){.data = data, .length = value_bytes};
+	index = segment_index_of(&store->segments, item);
+	end = segment_data(&store->segments, index) + segment_bytes(&store->segments);
+	length = (uint32_t)min_u64(value_bytes, (uint64_t)(end - data));
 	return (struct store_piece){
 	    .data = data,
 	    .length = length,

@@ -68,7 +68,7 @@ void session_reply_value(struct session *session, const struct request *request,
 
 /* Brings what the first key and some of those behind it will need near, at the same time. The
  * hashes, 0 where there is none. */
-static void foresee_keys(struct shard *shard, struct slice key, struct slice rest,
+static void foresee_keys(const struct shard *shard, struct slice key, struct slice rest,
                          uint64_t ret_hashes[KEYS_AHEAD])
 {
 	uint32_t count = 0;

@@ -55,7 +55,10 @@ void workers_leave(struct workers *workers, uint32_t number)
 
 bool workers_call(const struct workers *workers, uint32_t number)
 {
-	return workers->count > 1 && shard_is_called(workers->shards.list[number]);
+	for (uint32_t i = 0; i < workers->count; i++)
+		if (i != number && shards_call(&workers->shards, i, number))
+			return true;
+	return false;
 }
 
 uint32_t workers_wake(struct workers *workers, uint32_t number)
@@ -70,7 +73,7 @@ uint32_t workers_wake(struct workers *workers, uint32_t number)
 	for (uint32_t i = 0; i < workers->count; i++) {
 		if (i == number ||
 		    !atomic_load_explicit(&workers->bells[i].sleeps, memory_order_relaxed) ||
-		    !shard_calls(workers->shards.list[number], i))
+		    !shards_call(&workers->shards, number, i))
 			continue;
 		sockets_wake(worker_sockets(workers->list[i]));
 		count++;

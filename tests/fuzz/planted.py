@@ -23,15 +23,15 @@ BUG_SECONDS_MAX = 60
 BUGS = [
     ("text", "a touch changes the cas unique", "src/shard/get.c",
      """\
-	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, hash, &place);
+	reply_hit(shard->store, place.item, ret_reply);
+	store_mark_read(shard->store, shard->number, hash, &place, now_s);
 	if (!is_gat)
 """,
      """\
 	store_change(shard->store, &place, store_expiry_s(shard->store, place.item),
 	             store_next_cas(shard->store));
-	reply_hit(shard, place.item, ret_reply);
-	store_mark_read(shard->store, hash, &place);
+	reply_hit(shard->store, place.item, ret_reply);
+	store_mark_read(shard->store, shard->number, hash, &place, now_s);
 	if (!is_gat)
 """),
     ("text", "an append loses the client's flags", "src/shard/write.c",
@@ -46,7 +46,7 @@ BUGS = [
      "		shape |= ITEM_CAS_IS_WIDE;\n",
      "		shape |= 0;\n"),
     ("text", "an item lives one second too long", "src/store/internal.h",
-     "return expiry_s <= store->now_s ?", "return expiry_s < store->now_s ?"),
+     "return expiry_s <= now_s ?", "return expiry_s < now_s ?"),
     ("text", "an absolute exptime is one second off", "src/shard/shard.c",
      "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s;",
      "expiry_s = (uint64_t)exptime - shard->unix_time_at_start_s + 1;"),
@@ -90,8 +90,8 @@ BUGS = [
      "		return status == REPLY_MISS;\n",
      "		return status == REPLY_MISS || status == REPLY_HIT;\n"),
     ("meta", "u counts as a read", "src/shard/get.c",
-     "	if (!(request->modifiers & REQUEST_NO_BUMP))\n		store_mark_read",
-     "	if (true)\n		store_mark_read"),
+     "	if (!(request->modifiers & REQUEST_NO_BUMP))\n		store_mark_read(home",
+     "	if (true)\n		store_mark_read(home"),
     ("meta", "a key in base64 is shown without its last byte's end", "src/proto/base64.c",
      "left > 1 ? (uint8_t)digits[group >> 6 & 63] : '='",
      "left > 2 ? (uint8_t)digits[group >> 6 & 63] : '='"),

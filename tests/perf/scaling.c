@@ -30,6 +30,19 @@
 
 struct world;
 
+/* What starts and stops all threads at once. */
+struct run {
+	_Alignas(2 * CACHE_LINE_BYTES) _Atomic uint32_t ready_count;
+	_Atomic bool go;
+	_Atomic bool stop;
+};
+
+/* What is asked for. */
+struct trace {
+	uint8_t keys[TRACE_LENGTH][KEY_BYTES];
+	bool is_set[TRACE_LENGTH];
+};
+
 struct caller {
 	struct shard_call call;
 	struct shard_write write;
@@ -39,10 +52,13 @@ struct caller {
 struct thread {
 	_Alignas(2 * CACHE_LINE_BYTES) struct world *world; /* lines are fetched in pairs */
 	struct shard *shard;
-	uint32_t number;
-	const uint8_t *trace; /* KEY_BYTES each; the last one says what is asked */
+	uint32_t number; /* in its world */
+	uint32_t core;
+	struct run *run;
+	const struct trace *trace;
 	struct caller callers[CALLS];
 	struct caller *free;
+	uint32_t at;   /* in the trace */
 	uint64_t done; /* requests */
 	uint64_t hits;
 	uint64_t cycles;
@@ -54,9 +70,6 @@ struct world {
 	uint32_t count;
 	uint8_t *region;
 	size_t region_bytes;
-	_Alignas(2 * CACHE_LINE_BYTES) _Atomic uint32_t ready_count;
-	_Atomic bool go;
-	_Atomic bool stop;
 	struct thread threads[WORKERS_MAX];
 };
 
@@ -86,10 +99,9 @@ static void write_key(uint8_t to[KEY_BYTES + 1], uint64_t rank)
 	         (unsigned long long)(rank * 0x9e3779b97f4a7c15u));
 }
 
-/* The keys, with a set's last byte turned into a capital letter. */
-static uint8_t *make_trace(uint64_t keys, double exponent, uint32_t set_percent, uint64_t seed)
+static struct trace *make_trace(uint64_t keys, double exponent, uint32_t set_percent, uint64_t seed)
 {
-	uint8_t *trace = map((size_t)TRACE_LENGTH * KEY_BYTES);
+	struct trace *trace = map(sizeof(*trace));
 	struct random random = random_seeded(seed);
 	struct zipf zipf;
 
@@ -98,9 +110,8 @@ static uint8_t *make_trace(uint64_t keys, double exponent, uint32_t set_percent,
 		uint8_t key[KEY_BYTES + 1];
 
 		write_key(key, zipf_rank(&zipf, &random));
-		memcpy(trace + (size_t)i * KEY_BYTES, key, KEY_BYTES);
-		if (random_below(&random, 100) < set_percent)
-			trace[(size_t)i * KEY_BYTES] |= 0x80;
+		memcpy(trace->keys[i], key, KEY_BYTES);
+		trace->is_set[i] = random_below(&random, 100) < set_percent;
 	}
 	return trace;
 }
@@ -154,22 +165,17 @@ static void get(struct thread *thread, struct slice key, uint64_t hash)
 /* Returns how many of the burst were done. */
 static uint32_t turn(struct thread *thread, uint32_t at)
 {
-	const uint8_t *trace = thread->trace + (size_t)at * KEY_BYTES;
-	uint8_t keys[BURST][KEY_BYTES];
+	const uint8_t(*keys)[KEY_BYTES] = &thread->trace->keys[at];
+	const bool *is_set = &thread->trace->is_set[at];
 	uint64_t hashes[BURST];
-	bool is_set[BURST];
 	uint32_t i;
 
 	if (thread->world->count > 1)
 		epoch_pass(&thread->world->shards.epoch, thread->number);
 	shard_foresee_calls(thread->shard);
-	memcpy(keys, trace, sizeof(keys));
-	for (i = 0; i < BURST; i++) {
-		is_set[i] = (keys[i][0] & 0x80) != 0;
-		keys[i][0] &= 0x7f;
+	for (i = 0; i < BURST; i++)
 		hashes[i] =
 		    shard_foresee(thread->shard, (struct slice){keys[i], KEY_BYTES}, is_set[i]);
-	}
 	for (i = 0; i < BURST; i++)
 		shard_foresee_item(thread->shard, hashes[i], is_set[i]);
 	for (i = 0; i < BURST; i++) {
@@ -189,33 +195,56 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 static void *run(void *context)
 {
 	struct thread *thread = context;
-	struct world *world = thread->world;
+	struct run *run = thread->run;
 	uint64_t start;
-	uint32_t at = 0;
 	cpu_set_t core;
 
 	CPU_ZERO(&core);
-	CPU_SET(thread->number, &core);
+	CPU_SET(thread->core, &core);
 	pthread_setaffinity_np(pthread_self(), sizeof(core), &core);
-	world->ready_count++;
-	while (!world->go)
+	thread->done = 0;
+	thread->hits = 0;
+	run->ready_count++;
+	while (!run->go)
 		;
 	start = __rdtsc();
 	/* relaxed: the flag is all there is to see */
-	while (!atomic_load_explicit(&world->stop, memory_order_relaxed)) {
-		uint32_t done = turn(thread, at);
+	while (!atomic_load_explicit(&run->stop, memory_order_relaxed)) {
+		uint32_t done = turn(thread, thread->at);
 
 		thread->done += done;
-		at = at + done > TRACE_LENGTH - BURST ? 0 : at + done;
+		thread->at += done;
+		if (thread->at > TRACE_LENGTH - BURST)
+			thread->at = 0;
 	}
 	thread->cycles = __rdtsc() - start;
 	return NULL;
 }
 
-static struct world *world_create(uint32_t count, uint64_t memory_bytes)
+/* Every key by its owner. */
+static void fill(struct world *world, uint64_t keys)
+{
+	for (uint64_t rank = 0; rank < keys; rank++) {
+		uint8_t text[KEY_BYTES + 1];
+		struct slice key = {text, KEY_BYTES};
+		uint32_t owner = 0;
+
+		write_key(text, rank);
+		if (world->count > 1)
+			owner = shards_owner(&world->shards, key);
+		for (uint32_t i = 0; world->count > 1 && i < world->count; i++)
+			epoch_pass(&world->shards.epoch, i);
+		shard_work(world->threads[owner].shard, 1);
+		if (!set(&world->threads[owner], key, 0))
+			fail("no room");
+	}
+}
+
+/* With room for all keys, twice, so that nothing has to go. */
+static struct world *world_create(uint32_t count, uint64_t keys)
 {
 	struct world *world = aligned_alloc(_Alignof(struct world), sizeof(*world));
-	uint64_t shard_bytes = memory_bytes / count;
+	uint64_t shard_bytes = keys * 320 / count + (16ull << 20);
 	struct memory memory;
 
 	memset(world, 0, sizeof(*world));
@@ -242,6 +271,7 @@ static struct world *world_create(uint32_t count, uint64_t memory_bytes)
 		if (count > 1)
 			epoch_enter(&world->shards.epoch, i);
 	}
+	fill(world, keys);
 	return world;
 }
 
@@ -251,67 +281,57 @@ static void world_free(struct world *world)
 	free(world);
 }
 
-/* Every key by its owner. */
-static void fill(struct world *world, uint64_t keys)
-{
-	for (uint64_t rank = 0; rank < keys; rank++) {
-		uint8_t text[KEY_BYTES + 1];
-		struct slice key = {text, KEY_BYTES};
-		uint32_t owner = 0;
-
-		write_key(text, rank);
-		if (world->count > 1)
-			owner = shards_owner(&world->shards, key);
-		for (uint32_t i = 0; world->count > 1 && i < world->count; i++)
-			epoch_pass(&world->shards.epoch, i);
-		shard_work(world->threads[owner].shard, 1);
-		if (!set(&world->threads[owner], key, 0))
-			fail("no room");
-	}
-}
-
 struct figures {
 	double requests_s; /* of all workers together */
 	double cycles;     /* of a request of one worker */
 	double hit_ratio;  /* of gets */
 };
 
-static struct figures measure(uint32_t count, uint64_t keys, const uint8_t *const traces[],
-                              double seconds)
+static void start_threads(struct world *world, uint32_t core, struct run *together)
 {
-	/* room for all, twice, so that nothing has to go */
-	struct world *world = world_create(count, (keys * 320) + count * (16ull << 20));
-	struct timespec wait = {.tv_sec = (time_t)seconds,
-	                        .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-	struct figures figures = {0};
-	uint64_t done = 0, hits = 0, cycles = 0;
-	struct timespec start, end;
-
-	fill(world, keys);
-	for (uint32_t i = 0; i < count; i++) {
-		world->threads[i].trace = traces[i];
+	for (uint32_t i = 0; i < world->count; i++) {
+		world->threads[i].core = core + i;
+		world->threads[i].run = together;
 		if (pthread_create(&world->threads[i].thread, NULL, run, &world->threads[i]) != 0)
 			fail("no thread");
 	}
-	while (world->ready_count < count)
+}
+
+/* All workers of these worlds run for so long, beside each other, and go on where they were. */
+static struct figures measure(struct world *const worlds[], uint32_t world_count, double seconds)
+{
+	struct timespec wait = {.tv_sec = (time_t)seconds,
+	                        .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+	uint64_t done = 0, hits = 0, cycles = 0;
+	struct run run = {0};
+	struct timespec start, end;
+	uint32_t count = 0;
+	double passed_s;
+
+	for (uint32_t i = 0; i < world_count; i++) {
+		start_threads(worlds[i], count, &run);
+		count += worlds[i]->count;
+	}
+	while (run.ready_count < count)
 		sched_yield();
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	world->go = true;
+	run.go = true;
 	nanosleep(&wait, NULL);
-	world->stop = true;
+	run.stop = true;
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	for (uint32_t i = 0; i < count; i++) {
-		pthread_join(world->threads[i].thread, NULL);
-		done += world->threads[i].done;
-		hits += world->threads[i].hits;
-		cycles += world->threads[i].cycles;
-	}
-	figures.requests_s = (double)done / ((double)(end.tv_sec - start.tv_sec) +
-	                                     (double)(end.tv_nsec - start.tv_nsec) / 1e9);
-	figures.cycles = (double)cycles / (double)done;
-	figures.hit_ratio = (double)hits / (double)done;
-	world_free(world);
-	return figures;
+	for (uint32_t i = 0; i < world_count; i++)
+		for (uint32_t j = 0; j < worlds[i]->count; j++) {
+			struct thread *thread = &worlds[i]->threads[j];
+
+			pthread_join(thread->thread, NULL);
+			done += thread->done;
+			hits += thread->hits;
+			cycles += thread->cycles;
+		}
+	passed_s =
+	    (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+	return (struct figures){(double)done / passed_s, (double)cycles / (double)done,
+	                        (double)hits / (double)done};
 }
 
 static int compare(const void *a, const void *b)
@@ -327,42 +347,55 @@ static double median(double *values, uint32_t count)
 	return values[count / 2];
 }
 
+/* All worlds are there all the time and run by turns, so that whatever else the machine does
+ * happens to all. As many workers that have a world each are what the machine can do. */
 static void scaling(uint32_t count, uint32_t rounds, uint64_t keys, double seconds)
 {
-	double one[ROUNDS_MAX], several[ROUNDS_MAX], ratio[ROUNDS_MAX];
-	uint8_t *traces[WORKERS_MAX];
+	double one[ROUNDS_MAX], several[ROUNDS_MAX], apart[ROUNDS_MAX];
+	struct world *together = world_create(count, keys);
+	struct world *alone[WORKERS_MAX];
 
-	for (uint32_t i = 0; i < count; i++)
-		traces[i] = make_trace(keys, EXPONENT, SET_PERCENT, i + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		alone[i] = world_create(1, keys);
+		alone[i]->threads[0].trace = make_trace(keys, EXPONENT, SET_PERCENT, i + 1);
+		together->threads[i].trace = alone[i]->threads[0].trace;
+	}
 	for (uint32_t i = 0; i < rounds; i++) {
-		struct figures a = measure(1, keys, (const uint8_t *const *)traces, seconds);
-		struct figures b = measure(count, keys, (const uint8_t *const *)traces, seconds);
+		struct figures a = measure(alone, 1, seconds);
+		struct figures b = measure(&together, 1, seconds);
+		struct figures c = measure(alone, count, seconds);
 
 		one[i] = a.requests_s;
-		several[i] = b.requests_s;
-		ratio[i] = b.requests_s / a.requests_s;
-		printf("round %u: %.2f M/s (%.0f cycles), %u workers %.2f M/s (%.0f cycles), hits "
-		       "%.3f and %.3f\n",
+		several[i] = b.requests_s / a.requests_s;
+		apart[i] = c.requests_s / a.requests_s;
+		printf("round %u: one worker %.2f M/s (%.0f cycles), %u workers %.2f M/s (%.0f), "
+		       "%u with a store each %.2f M/s (%.0f), hits %.3f, %.3f, %.3f\n",
 		       i + 1, a.requests_s / 1e6, a.cycles, count, b.requests_s / 1e6, b.cycles,
-		       a.hit_ratio, b.hit_ratio);
+		       count, c.requests_s / 1e6, c.cycles, a.hit_ratio, b.hit_ratio, c.hit_ratio);
 		fflush(stdout);
 	}
 	printf("95%% GET, Zipf %.2f over %llu keys: one worker %.2f M requests/s, %u workers %.2f "
-	       "M/s: %.2f times as many\n",
+	       "times as many, with a store each %.2f times\n",
 	       EXPONENT, (unsigned long long)keys, median(one, rounds) / 1e6, count,
-	       median(several, rounds) / 1e6, median(ratio, rounds));
-	for (uint32_t i = 0; i < count; i++)
-		munmap(traces[i], (size_t)TRACE_LENGTH * KEY_BYTES);
+	       median(several, rounds), median(apart, rounds));
+	for (uint32_t i = 0; i < count; i++) {
+		munmap((void *)(uintptr_t)alone[i]->threads[0].trace, sizeof(struct trace));
+		world_free(alone[i]);
+	}
+	world_free(together);
 }
 
 static void residence(uint32_t rounds, uint64_t few, uint64_t many, double seconds)
 {
-	uint8_t *traces[2] = {make_trace(few, 0, 0, 1), make_trace(many, 0, 0, 2)};
 	double small[ROUNDS_MAX], large[ROUNDS_MAX], ratio[ROUNDS_MAX];
+	struct world *worlds[2] = {world_create(1, few), world_create(1, many)};
+	struct trace *traces[2] = {make_trace(few, 0, 0, 1), make_trace(many, 0, 0, 2)};
 
+	for (uint32_t i = 0; i < 2; i++)
+		worlds[i]->threads[0].trace = traces[i];
 	for (uint32_t i = 0; i < rounds; i++) {
-		small[i] = measure(1, few, (const uint8_t *const *)&traces[0], seconds).cycles;
-		large[i] = measure(1, many, (const uint8_t *const *)&traces[1], seconds).cycles;
+		small[i] = measure(&worlds[0], 1, seconds).cycles;
+		large[i] = measure(&worlds[1], 1, seconds).cycles;
 		ratio[i] = large[i] / small[i];
 		printf("round %u: %.0f and %.0f cycles\n", i + 1, small[i], large[i]);
 		fflush(stdout);
@@ -371,8 +404,10 @@ static void residence(uint32_t rounds, uint64_t few, uint64_t many, double secon
 	       "many\n",
 	       (unsigned long long)few, median(small, rounds), (unsigned long long)many,
 	       median(large, rounds), median(ratio, rounds));
-	for (uint32_t i = 0; i < 2; i++)
-		munmap(traces[i], (size_t)TRACE_LENGTH * KEY_BYTES);
+	for (uint32_t i = 0; i < 2; i++) {
+		munmap(traces[i], sizeof(struct trace));
+		world_free(worlds[i]);
+	}
 }
 
 int main(int argc, char **argv)

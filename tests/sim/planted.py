@@ -109,7 +109,7 @@ BUGS = [
 	case REQUEST_APPEND:
 """),
     ("stale read", "an item is expired in one second only", "src/store/internal.h",
-     "return expiry_s <= store->now_s ? STORE_EXPIRED", "return expiry_s == store->now_s ? STORE_EXPIRED"),
+     "return expiry_s <= now_s ? STORE_EXPIRED", "return expiry_s == now_s ? STORE_EXPIRED"),
     ("stale read", "flush_all spares what is there", "src/store/store.c",
      """\
 	                      store->flushed_count > 0 ? store->sequence : 0, memory_order_relaxed);
