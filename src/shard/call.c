@@ -123,32 +123,41 @@ static bool serve(struct shard *shard, struct shard_call *call, uint32_t now_s)
 	return true;
 }
 
+static const struct entry *entry_at(struct spsc *rings, const struct shard *shard, uint32_t from,
+                                    uint32_t behind)
+{
+	if (from == shard->number || behind == FORESEEN)
+		return NULL;
+	return spsc_look(ring(rings, shard->shards, from, shard->number), behind);
+}
+
 void shard_foresee_calls(const struct shard *shard)
 {
 	struct shards *shards = shard->shards;
+	const struct entry *entry;
 
 	for (uint32_t i = 0; shards != NULL && i < shards->count; i++) {
-		const struct entry *entry;
-
-		if (i == shard->number)
-			continue;
-		for (uint32_t j = 0; j < FORESEEN; j++) {
-			entry = spsc_look(ring(shards->calls, shards, i, shard->number), j);
-			if (entry == NULL)
-				break;
+		for (uint32_t j = 0; (entry = entry_at(shards->calls, shard, i, j)) != NULL; j++) {
 			prefetch(entry->call, CALL_LINES);
 			prefetch(entry->write, entry->write == NULL ? 0 : WRITE_LINES);
 			prefetch(entry->item, entry->item == NULL ? 0 : ITEM_LINES);
 			if (entry->hash != 0)
 				store_prefetch_to_write(shard->store, entry->hash);
 		}
-		for (uint32_t j = 0; j < FORESEEN; j++) {
-			entry = spsc_look(ring(shards->answers, shards, i, shard->number), j);
-			if (entry == NULL)
-				break;
+		for (uint32_t j = 0; (entry = entry_at(shards->answers, shard, i, j)) != NULL; j++)
 			prefetch(entry->call, CALL_LINES);
-		}
 	}
+}
+
+void shard_foresee_called_items(const struct shard *shard)
+{
+	struct shards *shards = shard->shards;
+	const struct entry *entry;
+
+	for (uint32_t i = 0; shards != NULL && i < shards->count; i++)
+		for (uint32_t j = 0; (entry = entry_at(shards->calls, shard, i, j)) != NULL; j++)
+			if (entry->hash != 0)
+				store_prefetch_item(shard->store, entry->hash, true);
 }
 
 static uint32_t serve_calls_of(struct shard *shard, uint32_t from, uint32_t now_s)

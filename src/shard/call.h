@@ -28,8 +28,10 @@ struct shard_call {
 void shard_call(struct shard *shard, struct shard_call *call);
 void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
 
-/* Brings near what shard_serve_calls() will need: some time before. */
+/* Brings near what shard_serve_calls() will need: some time before. And, when that is there, what
+ * is found by it. */
 void shard_foresee_calls(const struct shard *shard);
+void shard_foresee_called_items(const struct shard *shard);
 
 /* Serves the calls of others, and takes in those of one's own that have come back: `answered` is
  * told of each, and may make new ones. Once a turn. Returns how many there were, of both. */

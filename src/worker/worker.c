@@ -453,6 +453,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	shard_foresee_calls(worker->shard);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
+	shard_foresee_called_items(worker->shard);
 	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);
 	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0 || worker->store_is_busy)
 		wait_ms = 0;

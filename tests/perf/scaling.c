@@ -176,6 +176,7 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 	for (i = 0; i < BURST; i++)
 		hashes[i] =
 		    shard_foresee(thread->shard, (struct slice){keys[i], KEY_BYTES}, is_set[i]);
+	shard_foresee_called_items(thread->shard);
 	for (i = 0; i < BURST; i++)
 		shard_foresee_item(thread->shard, hashes[i], is_set[i]);
 	for (i = 0; i < BURST; i++) {
@@ -192,16 +193,22 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 	return i;
 }
 
+static void pin(uint32_t core)
+{
+	cpu_set_t cores;
+
+	CPU_ZERO(&cores);
+	CPU_SET(core, &cores);
+	pthread_setaffinity_np(pthread_self(), sizeof(cores), &cores);
+}
+
 static void *run(void *context)
 {
 	struct thread *thread = context;
 	struct run *run = thread->run;
 	uint64_t start;
-	cpu_set_t core;
 
-	CPU_ZERO(&core);
-	CPU_SET(thread->core, &core);
-	pthread_setaffinity_np(pthread_self(), sizeof(core), &core);
+	pin(thread->core);
 	thread->done = 0;
 	thread->hits = 0;
 	run->ready_count++;
@@ -334,6 +341,56 @@ static struct figures measure(struct world *const worlds[], uint32_t world_count
 	                        (double)hits / (double)done};
 }
 
+#define PASSES 100000
+
+struct passed {
+	_Alignas(2 * CACHE_LINE_BYTES) _Atomic uint32_t number;
+};
+
+static void *pass_back(void *context)
+{
+	struct passed *passed = context;
+
+	pin(1);
+	for (uint32_t i = 0; i < PASSES; i++) {
+		while (passed->number != 2 * i + 1)
+			;
+		passed->number = 2 * i + 2;
+	}
+	return NULL;
+}
+
+static void *pass(void *context)
+{
+	struct passed *passed = context;
+	uint64_t start = __rdtsc();
+
+	pin(0);
+	for (uint32_t i = 0; i < PASSES; i++) {
+		passed->number = 2 * i + 1;
+		while (passed->number != 2 * i + 2)
+			;
+	}
+	return (void *)(uintptr_t)((__rdtsc() - start) / PASSES);
+}
+
+/* Cycles that a cache line takes from the first core to the second and back. Where the two share no
+ * cache, or a virtual machine's have just been put so, it is some six times as many, and so are the
+ * cycles of all that workers have in common. */
+static uint64_t round_trip(void)
+{
+	struct passed passed = {0};
+	pthread_t threads[2];
+	void *cycles;
+
+	if (pthread_create(&threads[0], NULL, pass, &passed) != 0 ||
+	    pthread_create(&threads[1], NULL, pass_back, &passed) != 0)
+		fail("no thread");
+	pthread_join(threads[0], &cycles);
+	pthread_join(threads[1], NULL);
+	return (uintptr_t)cycles;
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -351,7 +408,7 @@ static double median(double *values, uint32_t count)
  * happens to all. As many workers that have a world each are what the machine can do. */
 static void scaling(uint32_t count, uint32_t rounds, uint64_t keys, double seconds)
 {
-	double one[ROUNDS_MAX], several[ROUNDS_MAX], apart[ROUNDS_MAX];
+	double one[ROUNDS_MAX], several[ROUNDS_MAX], apart[ROUNDS_MAX], trips[ROUNDS_MAX];
 	struct world *together = world_create(count, keys);
 	struct world *alone[WORKERS_MAX];
 
@@ -368,16 +425,18 @@ static void scaling(uint32_t count, uint32_t rounds, uint64_t keys, double secon
 		one[i] = a.requests_s;
 		several[i] = b.requests_s / a.requests_s;
 		apart[i] = c.requests_s / a.requests_s;
-		printf("round %u: one worker %.2f M/s (%.0f cycles), %u workers %.2f M/s (%.0f), "
-		       "%u with a store each %.2f M/s (%.0f), hits %.3f, %.3f, %.3f\n",
-		       i + 1, a.requests_s / 1e6, a.cycles, count, b.requests_s / 1e6, b.cycles,
-		       count, c.requests_s / 1e6, c.cycles, a.hit_ratio, b.hit_ratio, c.hit_ratio);
+		trips[i] = count > 1 ? (double)round_trip() : 0;
+		printf(
+		    "round %u: one worker %.2f M/s (%.0f cycles), %u workers %.2f M/s (%.0f), "
+		    "with a store each %.2f M/s (%.0f), hits %.3f, %.3f, %.3f, round trip %.0f\n",
+		    i + 1, a.requests_s / 1e6, a.cycles, count, b.requests_s / 1e6, b.cycles,
+		    c.requests_s / 1e6, c.cycles, a.hit_ratio, b.hit_ratio, c.hit_ratio, trips[i]);
 		fflush(stdout);
 	}
 	printf("95%% GET, Zipf %.2f over %llu keys: one worker %.2f M requests/s, %u workers %.2f "
-	       "times as many, with a store each %.2f times\n",
+	       "times as many, with a store each %.2f times; round trip of a line %.0f cycles\n",
 	       EXPONENT, (unsigned long long)keys, median(one, rounds) / 1e6, count,
-	       median(several, rounds), median(apart, rounds));
+	       median(several, rounds), median(apart, rounds), median(trips, rounds));
 	for (uint32_t i = 0; i < count; i++) {
 		munmap((void *)(uintptr_t)alone[i]->threads[0].trace, sizeof(struct trace));
 		world_free(alone[i]);
