@@ -119,7 +119,7 @@ static void mark_hit_there(struct store *store, uint32_t number, const struct st
 
 static void show_shadows(struct store *store, const struct glance *glance)
 {
-	if (shadows_see(&store->shadows, glance->hash))
+	if (store->eviction.is_adaptive && shadows_see(&store->shadows, glance->hash))
 		store_follow(store, shadows_read(&store->shadows, glance->hash, glance->bytes));
 }
 
