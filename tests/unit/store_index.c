@@ -1,10 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index grows and shrinks with the items. */
+/* The index finds items, and grows and shrinks with them. */
 #include "store_rig.h"
 
+#include "base/random.h"
 #include "store/index.h"
 
 #include <stdlib.h>
+
+/* Whatever bits stand beside those that are compared. */
+static void test_a_bucket_is_matched_as_slot_by_slot(void)
+{
+	static const uint64_t tags[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xff, 0xff00, 0xffff};
+	static const uint64_t rests[] = {0, 1, 0xffffffff, 0x100000000, 0xffffffffffff, 0x80000000};
+	struct random random = random_seeded(1);
+	struct bucket bucket;
+
+	for (uint32_t n = 0; n < 100000; n++) {
+		uint64_t tag = tags[random_below(&random, 8)];
+		uint32_t with_tag = 0;
+		uint32_t empty = 0;
+
+		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+			uint64_t slot = tags[random_below(&random, 8)] << SLOT_TAG_SHIFT |
+			                rests[random_below(&random, 6)];
+
+			slot_store(&bucket.slots[i], slot);
+			with_tag |= (uint32_t)(slot >> SLOT_TAG_SHIFT == tag) << i;
+			empty |= (uint32_t)(slot == 0) << i;
+		}
+		CU_ASSERT_EQUAL_FATAL(bucket_match_tag(&bucket, (uint32_t)tag), with_tag);
+		CU_ASSERT_EQUAL_FATAL(bucket_match_empty(&bucket), empty);
+	}
+}
 
 static uint64_t used_bytes(struct rig *rig)
 {
@@ -207,6 +234,7 @@ static void test_full_buckets_evict_what_has_the_fewest_hits_then_the_oldest(voi
 }
 
 static const struct unit_case cases[] = {
+    {"a bucket is matched as slot by slot", test_a_bucket_is_matched_as_slot_by_slot},
     {"items of any size have the index that they want", test_any_size_has_the_index_that_it_wants},
     {"when the sizes change it follows", test_the_sizes_change},
     {"it makes way for large values", test_the_index_makes_way},
