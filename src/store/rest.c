@@ -166,7 +166,6 @@ uint64_t store_rest(struct store *store, uint64_t generation)
 	store_forget_purges(store); /* from swept to cleared, and from there */
 	ASSERT(counter_read(&store->counters.purges) == 0);
 	shadows_end(&store->shadows);
-	store_publish_marking(store);
 	store_drop_pages(store, &store->shadow_pages, 0);
 	counter_set(&store->counters.shadow_bytes, 0);
 	forget_totals(store);
@@ -229,6 +228,7 @@ int store_wake(struct store **ret_store, const struct store_options *options, st
 	store_attach(store, &parts, options);
 	if (classes_sum(options->classes) != store->classes_sum)
 		recount_classes(store);
+	store_publish_marking(store);
 	store_set_policy(store, options->policy);
 	if (!store_set_limit(store, options->memory_bytes))
 		ASSERT(!"it was created with that");

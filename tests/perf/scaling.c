@@ -70,7 +70,7 @@ struct world {
 	uint32_t count;
 	uint8_t *region;
 	size_t region_bytes;
-	struct thread threads[WORKERS_MAX];
+	struct thread threads[]; /* `count` of them */
 };
 
 static uint8_t value[VALUE_BYTES];
@@ -250,11 +250,12 @@ static void fill(struct world *world, uint64_t keys)
 /* With room for all keys, twice, so that nothing has to go. */
 static struct world *world_create(uint32_t count, uint64_t keys)
 {
-	struct world *world = aligned_alloc(_Alignof(struct world), sizeof(*world));
+	size_t bytes = sizeof(struct world) + count * sizeof(struct thread);
+	struct world *world = aligned_alloc(_Alignof(struct world), bytes);
 	uint64_t shard_bytes = keys * 320 / count + (16ull << 20);
 	struct memory memory;
 
-	memset(world, 0, sizeof(*world));
+	memset(world, 0, bytes);
 	world->count = count;
 	world->region_bytes = shards_bytes(count, CALLS) + count * memory_rounded(shard_bytes);
 	world->region = map(world->region_bytes);
@@ -363,9 +364,10 @@ static void *pass_back(void *context)
 static void *pass(void *context)
 {
 	struct passed *passed = context;
-	uint64_t start = __rdtsc();
+	uint64_t start;
 
 	pin(0);
+	start = __rdtsc();
 	for (uint32_t i = 0; i < PASSES; i++) {
 		passed->number = 2 * i + 1;
 		while (passed->number != 2 * i + 2)
