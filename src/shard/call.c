@@ -7,35 +7,28 @@
 #define SERVED_A_TURN 64    /* of the calls of one worker */
 #define COPIED_A_TURN 65536 /* bytes of one value */
 
-#define FORESEEN    16 /* calls of one worker, at the beginning of a turn */
-#define CALL_LINES  3  /* of a call, those that a write wants */
-#define WRITE_LINES 2  /* … of its struct shard_write */
-#define ITEM_LINES  3  /* … of what is staged */
+#define CALL_LINES 3 /* of a call that brings no value */
+#define ITEM_LINES 3 /* of what is staged */
 
-/* A call as it goes over the ring: with all that has to be brought near for it, at once. */
-struct entry {
-	struct shard_call *call;
-	uint64_t hash; /* of the key; 0: none */
-	const struct shard_write *write;
-	const void *item;
-};
-
-static size_t ring_bytes(uint32_t call_count)
+static size_t ring_bytes(size_t entry_bytes, uint32_t call_count)
 {
-	return memory_rounded(sizeof(struct spsc)) + spsc_bytes(sizeof(struct entry), call_count);
+	return memory_rounded(sizeof(struct spsc)) + spsc_bytes(entry_bytes, call_count);
 }
 
 size_t shards_bytes(uint32_t count, uint32_t call_count)
 {
-	return 2 * count * count * ring_bytes(call_count);
+	return count * count *
+	       (ring_bytes(sizeof(struct call_out), call_count) +
+	        ring_bytes(sizeof(struct call_back), call_count));
 }
 
-static struct spsc *rings_create(uint32_t count, uint32_t call_count, struct memory *memory)
+static struct spsc *rings_create(uint32_t count, size_t entry_bytes, uint32_t call_count,
+                                 struct memory *memory)
 {
 	struct spsc *rings = memory_take(memory, count * sizeof(struct spsc));
 
 	for (uint32_t i = 0; i < count; i++)
-		spsc_create(&rings[i], sizeof(struct entry), call_count, memory);
+		spsc_create(&rings[i], entry_bytes, call_count, memory);
 	return rings;
 }
 
@@ -44,8 +37,8 @@ void shards_create(struct shards *shards, uint32_t count, uint32_t call_count,
 {
 	*shards = (struct shards){
 	    .count = count,
-	    .calls = rings_create(count * count, call_count, memory),
-	    .answers = rings_create(count * count, call_count, memory),
+	    .calls = rings_create(count * count, sizeof(struct call_out), call_count, memory),
+	    .answers = rings_create(count * count, sizeof(struct call_back), call_count, memory),
 	};
 	epoch_create(&shards->epoch, count);
 }
@@ -56,35 +49,32 @@ static struct spsc *ring(struct spsc *rings, const struct shards *shards, uint32
 	return &rings[from * shards->count + to];
 }
 
-static void hand_over(struct shard *shard, uint32_t to, struct shard_call *call, uint64_t hash)
+static void hand_over(struct shard *shard, uint32_t to, const struct call_out *out)
 {
-	struct entry entry = {call, hash, call->write, NULL};
-
 	ASSERT(to != shard->number);
-	if (call->write != NULL)
-		entry.item = shard_write_item(call->write);
-	call->from = shard->number;
-	call->to = to;
-	call->pinned = NULL;
-	if (!spsc_push(ring(shard->shards->calls, shard->shards, shard->number, to), &entry))
+	out->call->to = to;
+	out->call->pinned = NULL;
+	if (!spsc_push(ring(shard->shards->calls, shard->shards, shard->number, to), out))
 		ASSERT(!"there are no more calls than there is room for");
 }
 
 void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call)
 {
-	hand_over(shard, to, call, 0);
+	hand_over(shard, to, &(struct call_out){.call = call, .op = (uint8_t)call->request.op});
 }
 
 void shard_call(struct shard *shard, struct shard_call *call)
 {
-	uint64_t hash;
+	struct call_out out = {.call = call};
 
-	if (call->write != NULL)
-		hash = shard_write_hand_over(shard, call->write);
-	else
-		hash = shard_request_hash(shard, &call->request);
-	call->request.hash = hash;
-	hand_over(shard, shards_number(shard->shards, hash), call, hash);
+	if (call->write != NULL) {
+		shard_write_hand_over(shard, call->write, &out);
+	} else {
+		call->request.hash = shard_request_hash(shard, &call->request);
+		out.original.hash = call->request.hash;
+		out.op = (uint8_t)call->request.op;
+	}
+	hand_over(shard, shards_number(shard->shards, out.original.hash), &out);
 }
 
 void shard_call_end(struct shard *shard, struct shard_call *call)
@@ -105,89 +95,108 @@ static void execute(struct shard *shard, struct shard_call *call, uint32_t now_s
 }
 
 /* False: it is not over, as there is no room yet, or much to copy. */
-static bool serve(struct shard *shard, struct shard_call *call, uint32_t now_s)
+static bool serve(struct shard *shard, uint32_t from, const struct call_out *out, uint32_t now_s,
+                  struct call_back *ret_back)
 {
-	struct serving *serving = &shard->serving[call->from];
-
 	if (!shard_is_ready(shard))
 		return false;
-	if (call->write == NULL) {
-		execute(shard, call, now_s);
+	if (!request_has_value((enum request_op)out->op)) {
+		execute(shard, out->call, now_s);
 		return true;
 	}
-	if (serving->call == NULL && !shard_write_take_over(shard, serving, call, now_s))
+	if (!shard->serving[from].is_under_way &&
+	    !shard_write_take_over(shard, from, out, now_s, ret_back))
 		return true; /* refused */
-	if (!shard_write_go_on(shard, serving, COPIED_A_TURN, now_s))
-		return false;
-	serving->call = NULL;
-	return true;
+	return shard_write_go_on(shard, from, COPIED_A_TURN, now_s, ret_back);
 }
 
-static const struct entry *entry_at(struct spsc *rings, const struct shard *shard, uint32_t from,
-                                    uint32_t behind)
+/* The call that comes so many after the oldest one of that worker; NULL: there is none. */
+static const struct call_out *call_at(const struct shard *shard, uint32_t from, uint32_t behind)
 {
-	if (from == shard->number || behind == FORESEEN)
-		return NULL;
-	return spsc_look(ring(rings, shard->shards, from, shard->number), behind);
+	return spsc_look(ring(shard->shards->calls, shard->shards, from, shard->number), behind);
 }
 
-void shard_foresee_calls(const struct shard *shard)
+static void foresee(const struct shard *shard, const struct call_out *out)
 {
-	struct shards *shards = shard->shards;
-	const struct entry *entry;
+	if (out->original.item != NULL)
+		prefetch(out->original.item, ITEM_LINES);
+	else
+		prefetch(out->call, CALL_LINES);
+	if (out->original.hash != 0)
+		store_prefetch_to_write(shard->store, out->original.hash);
+}
 
-	for (uint32_t i = 0; shards != NULL && i < shards->count; i++) {
-		for (uint32_t j = 0; (entry = entry_at(shards->calls, shard, i, j)) != NULL; j++) {
-			prefetch(entry->call, CALL_LINES);
-			prefetch(entry->write, entry->write == NULL ? 0 : WRITE_LINES);
-			prefetch(entry->item, entry->item == NULL ? 0 : ITEM_LINES);
-			if (entry->hash != 0)
-				store_prefetch_to_write(shard->store, entry->hash);
+void shard_foresee_calls(struct shard *shard)
+{
+	uint32_t shard_count = shard->shards == NULL ? 0 : shard->shards->count;
+
+	for (uint32_t i = 0; i < shard_count; i++) {
+		uint32_t *count = &shard->serving[i].foreseen_count;
+		const struct call_out *out;
+
+		for (*count = 0; *count < SERVED_A_TURN; (*count)++) {
+			out = i == shard->number ? NULL : call_at(shard, i, *count);
+			if (out == NULL)
+				break;
+			foresee(shard, out);
 		}
-		for (uint32_t j = 0; (entry = entry_at(shards->answers, shard, i, j)) != NULL; j++)
-			prefetch(entry->call, CALL_LINES);
 	}
 }
 
 void shard_foresee_called_items(const struct shard *shard)
 {
-	struct shards *shards = shard->shards;
-	const struct entry *entry;
+	uint32_t shard_count = shard->shards == NULL ? 0 : shard->shards->count;
 
-	for (uint32_t i = 0; shards != NULL && i < shards->count; i++)
-		for (uint32_t j = 0; (entry = entry_at(shards->calls, shard, i, j)) != NULL; j++)
-			if (entry->hash != 0)
-				store_prefetch_item(shard->store, entry->hash, true);
+	for (uint32_t i = 0; i < shard_count; i++)
+		for (uint32_t j = 0; j < shard->serving[i].foreseen_count; j++) {
+			const struct call_out *out = call_at(shard, i, j);
+
+			if (out->original.hash != 0)
+				store_prefetch_item(shard->store, out->original.hash, true);
+		}
 }
 
 static uint32_t serve_calls_of(struct shard *shard, uint32_t from, uint32_t now_s)
 {
 	struct shards *shards = shard->shards;
 	struct spsc *in = ring(shards->calls, shards, from, shard->number);
-	struct spsc *out = ring(shards->answers, shards, shard->number, from);
+	struct spsc *answers = ring(shards->answers, shards, shard->number, from);
 	uint32_t count = 0;
 
-	for (; count < SERVED_A_TURN; count++) {
-		struct entry *at = spsc_peek(in);
-		struct entry entry;
+	for (; count < shard->serving[from].foreseen_count; count++) {
+		const struct call_out *out = spsc_peek(in);
+		struct call_back back = {.call = out->call};
 
-		if (at == NULL)
-			return count;
-		entry = *at;
-		if (!serve(shard, entry.call, now_s))
-			return count + 1;
+		if (!serve(shard, from, out, now_s, &back)) {
+			count++;
+			break;
+		}
 		spsc_drop(in);
-		if (!spsc_push(out, &entry))
+		if (!spsc_push(answers, &back))
 			ASSERT(!"there are no more calls than there is room for");
 	}
+	shard->serving[from].foreseen_count = 0;
 	return count;
+}
+
+/* It has come back. */
+static struct shard_call *take_back(const struct call_back *back)
+{
+	struct shard_call *call = back->call;
+
+	if (call->write != NULL)
+		call->reply = (struct reply){.status = back->status,
+		                             .value_bytes = back->value_bytes,
+		                             .cas_unique = back->cas_unique,
+		                             .key = shard_write_key(call->write)};
+	return call;
 }
 
 uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
                            void (*answered)(void *context, struct shard_call *call), void *context)
 {
 	struct shards *shards = shard->shards;
-	struct entry entry;
+	struct call_back back;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; shards != NULL && i < shards->count; i++) {
@@ -196,8 +205,8 @@ uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
 		if (i == shard->number)
 			continue;
 		count += serve_calls_of(shard, i, now_s);
-		for (; spsc_pop(answers, &entry); count++)
-			answered(context, entry.call);
+		for (; spsc_pop(answers, &back); count++)
+			answered(context, take_back(&back));
 	}
 	return count;
 }

@@ -12,28 +12,27 @@
 #include "shard/shard.h"
 
 struct shard_call {
-	/* the two's own: */
-	uint32_t from;
+	/* their own: */
 	uint32_t to;
 	struct segment *pinned; /* of reply.item, or NULL */
-	/* the caller's to fill in: */
-	struct shard_write *write; /* all of a staged value, or why there is none; else NULL */
-	/* the owner's: */
+	/* the caller's to fill in: one of the two */
+	struct shard_write *write; /* all of a staged value, or why there is none; or NULL */
+	struct request request;    /* its slices stay until the call is over */
+	/* the owner's */
 	struct reply reply; /* what it points to stays until shard_call_end() */
-	/* the caller's again: */
-	struct request request; /* its slices stay until the call is over */
 };
 
 /* Hands it to the key's owner; if the request has no key, to that shard. */
 void shard_call(struct shard *shard, struct shard_call *call);
 void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
 
-/* Brings near what shard_serve_calls() will need: some time before. And, when that is there, what
- * is found by it. */
-void shard_foresee_calls(const struct shard *shard);
+/* Finds the calls of others that are to be served in this turn, and brings near what they need: at
+ * its beginning. And, when that is there, what is found by it. What comes later waits for the next
+ * turn: to serve it at once, with all still far, takes some 300 cycles more. */
+void shard_foresee_calls(struct shard *shard);
 void shard_foresee_called_items(const struct shard *shard);
 
-/* Serves the calls of others, and takes in those of one's own that have come back: `answered` is
+/* Serves those calls of others, and takes in those of one's own that have come back: `answered` is
  * told of each, and may make new ones. Once a turn. Returns how many there were, of both. */
 uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
                            void (*answered)(void *context, struct shard_call *call), void *context);

@@ -22,9 +22,33 @@ struct write_state {
 	uint8_t key[KEY_BYTES_MAX];
 };
 
-/* A value that one of the others has handed over, being copied. */
+/* A call on its way to the owner: with all that he needs for a short value but the item, so that
+ * this is the one cache line of the caller's that he looks at. */
+struct call_out {
+	struct shard_call *call;
+	struct store_original original; /* what is staged; item NULL: nothing, or it was refused */
+	uint64_t cas_unique;            /* of a write, as its state has it; and so are these: */
+	uint32_t modifiers;
+	uint8_t op;      /* enum request_op */
+	uint8_t refusal; /* enum reply_status */
+};
+
+/* And on its way back: the reply to a write. Of others call->reply has it. */
+struct call_back {
+	struct shard_call *call;
+	uint64_t value_bytes;
+	uint64_t cas_unique;
+	enum reply_status status;
+};
+
+_Static_assert(sizeof(struct call_out) == 56 && sizeof(struct call_back) <= 56,
+               "with what the ring needs it is a cache line");
+
+/* One of the others, whose calls are served. */
 struct serving {
-	struct shard_call *call;  /* NULL: there is none */
+	uint32_t foreseen_count; /* of his calls: to be served in this turn */
+	/* a value that he has handed over, being copied: */
+	bool is_under_way;
 	struct write_state state; /* of its own */
 	struct store_piece piece; /* what comes next of the staged one, */
 	uint32_t piece_bytes;     /* … of which so much is done */
@@ -84,19 +108,18 @@ static inline void shard_count_class(struct shard *shard, struct slice key, size
 bool shard_find(struct shard *shard, uint64_t hash, struct slice key,
                 struct store_place *ret_place);
 
-/* A staged write goes to its owner, with what has come of it. Returns the key's hash. */
-uint64_t shard_write_hand_over(struct shard *shard, struct shard_write *write);
+/* A staged write goes to its owner, with what has come of it. */
+void shard_write_hand_over(struct shard *shard, struct shard_write *write,
+                           struct call_out *ret_out);
 
-/* What is staged; NULL: it was refused. */
-const void *shard_write_item(const struct shard_write *write);
-
-/* Begins to copy the call's staged value. False: it was refused, and that is the reply. */
-bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,
-                           uint32_t now_s);
+/* Begins to copy the staged value that has come from another. False: it was refused, and that is
+ * the reply. */
+bool shard_write_take_over(struct shard *shard, uint32_t from, const struct call_out *out,
+                           uint32_t now_s, struct call_back *ret_back);
 
 /* Goes on with it, and commits it at the end. False: that is not reached. */
-bool shard_write_go_on(struct shard *shard, struct serving *serving, uint64_t bytes,
-                       uint32_t now_s);
+bool shard_write_go_on(struct shard *shard, uint32_t from, uint64_t bytes, uint32_t now_s,
+                       struct call_back *ret_back);
 
 /* Tells the others of purges that have ended here. */
 void shard_end_purges(struct shard *shard);

@@ -94,19 +94,22 @@ static void abandon_and_refuse(struct shard *shard, struct write_state *state)
 	refuse_write(shard, state, REPLY_NO_MEMORY);
 }
 
-const void *shard_write_item(const struct shard_write *write)
-{
-	return ((const struct write_state *)(const void *)write->state)->reservation.item;
-}
-
-uint64_t shard_write_hand_over(struct shard *shard, struct shard_write *write)
+void shard_write_hand_over(struct shard *shard, struct shard_write *write, struct call_out *ret_out)
 {
 	struct write_state *state = state_of(write);
+	struct store_reservation *reservation = &state->reservation;
 
 	state->is_handed_over = true;
-	if (state->refusal == REPLY_STORED && !store_resume(shard->store, &state->reservation))
+	if (state->refusal == REPLY_STORED && !store_resume(shard->store, reservation))
 		state->refusal = REPLY_NO_MEMORY;
-	return state->reservation.item != NULL ? state->reservation.hash : state->hash;
+	if (reservation->item != NULL)
+		ret_out->original = store_original(shard->store, reservation);
+	else
+		ret_out->original = (struct store_original){.hash = state->hash};
+	ret_out->cas_unique = state->cas_unique;
+	ret_out->modifiers = state->modifiers;
+	ret_out->op = (uint8_t)state->op;
+	ret_out->refusal = (uint8_t)state->refusal;
 }
 
 /* An append or prepend that may make the item. */
@@ -368,40 +371,37 @@ void shard_write_commit(struct shard *shard, struct shard_write *write, uint32_t
 	ret_reply->status = REPLY_NO_MEMORY;
 }
 
-bool shard_write_take_over(struct shard *shard, struct serving *serving, struct shard_call *call,
-                           uint32_t now_s)
+bool shard_write_take_over(struct shard *shard, uint32_t from, const struct call_out *out,
+                           uint32_t now_s, struct call_back *ret_back)
 {
-	const struct write_state *staged = state_of(call->write);
-	const struct store *from = shard->shards->stores[call->from];
+	struct serving *serving = &shard->serving[from];
 	struct write_state *state = &serving->state;
+	enum reply_status refusal = (enum reply_status)out->refusal;
 
 	store_tick(shard->store, now_s);
-	state->op = staged->op;
-	state->modifiers = staged->modifiers;
-	state->cas_unique = staged->cas_unique;
-	state->refusal = staged->refusal;
+	state->op = (enum request_op)out->op;
+	state->modifiers = out->modifiers;
+	state->cas_unique = out->cas_unique;
+	state->refusal = refusal;
 	state->is_staged = false;
-	call->reply.cas_unique = 0;
-	call->reply.key = shard_write_key(call->write);
-	if (staged->refusal == REPLY_STORED &&
-	    store_reserve_like(shard->store, from, &staged->reservation, &state->reservation)) {
-		serving->call = call;
-		serving->piece = store_value(from, staged->reservation.item);
+	if (refusal == REPLY_STORED &&
+	    store_reserve_like(shard->store, &out->original, &state->reservation)) {
+		serving->is_under_way = true;
+		serving->piece = store_value(shard->shards->stores[from], out->original.item);
 		serving->piece_bytes = 0;
 		return true;
 	}
-	keep_key(state, staged->refusal == REPLY_STORED ? staged->reservation.hash : staged->hash,
-	         call->reply.key);
+	keep_key(state, out->original.hash, shard_write_key(out->call->write));
 	state->reservation.item = NULL;
-	call->reply.status = staged->refusal == REPLY_STORED ? REPLY_NO_MEMORY : staged->refusal;
-	refuse_write(shard, state, call->reply.status);
+	ret_back->status = refusal == REPLY_STORED ? REPLY_NO_MEMORY : refusal;
+	refuse_write(shard, state, ret_back->status);
 	return false;
 }
 
 /* The next bytes. False: no room. */
-static bool copy_some(struct shard *shard, struct serving *serving, uint64_t bytes)
+static bool copy_some(struct shard *shard, const struct store *from, struct serving *serving,
+                      uint64_t bytes)
 {
-	const struct store *from = shard->shards->stores[serving->call->from];
 	struct store_reservation *reservation = &serving->state.reservation;
 
 	while (bytes > 0 && reservation->left_bytes > 0) {
@@ -419,23 +419,27 @@ static bool copy_some(struct shard *shard, struct serving *serving, uint64_t byt
 	return true;
 }
 
-bool shard_write_go_on(struct shard *shard, struct serving *serving, uint64_t bytes, uint32_t now_s)
+bool shard_write_go_on(struct shard *shard, uint32_t from, uint64_t bytes, uint32_t now_s,
+                       struct call_back *ret_back)
 {
+	struct serving *serving = &shard->serving[from];
 	struct write_state *state = &serving->state;
-	struct reply *reply = &serving->call->reply;
+	struct reply reply = {.cas_unique = 0};
 
 	store_tick(shard->store, now_s);
-	if (!copy_some(shard, serving, bytes)) {
+	if (!copy_some(shard, shard->shards->stores[from], serving, bytes)) {
 		abandon_and_refuse(shard, state);
-		reply->status = REPLY_NO_MEMORY;
-		return true;
-	}
-	if (state->reservation.left_bytes > 0)
+		reply.status = REPLY_NO_MEMORY;
+	} else if (state->reservation.left_bytes > 0) {
 		return false;
-	counter_add(&shard->counters.cmd_set, 1);
-	commit(shard, state, now_s, reply);
-	/* the caller's, which stays */
-	reply->key = shard_write_key(serving->call->write);
+	} else {
+		counter_add(&shard->counters.cmd_set, 1);
+		commit(shard, state, now_s, &reply);
+	}
+	serving->is_under_way = false;
+	ret_back->status = reply.status;
+	ret_back->value_bytes = reply.value_bytes;
+	ret_back->cas_unique = reply.cas_unique;
 	return true;
 }
 

@@ -228,10 +228,23 @@ void store_expire_else(struct store_reservation *reservation, uint32_t expiry_s)
 bool store_write_value(struct store *store, struct store_reservation *reservation,
                        const struct item *from);
 
-/* Room for what another store has reserved and written, but for the value. False: like
+/* An item that is to have its like in another place, with what it does not say itself without the
+ * segment that it is in. */
+struct store_original {
+	const struct item *item;
+	uint64_t hash;
+	uint64_t cas_unique; /* if it is given */
+	uint32_t expiry_s;
+	bool cas_is_given;
+};
+
+/* Of what is reserved: valid until that is over. */
+struct store_original store_original(const struct store *store,
+                                     const struct store_reservation *reservation);
+
+/* Room for the like of an item, maybe of another store; its value is to be written. False: like
  * store_reserve(). */
-bool store_reserve_like(struct store *store, const struct store *from_store,
-                        const struct store_reservation *from,
+bool store_reserve_like(struct store *store, const struct store_original *original,
                         struct store_reservation *ret_reservation);
 
 /* To be called when all bytes are there, before store_find() for publishing: what was begun before

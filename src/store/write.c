@@ -257,20 +257,31 @@ bool store_write_value(struct store *store, struct store_reservation *reservatio
 	return true;
 }
 
-bool store_reserve_like(struct store *store, const struct store *from_store,
-                        const struct store_reservation *from,
+struct store_original store_original(const struct store *store,
+                                     const struct store_reservation *reservation)
+{
+	return (struct store_original){
+	    .item = reservation->item,
+	    .hash = reservation->hash,
+	    .cas_unique = store_cas_unique(store, reservation->item),
+	    .expiry_s = store_expiry_s(store, reservation->item),
+	    .cas_is_given = reservation->cas_is_given,
+	};
+}
+
+bool store_reserve_like(struct store *store, const struct store_original *original,
                         struct store_reservation *ret_reservation)
 {
-	const struct item *item = from->item;
+	const struct item *item = original->item;
 	struct store_item_options options = {
 	    .key = item_key(item),
-	    .hash = from->hash,
+	    .hash = original->hash,
 	    .value_bytes = item_value_bytes(item),
 	    .client_flags = item_client_flags(item),
-	    .expiry_s = store_expiry_s(from_store, item),
+	    .expiry_s = original->expiry_s,
 	    .marks = item_marks(item),
-	    .cas_is_given = from->cas_is_given,
-	    .cas_unique = store_cas_unique(from_store, item),
+	    .cas_is_given = original->cas_is_given,
+	    .cas_unique = original->cas_unique,
 	    .may_expire_else = (item_shape(item) & ITEM_EXPIRY_IS_WIDE) != 0,
 	};
 
@@ -281,6 +292,7 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 {
 	struct item *old = reservation->item;
 	const struct segment *segment = store_segment_of(store, old);
+	struct store_original original;
 	struct store_reservation settled;
 
 	ASSERT(reservation->left_bytes == 0);
@@ -290,7 +302,8 @@ bool store_settle(struct store *store, struct store_reservation *reservation)
 	    (!store_is_condemned(store, segment) && !store_is_outdated(store, segment)))
 		return true;
 	/* what is being written keeps its segment, so `old` stays */
-	if (!store_reserve_like(store, store, reservation, &settled))
+	original = store_original(store, reservation);
+	if (!store_reserve_like(store, &original, &settled))
 		return false;
 	if (!store_write_value(store, &settled, old))
 		ASSERT(!"it was in one segment, and is little larger than half of one now");

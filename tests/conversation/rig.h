@@ -341,6 +341,7 @@ static inline void rig_turn(struct rig *rig)
 	if (rig->shard_count > 1) {
 		epoch_pass(&rig->shards.epoch, 0);
 		shard_work(rig->shard, rig->time.now_s);
+		shard_foresee_calls(rig->shard);
 		sessions_serve_calls(&rig->sessions, &rig->time);
 	}
 	sessions_advance(&rig->sessions, &rig->time);
@@ -348,6 +349,8 @@ static inline void rig_turn(struct rig *rig)
 		if (random_below(&rig->random, 2) == 0)
 			continue;
 		shard_work(rig->all[i], rig->time.now_s);
+		shard_foresee_calls(rig->all[i]);
+		shard_foresee_called_items(rig->all[i]);
 		shard_serve_calls(rig->all[i], rig->time.now_s, rig_ignore, NULL);
 	}
 }

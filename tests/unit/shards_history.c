@@ -250,6 +250,8 @@ static void go_on_writing(struct side *side, struct client *client)
 
 static void serve(struct side *side)
 {
+	shard_foresee_calls(side->shard);
+	shard_foresee_called_items(side->shard);
 	shard_serve_calls(side->shard, NOW_S, answered, side);
 }
 
