@@ -78,3 +78,34 @@ static inline uint32_t max_u32(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
 }
+
+/* A high bit for the lowest byte up to 0x20, if there is one; those above it tell nothing. */
+static inline uint64_t bytes_blank_mask(const uint8_t from[8])
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t v;
+
+	memcpy(&v, from, sizeof(v));
+	return (v - ones * 0x21) & ~v & (ones * 0x80);
+}
+
+/* Bytes before the first space or control character; `length` if there is none. */
+static inline size_t bytes_before_blank(const uint8_t *bytes, size_t length)
+{
+	uint64_t mask;
+	size_t i = 0;
+
+	for (; i + 8 <= length; i += 8) {
+		mask = bytes_blank_mask(bytes + i);
+		if (mask != 0)
+			return i + (size_t)__builtin_ctzll(mask) / 8;
+	}
+	if (length < 8) {
+		while (i < length && bytes[i] > ' ')
+			i++;
+		return i;
+	}
+	/* the rest, with some of those before it, which are known */
+	mask = bytes_blank_mask(bytes + length - 8);
+	return mask == 0 ? length : length - 8 + (size_t)__builtin_ctzll(mask) / 8;
+}

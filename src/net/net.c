@@ -111,45 +111,53 @@ void net_advance(struct net *net, uint64_t now_us)
 	net->netif->ops->flush(net->netif);
 }
 
+static bool is_transport(uint8_t protocol)
+{
+	return protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP;
+}
+
 /* What net_user.foresee() says of a frame; 0: it is nothing usual. */
 static uint64_t frame_foresee(struct net *net, const struct packet *packet)
 {
 	const uint8_t *ip = packet->data + ETH_HEADER_BYTES;
+	const uint8_t *end = packet->data + packet->length;
 	struct net_path path = {.net = net};
-	const uint8_t *tcp;
+	uint8_t protocol;
+	struct slice l4;
 
-	if (packet->length < ETH_HEADER_BYTES + 20 + 4)
+	if (packet->length < ETH_HEADER_BYTES + 20 + 8)
 		return 0;
 	if (load_be16(packet->data + 12) == ETH_TYPE_VLAN)
 		ip += 4;
-	if (ip[0] == 0x45 && ip[9] == IP_PROTOCOL_TCP) {
+	if (ip[0] == 0x45 && is_transport(ip[9])) {
+		protocol = ip[9];
 		path.local = ip_address_from_ip4(ip + 16);
 		path.remote = ip_address_from_ip4(ip + 12);
-		tcp = ip + 20;
-	} else if (ip[0] >> 4 == 6 && ip[6] == IP_PROTOCOL_TCP &&
+		l4.data = ip + 20;
+	} else if (ip[0] >> 4 == 6 && is_transport(ip[6]) &&
 	           packet->length >= ETH_HEADER_BYTES + 4 + 40) {
+		protocol = ip[6];
 		path.local = ip_address_from_ip6(ip + 24);
 		path.remote = ip_address_from_ip6(ip + 8);
-		tcp = ip + 40;
+		l4.data = ip + 40;
 	} else {
 		return 0;
 	}
-	if (tcp + 4 > packet->data + packet->length)
+	if (l4.data + 4 > end)
 		return 0;
-	return net->user.foresee(net->user.context, &path, load_be16(tcp + 2), load_be16(tcp));
+	l4.length = (size_t)(end - l4.data);
+	return net->user.foresee(net->user.context, &path, protocol, l4);
 }
 
 /* The memory that a burst needs is asked for all at once, and then there when it is used: with many
- * connections most of it is in no cache. */
+ * connections, and many keys, most of it is in no cache. */
 static void burst_prefetch(struct net *net, const struct packet *burst, uint32_t count,
                            uint64_t *ret_flows)
 {
 	for (uint32_t i = 0; i < count; i++)
 		ret_flows[i] = frame_foresee(net, &burst[i]);
 	for (uint32_t step = 0; step < 2; step++)
-		for (uint32_t i = 0; i < count; i++)
-			if (ret_flows[i] != 0)
-				net->user.prefetch(net->user.context, ret_flows[i], step);
+		net->user.prefetch(net->user.context, ret_flows, count, step);
 }
 
 static void frame_input(struct net *net, const struct packet *packet, uint64_t flow,
@@ -188,22 +196,32 @@ static void frame_input(struct net *net, const struct packet *packet, uint64_t f
 		counter_add(&net->counters.eth_unknown_type, 1);
 }
 
+/* The frames of one receive(). */
+static void burst_input(struct net *net, const struct packet *burst, uint32_t count,
+                        uint64_t now_us)
+{
+	bool is_foreseen = count >= PREFETCH_COUNT_MIN && net->user.foresee != NULL;
+	uint64_t flows[NETIF_BURST_MAX] = {0};
+
+	if (is_foreseen)
+		burst_prefetch(net, burst, count, flows);
+	for (uint32_t i = 0; i < count; i++)
+		frame_input(net, &burst[i], flows[i], now_us);
+	if (is_foreseen)
+		net->user.forget(net->user.context);
+}
+
 uint32_t net_poll(struct net *net, uint64_t now_us)
 {
 	struct packet burst[NETIF_BURST_MAX];
-	uint64_t flows[NETIF_BURST_MAX];
 	uint32_t polled = 0;
 	uint32_t count;
 
 	net->is_full = false;
 	do {
 		count = net->netif->ops->receive(net->netif, burst, NETIF_BURST_MAX);
-		if (count >= PREFETCH_COUNT_MIN && net->user.foresee != NULL)
-			burst_prefetch(net, burst, count, flows);
-		else
-			memset(flows, 0, count * sizeof(flows[0]));
-		for (uint32_t i = 0; i < count; i++)
-			frame_input(net, &burst[i], flows[i], now_us);
+		if (count > 0)
+			burst_input(net, burst, count, now_us);
 		net->netif->ops->release(net->netif, burst, count);
 		polled += count;
 	} while (count == NETIF_BURST_MAX && polled < NET_POLL_FRAMES);

@@ -97,13 +97,15 @@ struct net_user {
 	                 struct slice payload, uint64_t now_us);
 	/* An ICMP error about a TCP segment. */
 	void (*error)(void *context, const struct net_error *error, uint64_t now_us);
-	/* A segment between these two, its headers unchecked, is in the burst that comes next.
-	 * Returns what stands for the two, not 0. NULL: nobody wants to know. */
-	uint64_t (*foresee)(void *context, const struct net_path *path, uint16_t local_port,
-	                    uint16_t remote_port);
-	/* Brings what will be needed for it near. Called for all segments of the burst with step 0,
-	 * then for all with 1: what step 0 has asked for is there by then. */
-	void (*prefetch)(void *context, uint64_t flow, uint32_t step);
+	/* A segment or datagram, its headers unchecked, is in the burst that comes next. Returns
+	 * what stands for the two it goes between; 0: nothing does. NULL: nobody wants to know. */
+	uint64_t (*foresee)(void *context, const struct net_path *path, uint8_t protocol,
+	                    struct slice l4);
+	/* Brings what will be needed for the burst near, some of the flows 0. Called with step 0,
+	 * then with 1: what the calls before have asked for is there by then. */
+	void (*prefetch)(void *context, const uint64_t *flows, uint32_t count, uint32_t step);
+	/* The burst is over, and its bytes are gone. */
+	void (*forget)(void *context);
 	void *context;
 };
 

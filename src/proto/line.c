@@ -50,14 +50,15 @@ struct slice line_next_word(struct slice *rest)
 {
 	const uint8_t *at = rest->data;
 	const uint8_t *end = rest->data + rest->length;
-	const uint8_t *space;
 	struct slice word;
 
 	while (at < end && *at == ' ')
 		at++;
 	word.data = at;
-	space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
-	at = space == NULL ? end : space;
+	at += bytes_before_blank(at, (size_t)(end - at));
+	/* control characters are nothing but wrong */
+	while (at < end && *at != ' ')
+		at++;
 	word.length = (size_t)(at - word.data);
 	rest->data = at;
 	rest->length = (size_t)(end - at);

@@ -12,11 +12,18 @@ struct tuple_key {
 
 uint64_t tuple_hash(const struct siphash_key *secret, const struct tuple *tuple)
 {
-	struct tuple_key key = {tuple->path->local, tuple->path->remote, tuple->local_port,
-	                        tuple->remote_port};
+	const struct net_path *path = tuple->path;
+	struct tuple_key key = {path->local, path->remote, tuple->local_port, tuple->remote_port};
+	uint8_t short_key[12];
 
 	_Static_assert(sizeof(key) == 36, "no padding, every byte counts in the hash");
-	return siphash(secret, &key, sizeof(key));
+	if (!ip_address_is_ip4(&path->local))
+		return siphash(secret, &key, sizeof(key));
+	memcpy(short_key, path->local.bytes + 12, 4);
+	memcpy(short_key + 4, path->remote.bytes + 12, 4);
+	memcpy(short_key + 8, &tuple->local_port, 2);
+	memcpy(short_key + 10, &tuple->remote_port, 2);
+	return siphash(secret, short_key, sizeof(short_key));
 }
 
 struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16_t local_port,

@@ -20,11 +20,12 @@ size_t datagram_bytes(const struct datagram_options *options)
 }
 
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
-                     struct shard *shard, struct memory *memory)
+                     struct shard *shard, struct lookahead *lookahead, struct memory *memory)
 {
 	*server = (struct datagram_server){
 	    .options = *options,
 	    .shard = shard,
+	    .lookahead = lookahead,
 	    .reply = memory_take(memory, options->reply_bytes_max),
 	    .rates = memory_take(memory, RATE_BYTES),
 	};
@@ -92,14 +93,18 @@ static bool datagram_execute(struct datagram_server *server, const struct reques
 	return false;
 }
 
-static enum outcome payload_append_get(struct payload *payload, struct datagram_server *server,
-                                       struct request *request, uint32_t now_s)
+/* All keys of the line. */
+static enum outcome payload_append_hits(struct payload *payload, struct datagram_server *server,
+                                        struct request *request, uint32_t now_s)
 {
 	struct slice rest = request->more_keys;
 	struct slice end = SLICE_LITERAL("END\r\n");
 	struct reply reply;
 
 	for (; request->key.length > 0; request->key = line_next_word(&rest)) {
+		if (rest.length > 0)
+			lookahead_keys(server->lookahead, request->key, rest);
+		request->hash = lookahead_hash(server->lookahead, request->key);
 		if (!datagram_execute(server, request, now_s, &reply))
 			return OUTCOME_DROPPED;
 		if (reply.status == REPLY_RATE_LIMITED)
@@ -111,15 +116,27 @@ static enum outcome payload_append_get(struct payload *payload, struct datagram_
 	return payload_append(payload, end) ? OUTCOME_REPLY : OUTCOME_TOO_LARGE;
 }
 
+static enum outcome payload_append_get(struct payload *payload, struct datagram_server *server,
+                                       struct request *request, uint32_t now_s)
+{
+	bool has_many = request->more_keys.length > 0;
+	enum outcome outcome = payload_append_hits(payload, server, request, now_s);
+
+	if (has_many)
+		lookahead_end(server->lookahead);
+	return outcome;
+}
+
 /* mg, with its one key. */
 static enum outcome payload_append_meta(struct payload *payload, struct datagram_server *server,
-                                        const struct text_request *text, uint32_t now_s)
+                                        struct text_request *text, uint32_t now_s)
 {
 	uint8_t line[META_REPLY_BYTES_MAX];
 	struct reply reply;
 	bool sends_value;
 	uint8_t *end;
 
+	text->request.hash = lookahead_hash(server->lookahead, text->request.key);
 	if (!datagram_execute(server, &text->request, now_s, &reply))
 		return OUTCOME_DROPPED;
 	if (reply.status == REPLY_RATE_LIMITED)
@@ -211,6 +228,7 @@ static enum outcome serve_head(struct datagram_server *server, struct slice body
 	}
 	end = binary_write_reply(answer->error, &binary.echo, binary.request.key, &too_large);
 	answer->error_bytes = (uint32_t)(end - answer->error);
+	binary.request.hash = lookahead_hash(server->lookahead, binary.request.key);
 	if (!datagram_execute(server, &binary.request, now_s, &reply))
 		return OUTCOME_DROPPED;
 	end = binary_write_reply(head, &binary.echo, binary.request.key, &reply);

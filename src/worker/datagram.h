@@ -10,6 +10,7 @@
 #include "base/siphash.h"
 #include "net/address.h"
 #include "shard/shard.h"
+#include "worker/lookahead.h"
 
 /* name, unit, kind, help */
 #define DATAGRAM_COUNTERS(X)                                                                       \
@@ -60,6 +61,7 @@ struct datagram_rate {
 struct datagram_server {
 	struct datagram_options options;
 	struct shard *shard;
+	struct lookahead *lookahead; /* of the datagrams at hand */
 	uint8_t *reply;              /* reply_bytes_max bytes: the payload of the reply at hand */
 	struct datagram_rate *rates; /* DATAGRAM_RATE_ROWS × DATAGRAM_RATE_COUNT */
 	struct datagram_counters counters;
@@ -74,7 +76,7 @@ struct datagram_sink {
 /* Bytes of memory that datagram_create() takes. */
 size_t datagram_bytes(const struct datagram_options *options);
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
-                     struct shard *shard, struct memory *memory);
+                     struct shard *shard, struct lookahead *lookahead, struct memory *memory);
 
 /* Answers one datagram. source: who has sent it, as far as one can know; NULL: somebody whom the
  * allow list has by his address, so that neither amplification_max nor rate_max holds. */

@@ -169,12 +169,31 @@ static uint32_t session_keep_head(struct session *session, uint32_t fresh_bytes)
 	return fresh_bytes - 1;
 }
 
+/* So many bytes are mostly more than one request without a value. */
+#define SEVERAL_BYTES 64
+#define KEYS_AHEAD    32
+
+/* What has been sent without waiting for replies. */
+static void session_look_ahead(struct session *session, struct slice bytes)
+{
+	struct sessions *sessions = session->sessions;
+
+	if (session->held != NULL || lookahead_has(&sessions->lookahead, bytes))
+		return;
+	lookahead_end(&sessions->lookahead);
+	lookahead_add(&sessions->lookahead, bytes, KEYS_AHEAD);
+	lookahead_items(&sessions->lookahead);
+	sessions->looks_ahead = true;
+}
+
 static uint32_t session_take_head(struct session *session, const uint8_t *bytes, uint32_t length,
                                   const struct worker_time *time)
 {
 	struct slice head = {bytes, length};
 	uint32_t taken, feed_bytes;
 
+	if (length > SEVERAL_BYTES)
+		session_look_ahead(session, head);
 	if (!session->has_begun) {
 		session->has_begun = true;
 		session->is_binary = bytes[0] == BINARY_MAGIC_REQUEST;
@@ -342,6 +361,10 @@ uint32_t session_received(struct session *session, const uint8_t *bytes, uint32_
 	while (taken < length && session->wait == WAIT_NONE && session->state != SESSION_DUMP)
 		taken += session_take(session, bytes + taken, length - taken, time);
 	session->sessions->at_work = NULL;
+	if (session->sessions->looks_ahead) {
+		session->sessions->looks_ahead = false;
+		lookahead_end(&session->sessions->lookahead);
+	}
 	counter_add(&counters->bytes_read, taken);
 	counter_add(&counters->bytes_written, stream->out.length - out_bytes);
 	if (session->state == SESSION_ENDED)

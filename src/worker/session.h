@@ -19,6 +19,7 @@
 #include "base/slab.h"
 #include "net/stream.h"
 #include "shard/shard.h"
+#include "worker/lookahead.h"
 #include "worker/time.h"
 #include "worker/watch.h"
 
@@ -137,6 +138,8 @@ struct session_dump {
 struct sessions {
 	struct sessions_options options;
 	struct shard *shard;
+	struct lookahead lookahead; /* of the frames at hand, or of the bytes of one session */
+	bool looks_ahead;           /* the latter */
 	struct block_pool *blocks;
 	struct stats *stats;
 	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */

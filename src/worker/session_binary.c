@@ -224,6 +224,7 @@ bool session_run_head(struct session *session, struct slice head, const struct w
 			session_close(session);
 		return true;
 	}
+	binary.request.hash = lookahead_hash(&session->sessions->lookahead, binary.request.key);
 	if (request_has_value(binary.request.op))
 		return session_run_value(session, &binary, time);
 	if (!is_sasl(binary.request.op))

@@ -64,32 +64,14 @@ void session_reply_value(struct session *session, const struct request *request,
 		session_abort(session);
 }
 
-#define KEYS_AHEAD 8
-
-/* Brings what the first key and some of those behind it will need near, at the same time. The
- * hashes, 0 where there is none. */
-static void foresee_keys(const struct shard *shard, struct slice key, struct slice rest,
-                         uint64_t ret_hashes[KEYS_AHEAD])
-{
-	uint32_t count = 0;
-
-	memset(ret_hashes, 0, KEYS_AHEAD * sizeof(ret_hashes[0]));
-	if (rest.length == 0)
-		return; /* it is the last one: nothing is gained */
-	for (; key.length > 0 && count < KEYS_AHEAD; key = line_next_word(&rest))
-		ret_hashes[count++] = shard_foresee(shard, key, false);
-	for (uint32_t i = 0; i < count; i++)
-		shard_foresee_item(shard, ret_hashes[i], false);
-}
-
 /* GET, GAT: key after key. False: the session waits; the keys up to answered_bytes are done, and
  * the same line is to be run again. */
 static bool session_run_get(struct session *session, struct request *request, struct slice line,
                             const struct worker_time *time)
 {
 	static const struct session_echo echo = {.form = FORM_VALUE};
+	struct lookahead *lookahead = &session->sessions->lookahead;
 	struct slice rest = request->more_keys;
-	uint64_t hashes[KEYS_AHEAD];
 	struct reply reply;
 
 	if (session->answered_bytes > 0) {
@@ -98,14 +80,13 @@ static bool session_run_get(struct session *session, struct request *request, st
 		                          session->answered_bytes};
 		request->key = line_next_word(&rest);
 	}
-	for (uint32_t i = 0; request->key.length > 0; i++) {
+	while (request->key.length > 0) {
 		enum session_run run;
 
-		if (i % KEYS_AHEAD == 0)
-			foresee_keys(session->sessions->shard, request->key, rest, hashes);
-		request->hash = hashes[i % KEYS_AHEAD];
+		if (rest.length > 0 && lookahead_keys(lookahead, request->key, rest))
+			session->sessions->looks_ahead = true;
+		request->hash = lookahead_hash(lookahead, request->key);
 		run = session_execute(session, request, time, &reply);
-
 		if (run == RUN_WAITS)
 			return false;
 		if (run == RUN_ELSEWHERE)
@@ -339,6 +320,7 @@ bool session_run_line(struct session *session, struct slice line, const struct w
 	session->noreply = text.request.noreply;
 	if (!text.is_meta && (text.request.op == REQUEST_GET || text.request.op == REQUEST_GAT))
 		return session_run_get(session, &text.request, line, time);
+	text.request.hash = lookahead_hash(&session->sessions->lookahead, text.request.key);
 	if (request_has_value(text.request.op))
 		return session_run_value(session, &text, time);
 	return session_run_other(session, &text, time);

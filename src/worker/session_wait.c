@@ -38,6 +38,7 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	*sessions = (struct sessions){
 	    .options = *options,
 	    .shard = shard,
+	    .lookahead = {.shard = shard},
 	    .blocks = blocks,
 	    .stats = stats,
 	    /* A pool that is small against the values goes on serving small ones. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
+#include "proto/udp_frame.h"
 #include "shard/call.h"
 #include "worker/conns.h"
 #include "worker/seats.h"
@@ -9,6 +10,8 @@
 
 #define WORKER_MAGIC      0x3a7e0b51u
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
+#define KEYS_A_PACKET     8 /* that are foreseen, of its requests */
+#define UDP_HEADER_BYTES  8
 
 #define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
 #define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */
@@ -119,19 +122,41 @@ static void take_errors(struct worker *worker)
 	}
 }
 
-static uint64_t segment_foresee(void *context, const struct net_path *path, uint16_t local_port,
-                                uint16_t remote_port)
+/* Its requests may be those of a frame whose checksum turns out to be wrong: nothing but time is
+ * lost. */
+static uint64_t packet_foresee(void *context, const struct net_path *path, uint8_t protocol,
+                               struct slice l4)
 {
 	struct worker *worker = context;
+	size_t head_bytes = UDP_HEADER_BYTES + UDP_FRAME_BYTES;
 
-	return tcp_foresee(worker->tcp, path, local_port, remote_port);
+	if (protocol == IP_PROTOCOL_TCP)
+		head_bytes = l4.length > 12 ? (l4.data[12] >> 4) * 4u : l4.length;
+	if (l4.length > head_bytes)
+		lookahead_add(&worker->sessions.lookahead,
+		              (struct slice){l4.data + head_bytes, l4.length - head_bytes},
+		              KEYS_A_PACKET);
+	if (protocol == IP_PROTOCOL_UDP)
+		return 0;
+	return tcp_foresee(worker->tcp, path, load_be16(l4.data + 2), load_be16(l4.data));
 }
 
-static void segment_prefetch(void *context, uint64_t flow, uint32_t step)
+static void burst_prefetch(void *context, const uint64_t *flows, uint32_t count, uint32_t step)
 {
 	struct worker *worker = context;
 
-	tcp_prefetch(worker->tcp, flow, step);
+	for (uint32_t i = 0; i < count; i++)
+		if (flows[i] != 0)
+			tcp_prefetch(worker->tcp, flows[i], step);
+	if (step == 1)
+		lookahead_items(&worker->sessions.lookahead);
+}
+
+static void burst_forget(void *context)
+{
+	struct worker *worker = context;
+
+	lookahead_end(&worker->sessions.lookahead);
 }
 
 /* Where the reply to a datagram from a netif goes. */
@@ -343,7 +368,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	sessions_options.debug_time_context = worker;
 	sessions_create(&worker->sessions, &sessions_options, worker->shard, &worker->blocks,
 	                &worker->stats, memory);
-	datagram_create(&worker->datagrams, &options->datagrams, worker->shard, memory);
+	datagram_create(&worker->datagrams, &options->datagrams, worker->shard,
+	                &worker->sessions.lookahead, memory);
 	worker->stats.add_conns = add_conns;
 	worker->stats.conns_context = worker;
 	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
@@ -393,8 +419,9 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 	struct net_user user = {.segment = segment,
 	                        .datagram = net_datagram,
 	                        .error = segment_error,
-	                        .foresee = segment_foresee,
-	                        .prefetch = segment_prefetch,
+	                        .foresee = packet_foresee,
+	                        .prefetch = burst_prefetch,
+	                        .forget = burst_forget,
 	                        .context = worker};
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
 

@@ -320,7 +320,8 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);
 	sessions_follow(&rig->sessions, &rig->time);
-	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &memory);
+	datagram_create(&rig->datagrams, &datagram_options, rig->shard, &rig->sessions.lookahead,
+	                &memory);
 	rig_count_workers(rig);
 	return rig;
 }

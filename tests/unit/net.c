@@ -25,7 +25,11 @@ struct rig {
 	uint32_t segments;
 	uint32_t foreseen; /* segments */
 	uint32_t known;    /* segments that came with their flow */
-	uint32_t prefetches;
+	uint32_t foreseen_datagrams;
+	bool is_foreseeing;
+	uint32_t prefetches; /* steps, of which each burst has two */
+	uint32_t prefetched; /* flows, twice each */
+	uint32_t forgotten;  /* bursts */
 	uint32_t datagrams;
 	struct slice datagram; /* of the last one: only its length may be used later */
 	uint64_t now_us;
@@ -50,23 +54,42 @@ static void segment(void *context, const struct net_input *input, uint64_t now_u
 	CU_ASSERT_TRUE(input->flow == 0 || input->flow == load_be16(input->l4));
 }
 
-/* A flow is its client's port. */
-static uint64_t foresee(void *context, const struct net_path *path, uint16_t local_port,
-                        uint16_t remote_port)
+/* A flow is its client's port; of a datagram there is none. */
+static uint64_t foresee(void *context, const struct net_path *path, uint8_t protocol,
+                        struct slice l4)
 {
 	struct rig *rig = context;
 
-	CU_ASSERT_EQUAL(local_port, 11211);
+	CU_ASSERT_FALSE(rig->is_foreseeing && rig->prefetches % 2 == 1);
+	rig->is_foreseeing = true;
+	CU_ASSERT_EQUAL(load_be16(l4.data + 2), 11211);
+	if (protocol == IP_PROTOCOL_UDP) {
+		rig->foreseen_datagrams++;
+		return 0;
+	}
+	CU_ASSERT_EQUAL(protocol, IP_PROTOCOL_TCP);
+	CU_ASSERT_EQUAL(l4.length, 20);
 	rig->foreseen++;
-	return remote_port;
+	return load_be16(l4.data);
 }
 
-static void prefetch(void *context, uint64_t flow, uint32_t step)
+static void prefetch(void *context, const uint64_t *flows, uint32_t count, uint32_t step)
 {
 	struct rig *rig = context;
 
-	CU_ASSERT_TRUE(flow != 0 && step < 2);
+	CU_ASSERT_TRUE(rig->is_foreseeing && step == rig->prefetches % 2);
 	rig->prefetches++;
+	for (uint32_t i = 0; i < count; i++)
+		rig->prefetched += flows[i] != 0;
+}
+
+static void forget(void *context)
+{
+	struct rig *rig = context;
+
+	CU_ASSERT_TRUE(rig->is_foreseeing && rig->prefetches % 2 == 0);
+	rig->is_foreseeing = false;
+	rig->forgotten++;
 }
 
 static void datagram(void *context, const struct net_input *input, uint16_t source_port,
@@ -91,6 +114,7 @@ static struct rig *rig_new(bool probe)
 	                        .error = segment_error,
 	                        .foresee = foresee,
 	                        .prefetch = prefetch,
+	                        .forget = forget,
 	                        .context = rig};
 	struct net_options options = {.port = &rig->port, .probe = probe, .random_seed = 1};
 
@@ -339,7 +363,10 @@ static void test_each_segment_comes_with_its_own_flow_or_none(void)
 	net_poll(&rig->net, rig->now_us);
 	CU_ASSERT_EQUAL(rig->segments + rig->datagrams, 2 * NETIF_BURST_MAX - 1);
 	CU_ASSERT_EQUAL(rig->known, rig->foreseen);
-	CU_ASSERT_EQUAL(rig->prefetches, 2 * rig->foreseen);
+	CU_ASSERT_EQUAL(rig->prefetched, 2 * rig->foreseen);
+	CU_ASSERT_EQUAL(rig->foreseen_datagrams, rig->datagrams);
+	CU_ASSERT_EQUAL(rig->forgotten, 2); /* the burst of two is nothing to foresee */
+	CU_ASSERT_EQUAL(rig->prefetches, 2 * rig->forgotten);
 	CU_ASSERT_EQUAL(rig->segments - rig->known, 2); /* those of the burst of two */
 	rig_free(rig);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the key of a request most likely is, for what is done ahead of requests. Whether the
+ * request is sound nobody looks at: a wrong answer costs time and nothing else. */
+#pragma once
+
+#include "base/bytes.h"
+#include "proto/request.h"
+
+#include <stdbool.h>
+
+struct peek {
+	struct slice key;
+	bool writes;
+	uint64_t bytes; /* up to the next request, which may not be there yet */
+};
+
+/* Of either protocol. False: no key is seen, or no end of the request. */
+bool request_peek(struct slice bytes, struct peek *ret_peek);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the requests of a burst will need of the store, brought near before the first of them runs:
+ * each waits for memory otherwise, one after the other. Keys are looked for where they most likely
+ * are (proto/peek.h), so what is foreseen wrongly costs time and nothing else.
+ *
+ * Owner: one worker. */
+#pragma once
+
+#include "shard/shard.h"
+
+#define LOOKAHEAD_KEYS 64 /* at a time */
+
+struct foreseen {
+	struct slice key; /* where it lies, until lookahead_end() */
+	uint64_t hash;
+	bool writes;
+};
+
+struct lookahead {
+	struct shard *shard;
+	struct foreseen keys[LOOKAHEAD_KEYS]; /* in the order in which they are asked for */
+	uint32_t count;
+	uint32_t next;      /* the first that has not been asked for */
+	uint32_t item_next; /* the first whose item has not been brought near */
+	bool is_line;       /* they are keys of one get line */
+};
+
+/* What has come from one client, up to so many requests of it: brings near what their keys are
+ * found by. */
+void lookahead_add(struct lookahead *lookahead, struct slice bytes, uint32_t count_max);
+
+/* Some time later, the items. */
+void lookahead_items(struct lookahead *lookahead);
+
+/* Whether a key that has not been asked for lies in there. */
+bool lookahead_has(const struct lookahead *lookahead, struct slice bytes);
+
+/* The keys of a get line, this one and some of the rest, unless it was foreseen with others of its
+ * line: all else is forgotten, and they are brought near. True: it was so. */
+bool lookahead_keys(struct lookahead *lookahead, struct slice key, struct slice rest);
+
+/* The hash of the key that lies there; 0: it was not foreseen. */
+uint64_t lookahead_hash(struct lookahead *lookahead, struct slice key);
+
+/* The bytes are gone. */
+static inline void lookahead_end(struct lookahead *lookahead)
+{
+	lookahead->count = 0;
+	lookahead->next = 0;
+	lookahead->item_next = 0;
+	lookahead->is_line = false;
+}
