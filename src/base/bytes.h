@@ -79,17 +79,20 @@ static inline uint32_t max_u32(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-/* A high bit for the lowest byte up to 0x20, if there is one; those above it tell nothing. */
+/* A high bit for the lowest byte up to 0x20, or 0x7f, if there is one; those above it tell nothing.
+ */
 static inline uint64_t bytes_blank_mask(const uint8_t from[8])
 {
 	const uint64_t ones = 0x0101010101010101u;
-	uint64_t v;
+	uint64_t v, deletes;
 
 	memcpy(&v, from, sizeof(v));
-	return (v - ones * 0x21) & ~v & (ones * 0x80);
+	deletes = v ^ (ones * 0x7f);
+	return (((v - ones * 0x21) & ~v) | ((deletes - ones) & ~deletes)) & (ones * 0x80);
 }
 
-/* Bytes before the first space or control character; `length` if there is none. */
+/* Bytes before the first space or control character (0x00 … 0x20, 0x7f); `length` if there is
+ * none. */
 static inline size_t bytes_before_blank(const uint8_t *bytes, size_t length)
 {
 	uint64_t mask;
@@ -101,7 +104,7 @@ static inline size_t bytes_before_blank(const uint8_t *bytes, size_t length)
 			return i + (size_t)__builtin_ctzll(mask) / 8;
 	}
 	if (length < 8) {
-		while (i < length && bytes[i] > ' ')
+		while (i < length && bytes[i] > ' ' && bytes[i] != 0x7f)
 			i++;
 		return i;
 	}

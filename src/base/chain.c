@@ -84,8 +84,12 @@ bool chain_append(struct chain *chain, const void *data, size_t length)
 	const uint8_t *from = data;
 	uint32_t spare = chain->last == NULL ? 0 : chain->last->spare;
 
-	if (length > spare &&
-	    (length - spare + BLOCK_CAPACITY - 1) / BLOCK_CAPACITY > chain->pool->free_count)
+	if (length <= spare && length > 0) {
+		memcpy(chain->last->bytes + (BLOCK_CAPACITY - spare), data, length);
+		chain_extend(chain, (uint32_t)length);
+		return true;
+	}
+	if ((length - spare + BLOCK_CAPACITY - 1) / BLOCK_CAPACITY > chain->pool->free_count)
 		return false;
 	while (length > 0) {
 		uint32_t part = (uint32_t)min_u64(length, BLOCK_CAPACITY);

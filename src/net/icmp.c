@@ -59,7 +59,7 @@ void icmp4_input(struct net *net, const struct net_input *input, uint64_t now_us
 	/* devices verify TCP and UDP sums only */
 	unverified.checksum_known = false;
 	if (input->l4_length < ICMP_HEADER_BYTES ||
-	    !net_input_checksum_ok(&unverified, IP_PROTOCOL_ICMP)) {
+	    !net_input_checksum_ok(&unverified, IP_PROTOCOL_ICMP, unverified.l4_length)) {
 		counter_add(&net->counters.icmp_bad, 1);
 		return;
 	}
@@ -81,7 +81,7 @@ void icmp6_input(struct net *net, const struct net_frame *frame, const struct ne
 
 	unverified.checksum_known = false;
 	if (input->l4_length < ICMP_HEADER_BYTES ||
-	    !net_input_checksum_ok(&unverified, IP_PROTOCOL_ICMP6)) {
+	    !net_input_checksum_ok(&unverified, IP_PROTOCOL_ICMP6, unverified.l4_length)) {
 		counter_add(&net->counters.icmp_bad, 1);
 		return;
 	}

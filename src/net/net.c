@@ -273,6 +273,10 @@ static void no_packet_memory(struct net *net)
 	net->is_full = true;
 }
 
+/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1), when it may not be cut up.
+ */
+static const uint8_t ip4_head[10] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, IP_TTL, 0};
+
 uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct packet *ret_packet)
 {
 	struct net *net = path->net;
@@ -297,11 +301,7 @@ uint8_t *net_packet_begin(const struct net_path *path, uint8_t protocol, struct 
 	ret_packet->l2_length = (uint8_t)(at - ret_packet->data);
 	ret_packet->l3_length = ip4 ? 20 : 40;
 	if (ip4) {
-		/* RFC 791; DF and identification 0: an atomic datagram (RFC 6864 4.1), when it
-		 * may not be cut up */
-		static const uint8_t head[10] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, IP_TTL, 0};
-
-		memcpy(at, head, sizeof(head));
+		memcpy(at, ip4_head, sizeof(ip4_head));
 		if (path->may_fragment) {
 			store_be16(at + 4, net->identification++);
 			at[6] = 0;
@@ -339,6 +339,20 @@ bool net_packet_append(const struct net_path *path, struct packet *packet, uint8
 	return false;
 }
 
+/* Of the header that net_packet_begin() has written. It is not read, as what was just stored in
+ * parts has to reach the cache first. */
+static uint16_t ip4_checksum(const struct net_path *path, uint8_t protocol, const uint8_t *l3,
+                             uint16_t l4_length)
+{
+	uint64_t sum =
+	    checksum_pseudo_header(&path->local, &path->remote, 0, IP4_HEADER_BYTES + l4_length);
+
+	sum += checksum_word(ip4_head, 2) + __builtin_bswap16((uint16_t)(IP_TTL << 8 | protocol));
+	/* the identification, or that it may not be cut up */
+	sum += path->may_fragment ? checksum_word(l3 + 4, 2) : checksum_word(ip4_head + 6, 2);
+	return (uint16_t)~checksum_fold(sum);
+}
+
 void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,
                        uint16_t l4_length, uint16_t checksum_offset)
 {
@@ -347,12 +361,12 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 	uint8_t *l4 = l3 + packet->l3_length;
 	uint64_t sum = 0;
 
-	if (packet->l3_length == 20) {
-		store_be16(l3 + 2, 20 + l4_length);
+	if (packet->l3_length == IP4_HEADER_BYTES) {
+		store_be16(l3 + 2, IP4_HEADER_BYTES + l4_length);
 		if (net->netif->offloads & NETIF_TX_IP4_CHECKSUM)
 			packet->flags |= PACKET_SUM_IP4;
 		else
-			checksum_store(l3 + 10, (uint16_t)~checksum_fold(checksum_add(0, l3, 20)));
+			checksum_store(l3 + 10, ip4_checksum(path, protocol, l3, l4_length));
 	} else {
 		store_be16(l3 + 4, l4_length);
 	}
@@ -378,7 +392,12 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 	net->netif->ops->transmit(net->netif, packet);
 }
 
-bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol)
+void net_packet_drop(const struct net_path *path, struct packet *packet)
+{
+	path->net->netif->ops->release(path->net->netif, packet, 1);
+}
+
+bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol, uint16_t l4_length)
 {
 	uint64_t sum = 0;
 
@@ -386,6 +405,6 @@ bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol)
 		return true;
 	if (protocol != IP_PROTOCOL_ICMP)
 		sum = checksum_pseudo_header(&input->path.remote, &input->path.local, protocol,
-		                             input->l4_length);
-	return checksum_fold(checksum_add(sum, input->l4, input->l4_length)) == 0xffff;
+		                             l4_length);
+	return checksum_fold(checksum_add(sum, input->l4, l4_length)) == 0xffff;
 }

@@ -180,9 +180,17 @@ bool net_packet_append(const struct net_path *path, struct packet *packet, uint8
 void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,
                        uint16_t l4_length, uint16_t checksum_offset);
 
-/* Sends one UDP datagram. False: no packet memory (counted). */
-bool net_send_datagram(const struct net_path *path, uint16_t source_port, uint16_t destination_port,
-                       struct slice head, struct slice body);
+/* It is not to be sent. */
+void net_packet_drop(const struct net_path *path, struct packet *packet);
 
-/* True when the L4 checksum of a received packet is right. */
-bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol);
+/* Room for the payload of a UDP datagram, as much as the path's MTU lets it be. NULL: no packet
+ * memory (counted). */
+uint8_t *net_datagram_begin(const struct net_path *path, struct packet *ret_packet);
+
+/* Completes and queues it. */
+void net_datagram_finish(const struct net_path *path, uint16_t source_port,
+                         uint16_t destination_port, struct packet *packet, uint16_t payload_bytes);
+
+/* True when the L4 checksum of a received packet, whose header and payload have so many bytes, is
+ * right. */
+bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol, uint16_t l4_length);

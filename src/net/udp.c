@@ -8,7 +8,6 @@
 void udp_input(struct net *net, const struct net_input *input, struct slice packet, uint64_t now_us)
 {
 	const uint8_t *udp = input->l4;
-	struct net_input datagram = *input;
 	uint16_t udp_bytes;
 	bool no_checksum;
 
@@ -19,9 +18,8 @@ void udp_input(struct net *net, const struct net_input *input, struct slice pack
 		goto bad_length;
 	/* IPv4 lets a sender leave the checksum out; IPv6 does not */
 	no_checksum = load_be16(udp + UDP_CHECKSUM_OFFSET) == 0;
-	datagram.l4_length = udp_bytes;
 	if (no_checksum ? !ip_address_is_ip4(&input->path.local)
-	                : !net_input_checksum_ok(&datagram, IP_PROTOCOL_UDP)) {
+	                : !net_input_checksum_ok(input, IP_PROTOCOL_UDP, udp_bytes)) {
 		counter_add(&net->counters.udp_bad_checksum, 1);
 		return;
 	}
@@ -34,7 +32,7 @@ void udp_input(struct net *net, const struct net_input *input, struct slice pack
 		counter_add(&net->counters.udp_not_allowed, 1);
 		return;
 	}
-	net->user.datagram(net->user.context, &datagram, load_be16(udp),
+	net->user.datagram(net->user.context, input, load_be16(udp),
 	                   (struct slice){udp + UDP_HEADER_BYTES, udp_bytes - UDP_HEADER_BYTES},
 	                   now_us);
 	return;
@@ -43,22 +41,22 @@ bad_length:
 	counter_add(&net->counters.udp_bad_length, 1);
 }
 
-bool net_send_datagram(const struct net_path *path, uint16_t source_port, uint16_t destination_port,
-                       struct slice head, struct slice body)
+uint8_t *net_datagram_begin(const struct net_path *path, struct packet *ret_packet)
 {
-	uint16_t udp_bytes = (uint16_t)(UDP_HEADER_BYTES + head.length + body.length);
-	struct packet packet;
-	uint8_t *udp;
+	uint8_t *udp = net_packet_begin(path, IP_PROTOCOL_UDP, ret_packet);
+
+	return udp == NULL ? NULL : udp + UDP_HEADER_BYTES;
+}
+
+void net_datagram_finish(const struct net_path *path, uint16_t source_port,
+                         uint16_t destination_port, struct packet *packet, uint16_t payload_bytes)
+{
+	uint8_t *udp = packet->data + packet->l2_length + packet->l3_length;
+	uint16_t udp_bytes = UDP_HEADER_BYTES + payload_bytes;
 
 	ASSERT(udp_bytes <= net_path_l4_max(path));
-	udp = net_packet_begin(path, IP_PROTOCOL_UDP, &packet);
-	if (udp == NULL)
-		return false;
 	store_be16(udp, source_port);
 	store_be16(udp + 2, destination_port);
 	store_be16(udp + 4, udp_bytes);
-	memcpy(udp + UDP_HEADER_BYTES, head.data, head.length);
-	memcpy(udp + UDP_HEADER_BYTES + head.length, body.data, body.length);
-	net_packet_finish(path, IP_PROTOCOL_UDP, &packet, udp_bytes, UDP_CHECKSUM_OFFSET);
-	return true;
+	net_packet_finish(path, IP_PROTOCOL_UDP, packet, udp_bytes, UDP_CHECKSUM_OFFSET);
 }

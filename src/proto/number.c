@@ -45,15 +45,11 @@ bool number_parse_i64(struct slice text, int64_t *ret_number)
 
 uint8_t *number_write(uint8_t *to, uint64_t number)
 {
-	uint8_t digits[NUMBER_TEXT_MAX];
-	uint8_t *first = digits + sizeof(digits);
-	size_t length;
+	uint32_t length = 1;
 
-	do {
-		*--first = (uint8_t)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	length = (size_t)(digits + sizeof(digits) - first);
-	memcpy(to, first, length);
+	for (uint64_t limit = 10; number >= limit && length < NUMBER_TEXT_MAX; limit *= 10)
+		length++;
+	for (uint32_t i = length; i > 0; number /= 10)
+		to[--i] = (uint8_t)('0' + number % 10);
 	return to + length;
 }

@@ -48,15 +48,27 @@ static const uint8_t *line_end(struct slice rest)
 	return memchr(rest.data, '\n', rest.length);
 }
 
+/* Bytes of the command's name; 0: there is none with a key. */
+static size_t name_bytes(struct slice bytes)
+{
+	size_t length;
+
+	if (bytes.length > 4 && memcmp(bytes.data, "get ", 4) == 0)
+		return 3;
+	length = bytes_before_blank(bytes.data, min_u64(bytes.length, NAME_BYTES_MAX));
+	if (length < 2 || length == NAME_BYTES_MAX || length + 1 >= bytes.length ||
+	    bytes.data[length] != ' ')
+		return 0;
+	return length;
+}
+
 static bool peek_line(struct slice bytes, struct peek *ret_peek)
 {
-	struct slice name = {bytes.data,
-	                     bytes_before_blank(bytes.data, min_u64(bytes.length, NAME_BYTES_MAX))};
+	struct slice name = {bytes.data, name_bytes(bytes)};
 	struct slice rest;
 	const uint8_t *end;
 
-	if (name.length < 2 || name.length == NAME_BYTES_MAX || name.length == bytes.length ||
-	    bytes.data[name.length] != ' ')
+	if (name.length == 0)
 		return false;
 	rest = (struct slice){bytes.data + name.length + 1, bytes.length - name.length - 1};
 	ret_peek->key = (struct slice){rest.data, bytes_before_blank(rest.data, rest.length)};
@@ -67,6 +79,8 @@ static bool peek_line(struct slice bytes, struct peek *ret_peek)
 		return false;
 	ret_peek->bytes = (uint64_t)(end + 1 - bytes.data);
 	ret_peek->writes = name.data[0] != 'g' && name.data[1] != 'g';
+	ret_peek->is_get = memcmp(name.data, "get ", 4) == 0 &&
+	                   (end == rest.data || (end == rest.data + 1 && *rest.data == '\r'));
 	if (has_value(name)) {
 		rest.length = (size_t)(end - rest.data);
 		if (rest.length > 0 && end[-1] == '\r')

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the key of a request most likely is, for what is done ahead of requests. Whether the
- * request is sound nobody looks at: a wrong answer costs time and nothing else. */
+/* Where the key of a request most likely is, for what is done ahead of requests. Whether it is
+ * sound is looked at for a plain get only; else a wrong answer costs time and nothing more. */
 #pragma once
 
 #include "base/bytes.h"
@@ -10,6 +10,7 @@
 
 struct peek {
 	struct slice key;
+	bool is_get; /* "get", one key and the end of the line, all of it sound */
 	bool writes;
 	uint64_t bytes; /* up to the next request, which may not be there yet */
 };

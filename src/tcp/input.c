@@ -22,7 +22,7 @@ static enum parse_verdict segment_parse(const struct net_input *input,
 	header_bytes = (tcp[12] >> 4) * 4u;
 	if (header_bytes < TCP_HEADER_BYTES || header_bytes > input->l4_length)
 		return SEGMENT_BAD_HEADER;
-	if (!net_input_checksum_ok(input, IP_PROTOCOL_TCP))
+	if (!net_input_checksum_ok(input, IP_PROTOCOL_TCP, input->l4_length))
 		return SEGMENT_BAD_CHECKSUM;
 	*ret_segment = (struct tcp_segment){
 	    .seq = load_be32(tcp + 4),

@@ -7,8 +7,12 @@
 
 #define RATE_BYTES (sizeof(struct datagram_rate) * DATAGRAM_RATE_ROWS * DATAGRAM_RATE_COUNT)
 
-/* The payload of a reply as it grows. */
+/* The payload of a reply as it grows: where it will be sent from while it fits one datagram, then
+ * in server->reply. */
 struct payload {
+	const struct datagram_server *server;
+	const struct datagram_sink *sink;
+	uint8_t *datagram; /* NULL: it is not there, or not any more */
 	uint8_t *bytes;
 	uint32_t length;
 	uint32_t capacity;
@@ -41,11 +45,50 @@ static uint64_t reply_bytes(uint32_t payload_bytes)
 	return payload_bytes + (uint64_t)UDP_FRAME_BYTES * datagram_count(payload_bytes);
 }
 
+static void payload_begin(struct payload *payload, const struct datagram_server *server,
+                          const struct datagram_sink *sink)
+{
+	uint32_t bytes_max = server->options.reply_bytes_max;
+
+	*payload = (struct payload){.server = server,
+	                            .sink = sink,
+	                            .datagram = sink->reserve(sink->context),
+	                            .bytes = server->reply,
+	                            .capacity = bytes_max};
+	if (payload->datagram == NULL)
+		return;
+	payload->bytes = payload->datagram + UDP_FRAME_BYTES;
+	payload->capacity = min_u32(bytes_max, UDP_FRAME_TOTAL_BYTES) - UDP_FRAME_BYTES;
+}
+
+/* It is not sent from there. */
+static void payload_leave_datagram(struct payload *payload)
+{
+	if (payload->datagram != NULL)
+		payload->sink->drop(payload->sink->context);
+	payload->datagram = NULL;
+}
+
+/* Where so many bytes go; NULL: that is too many for a reply. */
+static uint8_t *payload_room(struct payload *payload, uint64_t length)
+{
+	if (length > payload->capacity - payload->length && payload->datagram != NULL) {
+		memcpy(payload->server->reply, payload->bytes, payload->length);
+		payload->bytes = payload->server->reply;
+		payload->capacity = payload->server->options.reply_bytes_max;
+		payload_leave_datagram(payload);
+	}
+	return length > payload->capacity - payload->length ? NULL
+	                                                    : payload->bytes + payload->length;
+}
+
 static bool payload_append(struct payload *payload, struct slice bytes)
 {
-	if (bytes.length > payload->capacity - payload->length)
+	uint8_t *to = payload_room(payload, bytes.length);
+
+	if (to == NULL)
 		return false;
-	memcpy(payload->bytes + payload->length, bytes.data, bytes.length);
+	memcpy(to, bytes.data, bytes.length);
 	payload->length += (uint32_t)bytes.length;
 	return true;
 }
@@ -53,9 +96,11 @@ static bool payload_append(struct payload *payload, struct slice bytes)
 static bool payload_append_value(struct payload *payload, struct shard *shard,
                                  const struct reply *reply)
 {
-	if (reply->value_bytes > payload->capacity - payload->length)
+	uint8_t *to = payload_room(payload, reply->value_bytes);
+
+	if (to == NULL)
 		return false;
-	shard_copy_value(shard, reply, payload->bytes + payload->length);
+	shard_copy_value(shard, reply, to);
 	payload->length += (uint32_t)reply->value_bytes;
 	return true;
 }
@@ -64,10 +109,17 @@ static bool payload_append_hit(struct payload *payload, struct shard *shard,
                                const struct request *request, const struct reply *reply)
 {
 	uint8_t head[TEXT_VALUE_HEAD_BYTES_MAX];
-	uint8_t *end = text_write_value_head(head, request->key, reply, request->with_cas);
+	uint8_t *to = head, *end;
 
-	return payload_append(payload, (struct slice){head, (size_t)(end - head)}) &&
-	       payload_append_value(payload, shard, reply) &&
+	/* in its place, if there surely is room */
+	if (payload->capacity - payload->length >= TEXT_VALUE_HEAD_BYTES_MAX)
+		to = payload->bytes + payload->length;
+	end = text_write_value_head(to, request->key, reply, request->with_cas);
+	if (to != head)
+		payload->length += (uint32_t)(end - to);
+	else if (!payload_append(payload, (struct slice){head, (size_t)(end - head)}))
+		return false;
+	return payload_append_value(payload, shard, reply) &&
 	       payload_append(payload, SLICE_LITERAL("\r\n"));
 }
 
@@ -76,7 +128,7 @@ enum outcome {
 	OUTCOME_REPLY,
 	OUTCOME_TOO_LARGE, /* the reply does not fit its buffer */
 	OUTCOME_REFUSED,
-	OUTCOME_DROPPED, /* and counted */
+	OUTCOME_DROPPED, /* and counted, or there is nothing to say */
 };
 
 /* False: it is dropped. */
@@ -176,12 +228,19 @@ static void answer_error(struct answer *answer, struct slice text)
 static enum outcome serve_line(struct datagram_server *server, struct slice body, uint32_t now_s,
                                struct answer *answer)
 {
+	const struct foreseen *get = lookahead_get(server->lookahead, body.data);
 	struct datagram_counters *counters = &server->counters;
 	enum parse_verdict verdict;
 	struct text_request text;
 	struct refusal refusal;
 	uint32_t line_bytes;
 
+	answer_error(answer, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"));
+	if (get != NULL && get->request_bytes == body.length &&
+	    body.data[body.length - 2] == '\r') {
+		text.request = (struct request){.op = REQUEST_GET, .key = get->key};
+		return payload_append_get(&answer->payload, server, &text.request, now_s);
+	}
 	if (line_find((struct slice){0}, body, &line_bytes) != PARSE_DONE ||
 	    line_bytes != body.length || line_bytes < 2 || body.data[line_bytes - 2] != '\r') {
 		counter_add(&counters->udp_dropped_line, 1);
@@ -198,7 +257,6 @@ static enum outcome serve_line(struct datagram_server *server, struct slice body
 		answer_error(answer, text_refusal(refusal.reason));
 		return OUTCOME_REFUSED;
 	}
-	answer_error(answer, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"));
 	if (text.is_meta)
 		return payload_append_meta(&answer->payload, server, &text, now_s);
 	return payload_append_get(&answer->payload, server, &text.request, now_s);
@@ -239,22 +297,43 @@ static enum outcome serve_head(struct datagram_server *server, struct slice body
 	return OUTCOME_REPLY;
 }
 
+/* Of a reply with this payload. */
+static void count_reply(struct datagram_server *server, uint32_t payload_bytes)
+{
+	counter_add(&server->counters.udp_replies, datagram_count(payload_bytes));
+	counter_add(&server->counters.udp_reply_bytes, reply_bytes(payload_bytes));
+}
+
 static void datagram_send(struct datagram_server *server, uint16_t id, struct slice payload,
                           const struct datagram_sink *sink)
 {
 	uint32_t total = datagram_count((uint32_t)payload.length);
-	uint8_t head[UDP_FRAME_BYTES];
 
-	counter_add(&server->counters.udp_replies, total);
-	counter_add(&server->counters.udp_reply_bytes, reply_bytes((uint32_t)payload.length));
+	count_reply(server, (uint32_t)payload.length);
 	for (uint32_t i = 0; i < total; i++) {
-		struct slice body = {payload.data, min_u64(payload.length, UDP_FRAME_BODY_BYTES)};
+		uint32_t part = (uint32_t)min_u64(payload.length, UDP_FRAME_BODY_BYTES);
+		uint8_t *to = sink->reserve(sink->context);
 
-		udp_frame_write(head, id, (uint16_t)i, (uint16_t)total);
-		sink->send(sink->context, (struct slice){head, sizeof(head)}, body);
-		payload.data += body.length;
-		payload.length -= body.length;
+		if (to == NULL)
+			return; /* the others are of no use without it */
+		udp_frame_write(to, id, (uint16_t)i, (uint16_t)total);
+		memcpy(to + UDP_FRAME_BYTES, payload.data, part);
+		sink->send(sink->context, UDP_FRAME_BYTES + part);
+		payload.data += part;
+		payload.length -= part;
 	}
+}
+
+static void payload_send(struct payload *payload, struct datagram_server *server, uint16_t id)
+{
+	if (payload->datagram == NULL) {
+		datagram_send(server, id, (struct slice){payload->bytes, payload->length},
+		              payload->sink);
+		return;
+	}
+	count_reply(server, payload->length);
+	udp_frame_write(payload->datagram, id, 0, 1);
+	payload->sink->send(payload->sink->context, UDP_FRAME_BYTES + payload->length);
 }
 
 /* The error goes out only when it is within the limits too. */
@@ -327,17 +406,18 @@ void datagram_serve(struct datagram_server *server, struct slice datagram,
 	}
 	if (!datagram_read(server, datagram, &id, &body))
 		return;
-	answer.payload =
-	    (struct payload){.bytes = server->reply, .capacity = server->options.reply_bytes_max};
+	payload_begin(&answer.payload, server, sink);
 	outcome = body.data[0] == BINARY_MAGIC_REQUEST ? serve_head(server, body, now_s, &answer)
 	                                               : serve_line(server, body, now_s, &answer);
-	if (outcome == OUTCOME_DROPPED)
-		return;
+	if (outcome == OUTCOME_REPLY && answer.payload.length == 0)
+		outcome = OUTCOME_DROPPED; /* a quiet one, without a word */
 	if (outcome == OUTCOME_REPLY && reply_bytes(answer.payload.length) <= bytes_max) {
-		datagram_send(server, id,
-		              (struct slice){answer.payload.bytes, answer.payload.length}, sink);
+		payload_send(&answer.payload, server, id);
 		return;
 	}
+	payload_leave_datagram(&answer.payload);
+	if (outcome == OUTCOME_DROPPED)
+		return;
 	if (outcome == OUTCOME_REPLY &&
 	    reply_bytes(answer.payload.length) <= server->options.reply_bytes_max)
 		counter_add(&counters->udp_over_amplification, 1);

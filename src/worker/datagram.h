@@ -67,9 +67,14 @@ struct datagram_server {
 	struct datagram_counters counters;
 };
 
-/* Takes one datagram of a reply: header, then payload. Both are valid during the call only. */
+/* Takes the datagrams of a reply, one after the other. */
 struct datagram_sink {
-	void (*send)(void *context, struct slice head, struct slice body);
+	/* Room for one, UDP_FRAME_TOTAL_BYTES of it. NULL: there is no memory for it now. */
+	uint8_t *(*reserve)(void *context);
+	/* It is written, and so long. */
+	void (*send)(void *context, uint32_t length);
+	/* Nothing comes of it. */
+	void (*drop)(void *context);
 	void *context;
 };
 

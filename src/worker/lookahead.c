@@ -17,6 +17,9 @@ void lookahead_add(struct lookahead *lookahead, struct slice bytes, uint32_t cou
 		lookahead->keys[lookahead->count++] = (struct foreseen){
 		    .key = peek.key,
 		    .hash = shard_foresee(lookahead->shard, peek.key, peek.writes),
+		    .request = bytes.data,
+		    .request_bytes = (uint32_t)peek.bytes,
+		    .is_get = peek.is_get,
 		    .writes = peek.writes,
 		};
 		if (peek.bytes >= bytes.length)

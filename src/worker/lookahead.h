@@ -13,6 +13,9 @@
 struct foreseen {
 	struct slice key; /* where it lies, until lookahead_end() */
 	uint64_t hash;
+	const uint8_t *request; /* where the request begins; NULL: it is one more key of a line */
+	uint32_t request_bytes;
+	bool is_get; /* as struct peek says */
 	bool writes;
 };
 
@@ -38,6 +41,18 @@ bool lookahead_has(const struct lookahead *lookahead, struct slice bytes);
 /* The keys of a get line, this one and some of the rest, unless it was foreseen with others of its
  * line: all else is forgotten, and they are brought near. True: it was so. */
 bool lookahead_keys(struct lookahead *lookahead, struct slice key, struct slice rest);
+
+/* The plain get that begins there, if that is what was foreseen next; else NULL. All of it lies
+ * there, but perhaps the last bytes are not the client's. */
+static inline const struct foreseen *lookahead_get(const struct lookahead *lookahead,
+                                                   const uint8_t *bytes)
+{
+	const struct foreseen *next = &lookahead->keys[lookahead->next];
+
+	if (lookahead->next == lookahead->count || next->request != bytes || !next->is_get)
+		return NULL;
+	return next;
+}
 
 /* The hash of the key that lies there; 0: it was not foreseen. */
 uint64_t lookahead_hash(struct lookahead *lookahead, struct slice key);

@@ -186,10 +186,32 @@ static void session_look_ahead(struct session *session, struct slice bytes)
 	sessions->looks_ahead = true;
 }
 
+/* The get that was read ahead, if it begins here and nothing stands in its way; else NULL. */
+static const struct foreseen *session_foreseen(const struct session *session, struct slice bytes)
+{
+	const struct foreseen *get = lookahead_get(&session->sessions->lookahead, bytes.data);
+
+	if (get == NULL || get->request_bytes > bytes.length || session->held != NULL ||
+	    session->is_binary || session_is_stranger(session))
+		return NULL;
+	return get;
+}
+
+/* One request is over, or all that there is of it before its value. */
+static uint32_t session_head_done(struct session *session, uint32_t taken)
+{
+	counter_add(&session->sessions->counters.requests, 1);
+	if (session->state != SESSION_LOGIN) /* which goes on with it */
+		session_held_drop(session);
+	session_deadline_clear(session);
+	return taken;
+}
+
 static uint32_t session_take_head(struct session *session, const uint8_t *bytes, uint32_t length,
                                   const struct worker_time *time)
 {
 	struct slice head = {bytes, length};
+	const struct foreseen *get;
 	uint32_t taken, feed_bytes;
 
 	if (length > SEVERAL_BYTES)
@@ -197,6 +219,13 @@ static uint32_t session_take_head(struct session *session, const uint8_t *bytes,
 	if (!session->has_begun) {
 		session->has_begun = true;
 		session->is_binary = bytes[0] == BINARY_MAGIC_REQUEST;
+	}
+	get = session_foreseen(session, head);
+	if (get != NULL) {
+		taken = get->request_bytes;
+		if (!session_may_reply(session) || !session_run_foreseen(session, get, time))
+			return 0;
+		return session_head_done(session, taken);
 	}
 	switch (session_find_head(session, head, &taken)) {
 	case PARSE_DONE: break;
@@ -218,11 +247,7 @@ static uint32_t session_take_head(struct session *session, const uint8_t *bytes,
 	if (!(session->is_binary ? session_run_head(session, head, time)
 	                         : session_run_line(session, head, time)))
 		return session_keep_head(session, taken);
-	counter_add(&session->sessions->counters.requests, 1);
-	if (session->state != SESSION_LOGIN) /* which goes on with it */
-		session_held_drop(session);
-	session_deadline_clear(session);
-	return taken;
+	return session_head_done(session, taken);
 }
 
 /* The deadline of a long value starts anew whenever a further PROGRESS_BYTES have come. */

@@ -143,6 +143,10 @@ void sessions_advance_calls(struct sessions *sessions, const struct worker_time 
 
 /* session_text.c: runs one line. False: the session waits, and the same line is to be run again. */
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time);
+
+/* Likewise, a plain get that was read ahead. */
+bool session_run_foreseen(struct session *session, const struct foreseen *get,
+                          const struct worker_time *time);
 void session_refuse(struct session *session, const struct refusal *refusal);
 /* The lines of `stats detail dump`, and END. False: no memory. */
 bool session_append_prefixes(struct session *session);

@@ -52,15 +52,37 @@ void session_reply_meta(struct session *session, const struct meta_echo *echo,
 		session_abort(session);
 }
 
+#define SHORT_VALUE_BYTES                                                                          \
+	512 /* written into one piece of memory together with what is around it                    \
+	     */
+
+/* VALUE key flags bytes, and the value. False: memory has run out. */
+static bool append_value(struct session *session, const struct request *request,
+                         const struct reply *reply)
+{
+	struct shard *shard = session->sessions->shard;
+	struct chain *out = session_out(session);
+	uint8_t *to, *end;
+
+	if (reply->value_bytes > SHORT_VALUE_BYTES)
+		return text_append_value_head(out, request->key, reply, request->with_cas) &&
+		       shard_append_value(shard, reply, out) && chain_append(out, "\r\n", 2);
+	to = chain_reserve(out, TEXT_VALUE_HEAD_BYTES_MAX - KEY_BYTES_MAX +
+	                            (uint32_t)(request->key.length + reply->value_bytes) + 2);
+	if (to == NULL)
+		return false;
+	end = text_write_value_head(to, request->key, reply, request->with_cas);
+	shard_copy_value(shard, reply, end);
+	end += reply->value_bytes;
+	memcpy(end, "\r\n", 2);
+	chain_extend(out, (uint32_t)(end + 2 - to));
+	return true;
+}
+
 void session_reply_value(struct session *session, const struct request *request,
                          const struct reply *reply)
 {
-	struct chain *out = session_out(session);
-
-	if (reply->status == REPLY_HIT &&
-	    !(text_append_value_head(out, request->key, reply, request->with_cas) &&
-	      shard_append_value(session->sessions->shard, reply, out) &&
-	      chain_append(out, "\r\n", 2)))
+	if (reply->status == REPLY_HIT && !append_value(session, request, reply))
 		session_abort(session);
 }
 
@@ -293,6 +315,17 @@ static bool session_run_other(struct session *session, const struct text_request
 	case REQUEST_DEBUG_TIME: return session_run_alone(session, request, time);
 	default: return session_run_key(session, text, time);
 	}
+}
+
+bool session_run_foreseen(struct session *session, const struct foreseen *get,
+                          const struct worker_time *time)
+{
+	struct request request = {
+	    .op = REQUEST_GET, .key = get->key, .more_keys = {get->key.data + get->key.length, 0}};
+
+	session->noreply = false;
+	return session_run_get(session, &request, (struct slice){get->request, get->request_bytes},
+	                       time);
 }
 
 bool session_run_line(struct session *session, struct slice line, const struct worker_time *time)

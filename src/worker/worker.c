@@ -164,13 +164,29 @@ struct datagram_return {
 	const struct net_path *path;
 	uint16_t local_port;
 	uint16_t remote_port;
+	struct packet packet;
 };
 
-static void datagram_send(void *context, struct slice head, struct slice body)
+static uint8_t *datagram_reserve(void *context)
 {
-	const struct datagram_return *to = context;
+	struct datagram_return *to = context;
 
-	net_send_datagram(to->path, to->local_port, to->remote_port, head, body);
+	return net_datagram_begin(to->path, &to->packet);
+}
+
+static void datagram_send(void *context, uint32_t length)
+{
+	struct datagram_return *to = context;
+
+	net_datagram_finish(to->path, to->local_port, to->remote_port, &to->packet,
+	                    (uint16_t)length);
+}
+
+static void datagram_drop(void *context)
+{
+	struct datagram_return *to = context;
+
+	net_packet_drop(to->path, &to->packet);
 }
 
 static void net_datagram(void *context, const struct net_input *input, uint16_t source_port,
@@ -178,29 +194,38 @@ static void net_datagram(void *context, const struct net_input *input, uint16_t 
 {
 	struct worker *worker = context;
 	const struct port_options *port = input->path.net->port;
-	struct datagram_return to = {&input->path, port->udp_port, source_port};
-	struct datagram_sink sink = {datagram_send, &to};
+	struct datagram_return to;
+	struct datagram_sink sink = {datagram_reserve, datagram_send, datagram_drop, &to};
+
+	to.path = &input->path;
+	to.local_port = port->udp_port;
+	to.remote_port = source_port;
 
 	/* who came in by a list is on it */
 	datagram_serve(&worker->datagrams, payload, port->allow_any ? &input->path.remote : NULL,
 	               worker->time.now_s, &sink);
 }
 
-static void socket_send(void *context, struct slice head, struct slice body)
+static uint8_t *socket_reserve(void *context)
 {
-	struct sockets *sockets = context;
-	uint8_t *to = socket_reply_reserve(sockets);
+	return socket_reply_reserve(context);
+}
 
-	memcpy(to, head.data, head.length);
-	memcpy(to + head.length, body.data, body.length);
-	socket_reply(sockets, (uint32_t)(head.length + body.length));
+static void socket_send(void *context, uint32_t length)
+{
+	socket_reply(context, length);
+}
+
+/* What was reserved is there for the next one. */
+static void socket_drop(void *context)
+{
 }
 
 static void socket_datagram(void *context, struct sockets *sockets,
                             const struct socket_datagram *datagram)
 {
 	struct worker *worker = context;
-	struct datagram_sink sink = {socket_send, sockets};
+	struct datagram_sink sink = {socket_reserve, socket_send, socket_drop, sockets};
 
 	datagram_serve(&worker->datagrams, (struct slice){datagram->payload, datagram->length},
 	               datagram->source_listed ? NULL : &datagram->source, worker->time.now_s,

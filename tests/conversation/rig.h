@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/random.h"
+#include "proto/udp_frame.h"
 #include "shard/call.h"
 #include "worker/datagram.h"
 #include "worker/session.h"
@@ -80,6 +81,7 @@ struct rig {
 	bool has_asked, is_right;
 	struct ip_address datagram_source;
 	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
+	uint8_t *datagram;           /* being written */
 	void *region;
 	size_t region_bytes;
 };
@@ -474,21 +476,43 @@ static inline void rig_advance_s(struct rig *rig, uint32_t seconds)
 		shard_work(rig->all[i], rig->time.now_s);
 }
 
-static inline void rig_datagram_sent(void *context, struct slice head, struct slice body)
+static inline uint8_t *rig_reserve_datagram(void *context)
+{
+	struct rig *rig = context;
+
+	ASSERT(rig->datagram == NULL);
+	rig->datagram = malloc(UDP_FRAME_TOTAL_BYTES);
+	ASSERT(rig->datagram != NULL);
+	return rig->datagram;
+}
+
+static inline void rig_drop_datagram(void *context)
+{
+	struct rig *rig = context;
+
+	ASSERT(rig->datagram != NULL);
+	free(rig->datagram);
+	rig->datagram = NULL;
+}
+
+static inline void rig_datagram_sent(void *context, uint32_t bytes)
 {
 	struct rig *rig = context;
 	uint8_t length[2];
 
-	store_be16(length, (uint16_t)(head.length + body.length));
+	ASSERT(bytes <= UDP_FRAME_TOTAL_BYTES);
+	store_be16(length, (uint16_t)bytes);
 	bytes_append(&rig->datagrams_sent, length, 2);
-	bytes_append(&rig->datagrams_sent, head.data, head.length);
-	bytes_append(&rig->datagrams_sent, body.data, body.length);
+	bytes_append(&rig->datagrams_sent, rig->datagram, bytes);
+	rig_drop_datagram(rig);
 }
 
 static inline void rig_send_datagram(struct rig *rig, struct slice datagram, bool trusted)
 {
-	struct datagram_sink sink = {rig_datagram_sent, rig};
+	struct datagram_sink sink = {rig_reserve_datagram, rig_datagram_sent, rig_drop_datagram,
+	                             rig};
 
 	datagram_serve(&rig->datagrams, datagram, trusted ? NULL : &rig->datagram_source,
 	               rig->time.now_s, &sink);
+	ASSERT(rig->datagram == NULL);
 }

@@ -68,9 +68,9 @@ BUGS = [
      "	if (status != REPLY_TOO_LARGE)\n		remove_stale(shard, op, hash, key);\n"
      "	tell_stored"),
     ("text", "a get that waited goes on one key too far", "src/worker/session_text.c",
-     "		request->key = line_next_word(&rest);\n	}\n	for (uint32_t i",
+     "		request->key = line_next_word(&rest);\n	}\n	while (",
      "		request->key = line_next_word(&rest);\n"
-     "		request->key = line_next_word(&rest);\n	}\n	for (uint32_t i"),
+     "		request->key = line_next_word(&rest);\n	}\n	while ("),
     ("text", "a flush takes what is stored after it", "src/store/store.c",
      "	store_seal_all(store);\n", ""),
     ("meta", "something stale is shown as fresh", "src/shard/get.c",

@@ -20,14 +20,15 @@
 #include <stdlib.h>
 #include <x86intrin.h>
 
-#define CLIENTS     32 /* with a connection each for text and for binary, and a UDP port */
-#define BURST_MAX   32
-#define FEW_KEYS    1000
-#define VALUE_BYTES 32
-#define KEYS_A_GET  32 /* of a multi-get */
-#define ROUNDS_MAX  101
-#define CASES_MAX   256
-#define TEXT_MAX    4096
+#define CLIENTS       32 /* with a connection each for text and for binary, and a UDP port */
+#define BURST_MAX     32
+#define FEW_KEYS      1000
+#define VALUE_BYTES   32
+#define KEYS_A_GET    32 /* of a multi-get */
+#define ROUNDS_MAX    101
+#define WARM_REQUESTS 4000 /* before each measurement */
+#define CASES_MAX     256
+#define TEXT_MAX      4096
 
 #define OPCODE_GETQ 0x09
 #define OPCODE_NOOP 0x0a
@@ -73,6 +74,12 @@ struct kind {
 	uint32_t world;
 	double cycles[ROUNDS_MAX];
 };
+
+/* In one turn; of a multi-get, keys. */
+static uint32_t kind_requests(const struct kind *kind)
+{
+	return kind->burst.count * kind->burst.in_a_frame;
+}
 
 struct text {
 	uint8_t bytes[TEXT_MAX];
@@ -324,27 +331,48 @@ __attribute__((noinline)) static uint64_t measured_turn(struct replayed *replaye
 	return __rdtsc() - start;
 }
 
+/* One turn with what comes before and after it. Returns its cycles. */
+static uint64_t run_turn(struct world *world, const struct kind *kind,
+                         uint64_t (*turn)(struct replayed *replayed))
+{
+	static struct heard heard;
+	static struct talk talk;
+	uint64_t cycles;
+
+	heard.talk = &talk;
+	heard.kind = kind;
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		heard.texts[i].length = 0;
+	speak(world, kind, &talk);
+	cycles = turn(world->replayed);
+	replayed_hear(world->replayed, hear, &heard);
+	check(&heard);
+	return cycles;
+}
+
 /* Cycles a request; of a multi-get, a key. */
 __attribute__((noinline)) static double measured_case(struct world *world, const struct kind *kind,
                                                       uint32_t turns)
 {
-	static struct heard heard;
-	static struct talk talk;
-	uint32_t requests = kind->burst.count * kind->burst.in_a_frame;
 	uint64_t cycles = 0;
 
-	heard.talk = &talk;
-	heard.kind = kind;
-	for (uint32_t i = 0; i < turns; i++) {
-		for (uint32_t j = 0; j < CLIENTS; j++)
-			heard.texts[j].length = 0;
-		speak(world, kind, &talk);
-		cycles += measured_turn(world->replayed);
-		replayed_hear(world->replayed, hear, &heard);
-		check(&heard);
-	}
+	for (uint32_t i = 0; i < turns; i++)
+		cycles += run_turn(world, kind, measured_turn);
 	replayed_acknowledge(world->replayed, 0, 2 * CLIENTS);
-	return (double)cycles / turns / requests;
+	return (double)cycles / turns / kind_requests(kind);
+}
+
+static uint64_t idle_turn(struct replayed *replayed)
+{
+	replayed_turn(replayed);
+	return 0;
+}
+
+/* What the cases before have left in the caches is not this one's. */
+static void warm_up(struct world *world, const struct kind *kind)
+{
+	for (uint32_t i = 0; i < WARM_REQUESTS; i += kind_requests(kind))
+		run_turn(world, kind, idle_turn);
 }
 
 static void populate(struct world *world)
@@ -451,8 +479,7 @@ static void print(struct kind *kind, const struct arguments *arguments, bool is_
 		printf("  {\"case\": \"%s\", \"cycles\": %.0f, \"lowest\": %.0f, \"highest\": "
 		       "%.0f, \"requests\": %llu}%s\n",
 		       kind->name, cycles[last / 2], cycles[0], cycles[last],
-		       (unsigned long long)arguments->turns * kind->burst.count *
-		           kind->burst.in_a_frame,
+		       (unsigned long long)arguments->turns * kind_requests(kind),
 		       is_last ? "" : ",");
 	else
 		printf("%-36s %8.0f %8.0f %8.0f\n", kind->name, cycles[last / 2], cycles[0],
@@ -497,9 +524,11 @@ int main(int argc, char **argv)
 	uint32_t count = list_kinds(kinds, arguments.only);
 
 	for (uint32_t i = 0; i < arguments.rounds; i++)
-		for (uint32_t j = 0; j < count; j++)
+		for (uint32_t j = 0; j < count; j++) {
+			warm_up(&worlds[kinds[j].world], &kinds[j]);
 			kinds[j].cycles[i] =
 			    measured_case(&worlds[kinds[j].world], &kinds[j], arguments.turns);
+		}
 	printf(arguments.is_json ? "[\n" : "%-36s %8s %8s %8s\n",
 	       "cycles a request (multi-get: a key)", "median", "lowest", "highest");
 	for (uint32_t i = 0; i < count; i++)

@@ -162,13 +162,11 @@ BUGS = [
      "outgoing.packet.segment_bytes = 0;"),
     ("large sends", "a packet that could not be filled counts as read", "src/net/net.c",
      "*cursor = before;", "(void)before;"),
-    ("prefetch", "a small burst behind a full one takes its flows", "src/net/net.c",
-     """\
-			memset(flows, 0, count * sizeof(flows[0]));
-""",
-     """\
-			memset(flows, 0, 0);
-"""),
+    ("prefetch", "a frame takes the flow of another", "src/net/net.c",
+     "frame_input(net, &burst[i], flows[i], now_us);",
+     "frame_input(net, &burst[i], flows[0], now_us);"),
+    ("prefetch", "keys that were foreseen outlive their frames", "src/worker/worker.c",
+     "	lookahead_end(&worker->sessions.lookahead);\n", "	(void)worker;\n"),
     ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
      "return (int32_t)(a - b) > 0;",
      "return a > b;"),
