@@ -74,8 +74,17 @@ static bool peek_line(struct slice bytes, struct peek *ret_peek)
 	ret_peek->key = (struct slice){rest.data, bytes_before_blank(rest.data, rest.length)};
 	rest.data += ret_peek->key.length;
 	rest.length -= ret_peek->key.length;
+	if (ret_peek->key.length == 0 || ret_peek->key.length > KEY_BYTES_MAX)
+		return false;
+	if (name.data[0] == 'g' && rest.length > 0 && *rest.data == ' ') {
+		/* its keys are looked for when it is run: not again and again before that */
+		ret_peek->is_get = false;
+		ret_peek->writes = false;
+		ret_peek->bytes = bytes.length;
+		return true;
+	}
 	end = line_end(rest);
-	if (end == NULL || ret_peek->key.length == 0 || ret_peek->key.length > KEY_BYTES_MAX)
+	if (end == NULL)
 		return false;
 	ret_peek->bytes = (uint64_t)(end + 1 - bytes.data);
 	ret_peek->writes = name.data[0] != 'g' && name.data[1] != 'g';

@@ -12,7 +12,8 @@ struct peek {
 	struct slice key;
 	bool is_get; /* "get", one key and the end of the line, all of it sound */
 	bool writes;
-	uint64_t bytes; /* up to the next request, which may not be there yet */
+	uint64_t bytes; /* up to the next request, which may not be there yet; of a get of several
+	                 * keys, all there are */
 };
 
 /* Of either protocol. False: no key is seen, or no end of the request. */

@@ -52,9 +52,8 @@ void session_reply_meta(struct session *session, const struct meta_echo *echo,
 		session_abort(session);
 }
 
-#define SHORT_VALUE_BYTES                                                                          \
-	512 /* written into one piece of memory together with what is around it                    \
-	     */
+/* Written into one piece of memory, with what is around it. */
+#define SHORT_VALUE_BYTES 512
 
 /* VALUE key flags bytes, and the value. False: memory has run out. */
 static bool append_value(struct session *session, const struct request *request,
