@@ -51,6 +51,19 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t le
 	return checksum_add_word(sum, other);
 }
 
+#define FRESH_BYTES 32
+
+/* Likewise, of a packet whose first bytes, the headers, have just been stored in words of four
+ * bytes: a load of more than one such store has to wait until they have reached the cache. */
+static inline uint64_t checksum_add_fresh(uint64_t sum, const uint8_t *data, size_t length)
+{
+	size_t fresh = 0;
+
+	for (; fresh < FRESH_BYTES && fresh + 4 <= length; fresh += 4)
+		sum = checksum_add_word(sum, checksum_word(data + fresh, 4));
+	return checksum_add(sum, data + fresh, length - fresh);
+}
+
 /* To 16 bits, not complemented. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {

@@ -48,6 +48,7 @@ static void echo_reply(struct net *net, const struct net_input *input, uint8_t p
 	memcpy(icmp, input->l4, input->l4_length);
 	icmp[0] = reply_type;
 	icmp[1] = 0;
+	store_be16(icmp + ICMP_CHECKSUM_OFFSET, 0);
 	net_packet_finish(&input->path, protocol, &packet, input->l4_length, ICMP_CHECKSUM_OFFSET);
 	counter_add(&net->counters.icmp_echo_replies_sent, 1);
 }

@@ -52,6 +52,7 @@ static void nd_send(const struct net_path *path, uint8_t type, uint32_t flags,
 	packet.data[packet.l2_length + 7] = ND_HOP_LIMIT;
 	nd[0] = type;
 	nd[1] = 0;
+	store_be16(nd + ND_CHECKSUM_OFFSET, 0);
 	store_be32(nd + 4, flags);
 	memcpy(nd + 8, target->bytes, 16);
 	if (option != 0) {

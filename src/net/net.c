@@ -374,13 +374,12 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 		/* each segment's length is for the device to add */
 		sum = checksum_pseudo_header(&path->local, &path->remote, protocol,
 		                             packet->segment_bytes > 0 ? 0 : l4_length);
-	store_be16(l4 + checksum_offset, 0);
 	if ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
 	    (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP)) {
 		packet->flags |= protocol == IP_PROTOCOL_TCP ? PACKET_SUM_TCP : PACKET_SUM_UDP;
 		checksum_store(l4 + checksum_offset, checksum_fold(sum));
 	} else {
-		uint16_t folded = (uint16_t)~checksum_fold(checksum_add(sum, l4, l4_length));
+		uint16_t folded = (uint16_t)~checksum_fold(checksum_add_fresh(sum, l4, l4_length));
 
 		/* RFC 768: zero means "none", so a computed zero is sent as its other form */
 		if (folded == 0 && protocol == IP_PROTOCOL_UDP)

@@ -176,7 +176,8 @@ bool net_packet_append(const struct net_path *path, struct packet *packet, uint8
                        const struct chain *chain, struct chain_cursor *cursor, uint32_t length);
 
 /* Completes and queues it: lengths, IP and transport checksums (`checksum_offset` is where the
- * transport keeps its own). l4_length: bytes of transport header and payload. */
+ * transport keeps its own, zero so far). l4_length: bytes of transport header and payload. Headers
+ * are best stored in words of four bytes: as they are read again here, right away. */
 void net_packet_finish(const struct net_path *path, uint8_t protocol, struct packet *packet,
                        uint16_t l4_length, uint16_t checksum_offset);
 

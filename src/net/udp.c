@@ -55,8 +55,7 @@ void net_datagram_finish(const struct net_path *path, uint16_t source_port,
 	uint16_t udp_bytes = UDP_HEADER_BYTES + payload_bytes;
 
 	ASSERT(udp_bytes <= net_path_l4_max(path));
-	store_be16(udp, source_port);
-	store_be16(udp + 2, destination_port);
-	store_be16(udp + 4, udp_bytes);
+	store_be32(udp, (uint32_t)source_port << 16 | destination_port);
+	store_be32(udp + 4, (uint32_t)udp_bytes << 16);
 	net_packet_finish(path, IP_PROTOCOL_UDP, packet, udp_bytes, UDP_CHECKSUM_OFFSET);
 }

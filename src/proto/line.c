@@ -49,9 +49,12 @@ enum parse_verdict line_find(struct slice held, struct slice fresh, uint32_t *re
 struct slice line_next_word(struct slice *rest)
 {
 	const uint8_t *at = rest->data;
-	const uint8_t *end = rest->data + rest->length;
+	const uint8_t *end;
 	struct slice word;
 
+	if (rest->length == 0)
+		return *rest;
+	end = at + rest->length;
 	while (at < end && *at == ' ')
 		at++;
 	word.data = at;

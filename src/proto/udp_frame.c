@@ -18,8 +18,6 @@ enum udp_frame_verdict udp_frame_parse(struct slice datagram, uint16_t *ret_id,
 
 void udp_frame_write(uint8_t to[UDP_FRAME_BYTES], uint16_t id, uint16_t sequence, uint16_t total)
 {
-	store_be16(to, id);
-	store_be16(to + 2, sequence);
-	store_be16(to + 4, total);
-	store_be16(to + 6, 0);
+	store_be32(to, (uint32_t)id << 16 | sequence);
+	store_be32(to + 4, (uint32_t)total << 16);
 }

@@ -12,10 +12,27 @@
 #define OPTION_TIMESTAMP      8
 #define SACK_BLOCK_BYTES      8
 
+/* A timestamp as RFC 7323 A lays it out: behind two that do nothing. */
+#define TIMESTAMP_HEAD                                                                             \
+	((uint32_t)OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 |                   \
+	 (TCP_TIMESTAMP_BYTES - 2))
+
+static void read_timestamp(const uint8_t *values, struct tcp_segment *segment)
+{
+	segment->has_timestamp = true;
+	segment->ts_value = load_be32(values);
+	segment->ts_echo = load_be32(values + 4);
+}
+
 bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segment *ret_segment)
 {
 	struct tcp_segment *segment = ret_segment;
 
+	/* what nearly all segments have */
+	if (length == TCP_TIMESTAMP_BYTES && load_be32(options) == TIMESTAMP_HEAD) {
+		read_timestamp(options + 4, segment);
+		return true;
+	}
 	while (length > 0) {
 		uint32_t bytes;
 
@@ -60,9 +77,7 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 		} else if (options[0] == OPTION_TIMESTAMP) {
 			if (bytes != 10)
 				return false;
-			segment->has_timestamp = true;
-			segment->ts_value = load_be32(options + 2);
-			segment->ts_echo = load_be32(options + 6);
+			read_timestamp(options + 2, segment);
 		}
 		options += bytes;
 		length -= bytes;
@@ -72,10 +87,7 @@ bool tcp_options_parse(const uint8_t *options, uint32_t length, struct tcp_segme
 
 uint32_t tcp_options_write_timestamp(uint32_t value, uint32_t echo, uint8_t *to)
 {
-	to[0] = OPTION_NOP;
-	to[1] = OPTION_NOP;
-	to[2] = OPTION_TIMESTAMP;
-	to[3] = 10;
+	store_be32(to, TIMESTAMP_HEAD);
 	store_be32(to + 4, value);
 	store_be32(to + 8, echo);
 	return TCP_TIMESTAMP_BYTES;

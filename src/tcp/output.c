@@ -70,14 +70,11 @@ static void header_write(uint8_t *header, uint16_t source_port, uint16_t destina
                          uint32_t seq, uint32_t ack, uint32_t header_bytes, uint8_t flags,
                          uint16_t window)
 {
-	store_be16(header, source_port);
-	store_be16(header + 2, destination_port);
+	store_be32(header, (uint32_t)source_port << 16 | destination_port);
 	store_be32(header + 4, seq);
 	store_be32(header + 8, ack);
-	header[12] = (uint8_t)(header_bytes / 4 << 4);
-	header[13] = flags;
-	store_be16(header + 14, window);
-	store_be16(header + 18, 0);
+	store_be32(header + 12, header_bytes / 4 << 28 | (uint32_t)flags << 16 | window);
+	store_be32(header + 16, 0);
 }
 
 static void outgoing_send(struct tcp_connection *connection, struct outgoing *outgoing,
