@@ -15,6 +15,7 @@
 #define NET_NO_VLAN       0x7fffu
 #define IP4_HEADER_BYTES  20
 #define IP6_HEADER_BYTES  40
+#define UDP_HEADER_BYTES  8
 #define NET_HEADERS_MAX   58 /* Ethernet 14, tag 4, IPv6 40 */
 #define IP_PROTOCOL_ICMP  1
 #define IP_PROTOCOL_TCP   6

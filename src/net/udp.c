@@ -2,7 +2,6 @@
 /* UDP (RFC 768, RFC 8200 8.1). */
 #include "net/net_internal.h"
 
-#define UDP_HEADER_BYTES    8
 #define UDP_CHECKSUM_OFFSET 6
 
 void udp_input(struct net *net, const struct net_input *input, struct slice packet, uint64_t now_us)

@@ -98,6 +98,16 @@ static const struct command *find_command(uint8_t opcode)
 	return &commands[opcode];
 }
 
+bool binary_find_op(uint8_t opcode, enum request_op *ret_op)
+{
+	const struct command *command = find_command(opcode);
+
+	if (command == NULL)
+		return false;
+	*ret_op = (enum request_op)command->op;
+	return true;
+}
+
 /* What a good header says of the body. */
 struct header {
 	const struct command *command;

@@ -36,6 +36,9 @@ struct binary_request {
 	struct binary_echo echo;
 };
 
+/* What the opcode does. False: it is none. */
+bool binary_find_op(uint8_t opcode, enum request_op *ret_op);
+
 /* Looks for the end of the head that is `held` (bytes seen before, not a whole head) followed by
  * `fresh`. PARSE_DONE: *ret_fresh_bytes is how many of `fresh` belong to it. PARSE_MORE: all of
  * `fresh` does. Of a header that is wrong in itself, the header alone is the head. */

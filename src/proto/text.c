@@ -241,6 +241,16 @@ static const struct command *find_command(struct slice name)
 	return NULL;
 }
 
+bool text_find_op(struct slice name, enum request_op *ret_op)
+{
+	const struct command *command = find_command(name);
+
+	if (command == NULL)
+		return false;
+	*ret_op = (enum request_op)command->op;
+	return true;
+}
+
 /* A browser, or a page that makes one talk to us: its last word is "HTTP/1.1". */
 static bool is_http(struct slice name, struct slice rest)
 {

@@ -15,6 +15,9 @@ struct text_request {
 	uint8_t key[KEY_BYTES_MAX]; /* the request's, when it came in base64 */
 };
 
+/* What the command of this name does. False: there is none. */
+bool text_find_op(struct slice name, enum request_op *ret_op);
+
 /* Reads one line, given without its line feed (a CR before that is ignored). PARSE_DONE: `text` is
  * filled. PARSE_BAD, PARSE_CLOSE: `refusal` is filled; of `text` nothing is but, when the command
  * is known, `op`.

@@ -214,16 +214,9 @@ static bool is_served(const struct request *request)
 
 struct answer {
 	struct payload payload;
-	/* of a refusal; or what is said when the reply is over a limit */
-	uint8_t error[BINARY_REPLY_BYTES_MAX];
-	uint32_t error_bytes;
+	struct slice error; /* of a refusal; or what is said when the reply is over a limit */
+	uint8_t error_head[BINARY_REPLY_BYTES_MAX]; /* where that of a head lies */
 };
-
-static void answer_error(struct answer *answer, struct slice text)
-{
-	memcpy(answer->error, text.data, text.length);
-	answer->error_bytes = (uint32_t)text.length;
-}
 
 static enum outcome serve_line(struct datagram_server *server, struct slice body, uint32_t now_s,
                                struct answer *answer)
@@ -235,7 +228,7 @@ static enum outcome serve_line(struct datagram_server *server, struct slice body
 	struct refusal refusal;
 	uint32_t line_bytes;
 
-	answer_error(answer, SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n"));
+	answer->error = SLICE_LITERAL("SERVER_ERROR reply too large for UDP\r\n");
 	if (get != NULL && get->request_bytes == body.length &&
 	    body.data[body.length - 2] == '\r') {
 		text.request = (struct request){.op = REQUEST_GET, .key = get->key};
@@ -254,7 +247,7 @@ static enum outcome serve_line(struct datagram_server *server, struct slice body
 		return OUTCOME_DROPPED;
 	}
 	if (verdict != PARSE_DONE) {
-		answer_error(answer, text_refusal(refusal.reason));
+		answer->error = text_refusal(refusal.reason);
 		return OUTCOME_REFUSED;
 	}
 	if (text.is_meta)
@@ -284,8 +277,8 @@ static enum outcome serve_head(struct datagram_server *server, struct slice body
 		counter_add(&counters->udp_dropped_command, 1);
 		return OUTCOME_DROPPED;
 	}
-	end = binary_write_reply(answer->error, &binary.echo, binary.request.key, &too_large);
-	answer->error_bytes = (uint32_t)(end - answer->error);
+	end = binary_write_reply(answer->error_head, &binary.echo, binary.request.key, &too_large);
+	answer->error = (struct slice){answer->error_head, (size_t)(end - answer->error_head)};
 	binary.request.hash = lookahead_hash(server->lookahead, binary.request.key);
 	if (!datagram_execute(server, &binary.request, now_s, &reply))
 		return OUTCOME_DROPPED;
@@ -423,6 +416,5 @@ void datagram_serve(struct datagram_server *server, struct slice datagram,
 		counter_add(&counters->udp_over_amplification, 1);
 	else if (outcome != OUTCOME_REFUSED)
 		counter_add(&counters->udp_over_reply_max, 1);
-	datagram_refuse(server, id, (struct slice){answer.error, answer.error_bytes}, bytes_max,
-	                sink);
+	datagram_refuse(server, id, answer.error, bytes_max, sink);
 }

@@ -11,7 +11,6 @@
 #define WORKER_MAGIC      0x3a7e0b51u
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
 #define KEYS_A_PACKET     8 /* that are foreseen, of its requests */
-#define UDP_HEADER_BYTES  8
 
 #define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
 #define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */

@@ -82,6 +82,7 @@ struct rig {
 	struct ip_address datagram_source;
 	struct bytes datagrams_sent; /* two bytes of length, then the datagram */
 	uint8_t *datagram;           /* being written */
+	bool has_no_packets;         /* to write datagrams into */
 	void *region;
 	size_t region_bytes;
 };
@@ -481,6 +482,8 @@ static inline uint8_t *rig_reserve_datagram(void *context)
 	struct rig *rig = context;
 
 	ASSERT(rig->datagram == NULL);
+	if (rig->has_no_packets)
+		return NULL;
 	rig->datagram = malloc(UDP_FRAME_TOTAL_BYTES);
 	ASSERT(rig->datagram != NULL);
 	return rig->datagram;

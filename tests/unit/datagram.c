@@ -66,6 +66,24 @@ static void test_a_long_reply_is_numbered_datagrams(void)
 	rig_destroy(rig);
 }
 
+static void test_without_packets_nothing_is_sent_and_nothing_lost_but_that(void)
+{
+	struct rig_options options = {.datagram_reply_bytes_max = 8000};
+	struct rig *rig = rig_with_value(&options, 3000);
+	struct slice bad = {(const uint8_t *)"\x12\x34\0\0\0\1\0\0set k\r\n", 15};
+	size_t at = 0;
+
+	rig->has_no_packets = true;
+	rig_send_datagram(rig, get_k, true);
+	rig_send_datagram(rig, bad, true);
+	CU_ASSERT_EQUAL(next_datagram(rig, &at).length, 0);
+	CU_ASSERT_EQUAL(counter_read(&rig->datagrams.counters.udp_requests), 2);
+	rig->has_no_packets = false;
+	rig_send_datagram(rig, get_k, true);
+	CU_ASSERT_EQUAL(next_datagram(rig, &at).length, 1400);
+	rig_destroy(rig);
+}
+
 /* "VALUE k 0 n\r\n" … "\r\nEND\r\n" of a three- or four-digit n, with the header. */
 static void test_the_limit_counts_every_byte(void)
 {
@@ -167,6 +185,8 @@ static void test_a_flood_of_forged_sources_leaves_room_for_others(void)
 
 static const struct unit_case cases[] = {
     {"a long reply is numbered datagrams", test_a_long_reply_is_numbered_datagrams},
+    {"without packets nothing is sent, and nothing lost but that",
+     test_without_packets_nothing_is_sent_and_nothing_lost_but_that},
     {"the limit counts every byte", test_the_limit_counts_every_byte},
     {"the amplification counts every byte", test_the_amplification_counts_every_byte},
     {"a source is answered so often a second", test_a_source_is_answered_so_often_a_second},

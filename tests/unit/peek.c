@@ -53,7 +53,10 @@ static void test_a_request_is_found_where_it_most_likely_is(void)
 	    {"get  a\r\n", NULL, false, false, 0},
 	    {" get a\r\n", NULL, false, false, 0},
 	    {"get\r\n", NULL, false, false, 0},
-	    {"x y\r\n", NULL, false, false, 0},
+	    {"xx y\r\n", NULL, false, false, 0},
+	    {"stats slabs\r\n", NULL, false, false, 0},
+	    {"ms key 2 T0 q\r\nab\r\nmn\r\n", "key", false, true, 19},
+	    {"append key 0 0 12\r\n", "key", false, true, 19 + 14},
 	    {"flush_all 10\r\n", NULL, false, false, 0},
 	    {"", NULL, false, false, 0},
 	};
