@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -21,8 +22,7 @@
 #define CONNECTION_SPARE  1024   /* those that were closed and still send, or are told "too many" */
 #define LINE_BUFFER_COUNT 64
 #define OUTPUT_BYTES_MAX  (256 * 1024)
-#define IDLE_TURNS        2000 /* empty turns before a worker takes short rests */
-#define IDLE_REST_NS      50000
+#define IDLE_POLL_US      1000 /* what a worker finds nothing in before it sleeps */
 #define WORKER_NICE       -20
 #define WAIT_MS           10 /* sleep of a worker that has nothing but kernel sockets */
 
@@ -288,21 +288,33 @@ int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]
 
 /* Running them. */
 
+/* Sleeps for an eighth of the time in which there was nothing to do, so that what comes next waits
+ * for that much longer at most, and never for longer than the config allows. */
+static void rest(const struct kanted_worker *one, uint64_t idle_us)
+{
+	uint64_t sleep_us = min_u64(idle_us / 8, one->all->config->idle_sleep_us);
+	struct timespec time = {.tv_nsec = (long)sleep_us * 1000};
+
+	if (idle_us >= IDLE_POLL_US && sleep_us > 0)
+		nanosleep(&time, NULL);
+}
+
 static int loop(void *context)
 {
 	struct kanted_worker *one = context;
-	struct timespec rest = {.tv_nsec = IDLE_REST_NS};
-	uint32_t empty_turns = 0;
+	uint64_t now_us = kanted_now_us(), busy_us = now_us;
 
 	/* whoever shares the core waits: a ring that nobody empties for a time slice overflows.
 	 * What cannot be had costs nothing but that. */
 	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+	(void)prctl(PR_SET_TIMERSLACK, 1ul); /* ns: a sleep is as long as it is said to be */
 	/* relaxed: the flag is all there is to see */
 	while (!atomic_load_explicit(&one->all->stop, memory_order_relaxed)) {
-		if (worker_turn(one->worker, kanted_now_us(), WAIT_MS) > 0)
-			empty_turns = 0;
-		else if (++empty_turns > IDLE_TURNS && one->all->dpdk != NULL)
-			nanosleep(&rest, NULL);
+		now_us = kanted_now_us();
+		if (worker_turn(one->worker, now_us, WAIT_MS) > 0)
+			busy_us = now_us;
+		else if (one->all->dpdk != NULL)
+			rest(one, now_us - busy_us);
 	}
 	worker_leave(one->worker);
 	/* Release: pairs with the acquire in kanted_workers_stop(); all that it did is done. */

@@ -33,8 +33,8 @@ struct unit {
 /* Largest first, which config_format_quantity() relies on. */
 static const struct unit size_units[] = {
     {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
-static const struct unit duration_units[] = {
-    {"h", 3600000000}, {"min", 60000000}, {"s", 1000000}, {"ms", 1000}, {NULL, 0}};
+static const struct unit duration_units[] = {{"h", 3600000000}, {"min", 60000000}, {"s", 1000000},
+                                             {"ms", 1000},      {"us", 1},         {NULL, 0}};
 static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
@@ -71,7 +71,7 @@ static const char *type_hint(enum config_type type)
 		return "not a size: write a number of bytes, or one with KiB, MiB or GiB, such as "
 		       "64MiB";
 	case CONFIG_DURATION:
-		return "not a duration: write a number with ms, s, min or h, such as 10s";
+		return "not a duration: write a number with us, ms, s, min or h, such as 10s";
 	case CONFIG_PERCENT: return "not a percentage: write a whole number with %, such as 20%";
 	default: return "not a whole number: write digits only";
 	}

@@ -24,7 +24,7 @@
 enum config_type {
 	CONFIG_COUNT,
 	CONFIG_SIZE,       /* bytes; KiB, MiB, GiB */
-	CONFIG_DURATION,   /* microseconds; ms, s, min, h; 0 needs no unit */
+	CONFIG_DURATION,   /* us, ms, s, min, h; 0 needs no unit */
 	CONFIG_WORKERS,    /* a count, or a list of cores */
 	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
 	CONFIG_POLICY,     /* enum policy, by name */
@@ -63,6 +63,9 @@ enum config_type {
 	  TCP_CONGESTION_cubic, "Congestion control of our own TCP: cubic or newreno")             \
 	X(shutdown_command, "shutdown_command", CONFIG_SWITCH, 0, 1, 0,                            \
 	  "Whether clients may end the process by the command shutdown")                           \
+	X(idle_sleep_us, "idle_sleep_max", CONFIG_DURATION, 0, 100000, 1000,                       \
+	  "A worker that finds nothing to do polls its ports after this long at the latest; 0: "   \
+	  "all the time")                                                                          \
 	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \
 	  "Bytes of a reply by UDP, at most")                                                      \
 	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \

@@ -26,6 +26,7 @@ struct worker {
 	struct workers *workers;
 	uint32_t number; /* among them */
 	uint64_t (*clock_us)(void);
+	bool was_busy;      /* its last turn has found something to do */
 	bool store_is_busy; /* it has something to do that nobody waits for yet */
 	struct tcp *tcp;
 	struct shard *shard;
@@ -498,6 +499,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 {
 	uint32_t busy = 0;
 
+	if (worker->was_busy)
+		counter_add(&worker->counters.busy_us, now_us - worker->time.now_us);
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
 	sessions_follow(&worker->sessions, &worker->time);
@@ -524,7 +527,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	}
 	wake_others(worker);
 	counter_add(&worker->counters.turns, 1);
-	counter_add(&worker->counters.turns_busy, busy != 0);
+	worker->was_busy = busy > 0;
+	counter_add(&worker->counters.turns_busy, worker->was_busy);
 	return busy;
 }
 

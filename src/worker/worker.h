@@ -17,6 +17,9 @@
 #define WORKER_COUNTERS(X)                                                                         \
 	X(turns, "turns", COUNTER_TOTAL, "Turns of the loop")                                      \
 	X(turns_busy, "turns", COUNTER_TOTAL, "Turns that found something to do")                  \
+	X(busy_us, "microseconds", COUNTER_TOTAL,                                                  \
+	  "Length of those turns: its share of the "                                               \
+	  "time is how busy the core is")                                                          \
 	X(rejected_connections, "connections", COUNTER_TOTAL,                                      \
 	  "Refused: too many open connections")                                                    \
 	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")         \

@@ -48,6 +48,7 @@ static const char whole_example[] =
     "max_connections: 4096\n"
     "request_timeout: 500ms\n"
     "idle_timeout: 2min\n"
+    "idle_sleep_max: 250us\n"
     "congestion: newreno\n"
     "eviction: adaptive\n"
     "udp_reply_bytes_max: 1000\n"
@@ -80,6 +81,7 @@ static void test_a_whole_example_fills_the_parameters(void)
 	CU_ASSERT_EQUAL(config->connection_count_max, 4096);
 	CU_ASSERT_EQUAL(config->request_timeout_us, 500000);
 	CU_ASSERT_EQUAL(config->idle_timeout_us, 120000000);
+	CU_ASSERT_EQUAL(config->idle_sleep_us, 250);
 	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_newreno);
 	CU_ASSERT_EQUAL(config->eviction, POLICY_adaptive);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1000);
@@ -139,6 +141,7 @@ static void test_what_is_not_said_has_its_default(void)
 	CU_ASSERT_EQUAL(config->congestion, TCP_CONGESTION_cubic);
 	CU_ASSERT_EQUAL(config->eviction, POLICY_s3fifo);
 	CU_ASSERT_EQUAL(config->keepalive_us, 7200000000);
+	CU_ASSERT_EQUAL(config->idle_sleep_us, 1000);
 	CU_ASSERT_EQUAL(config->udp_reply_bytes_max, 1400);
 	CU_ASSERT_EQUAL(config->udp_amplification_max, 10);
 	config_destroy(config);
@@ -262,6 +265,7 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	     "ports[0].udp: clients cannot log in by UDP"},
 	    {PORTS "idle_timeout: off\n", 3, "\"off\" is not a duration"},
 	    {PORTS "idle_timeout: 8d\n", 3, "is not a duration"},
+	    {PORTS "idle_sleep_max: 101ms\n", 3, "from 0 to 100ms"},
 	    {PORTS "udp_reply_bytes_max: 1401\n", 3, "from 64 to 1400"},
 	    {PORTS "udp_amplification_max: 0\n", 3, "from 1 to 1000"},
 	    {PORTS "udp_rate_max: -1\n", 3, "not a whole number"},
@@ -447,7 +451,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 640);
+	config_parse(&config, "f", text, strlen(text), error, 680);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }

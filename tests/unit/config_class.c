@@ -402,7 +402,7 @@ static void test_bad_names_and_prefixes_are_refused(void)
 #define NO_PERCENT(value)                                                                          \
 	"\"" value "\" is not a percentage: write a whole number with %, such as 20%"
 #define NO_DURATION(value)                                                                         \
-	"\"" value "\" is not a duration: write a number with ms, s, min or h, such as 10s"
+	"\"" value "\" is not a duration: write a number with us, ms, s, min or h, such as 10s"
 #define NO_SECONDS(value)                                                                          \
 	"\"" value "\" is not a number of whole seconds: write one such as 1s or 5min"
 
