@@ -16,9 +16,9 @@ static const char help_text[] =
     "       kante-load --memif PATH --local ADDRESS --remote ADDRESS:PORT [options]\n"
     "       kante-load --device DEVICE --local ADDRESS --remote ADDRESS:PORT [options]\n"
     "\n"
-    "Puts load on a memcached-protocol server (text protocol) and checks every byte that comes\n"
-    "back. The values are made from key, version and length, so any that was ever stored by\n"
-    "kante-load is accepted, and nothing else.\n"
+    "Puts load on a memcached-protocol server (text protocol), or on Redis, and checks every byte\n"
+    "that comes back. The values are made from key, version and length, so any that was ever\n"
+    "stored by kante-load is accepted, and nothing else.\n"
     "\n"
     "Where to\n"
     "  --socket HOST:PORT     by kernel sockets; IPv6 as [::1]:11211\n"
@@ -30,6 +30,7 @@ static const char help_text[] =
     "  --reflected            there is no server, but dpdk-testpmd --forward-mode=macswap, which\n"
     "                         sends each frame back: measures the way alone, with --udp\n"
     "  --udp                  UDP instead of TCP: gets only\n"
+    "  --redis                the server speaks Redis's protocol (RESP2): with --socket, over TCP\n"
     "  --connections N        1 to 10000, default 50 (with --udp: sockets)\n"
     "  --pipeline N           requests in flight on each, 1 to 1000, default 1\n"
     "\n"
@@ -205,6 +206,7 @@ enum option_id {
 	OPTION_REMOTE,
 	OPTION_REFLECTED,
 	OPTION_UDP,
+	OPTION_REDIS,
 	OPTION_CONNECTIONS,
 	OPTION_PIPELINE,
 	OPTION_KEYS,
@@ -229,6 +231,7 @@ static const struct option long_options[] = {
     {"remote", required_argument, NULL, OPTION_REMOTE},
     {"reflected", no_argument, NULL, OPTION_REFLECTED},
     {"udp", no_argument, NULL, OPTION_UDP},
+    {"redis", no_argument, NULL, OPTION_REDIS},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"pipeline", required_argument, NULL, OPTION_PIPELINE},
     {"keys", required_argument, NULL, OPTION_KEYS},
@@ -260,6 +263,7 @@ static int apply_option(struct options *options, enum option_id id, const char *
 	case OPTION_REMOTE: options->remote_text = text; return 0;
 	case OPTION_REFLECTED: options->is_reflected = true; return 0;
 	case OPTION_UDP: client->is_udp = true; return 0;
+	case OPTION_REDIS: workload->protocol = PROTOCOL_REDIS; return 0;
 	case OPTION_POPULATE: options->is_populating = true; return 0;
 	case OPTION_JSON: options->is_json = true; return 0;
 	case OPTION_MISSES_ARE_ERRORS: options->are_misses_errors = true; return 0;
@@ -355,6 +359,11 @@ int options_parse(struct options *options, int argc, char **argv)
 	if (options->way == WAY_NONE) {
 		complain(
 		    "say where to: --socket HOST:PORT, or --memif PATH; see kante-load --help");
+		return -EINVAL;
+	}
+	if (options->workload.protocol == PROTOCOL_REDIS &&
+	    (options->way != WAY_SOCKET || options->client.is_udp)) {
+		complain("--redis goes with --socket only, and without --udp");
 		return -EINVAL;
 	}
 	r = check_addresses(options);

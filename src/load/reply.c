@@ -4,14 +4,30 @@
 #include "base/assert.h"
 
 static const char key_prefix[] = "load:";
-static const char after_value[] = "\r\nEND\r\n";
 
-#define KEY_PREFIX_BYTES  (sizeof(key_prefix) - 1)
-#define AFTER_VALUE_BYTES (sizeof(after_value) - 1)
+#define KEY_PREFIX_BYTES (sizeof(key_prefix) - 1)
 
 _Static_assert(sizeof("set  4294967295 0 1048576\r\n") - 1 + REQUEST_KEY_BYTES <=
                    REQUEST_LINE_BYTES_MAX,
                "the longest request line fits");
+_Static_assert(sizeof("*3\r\n$3\r\nSET\r\n$20\r\n\r\n$1048576\r\n") - 1 + REQUEST_KEY_BYTES <=
+                       REQUEST_LINE_BYTES_MAX &&
+                   REQUEST_KEY_BYTES == 20,
+               "Redis's longest request lines fit, and say the key's length");
+
+#define TEXT(text)                                                                                 \
+	{                                                                                          \
+		(const uint8_t *)(text), sizeof(text) - 1                                          \
+	}
+
+static const struct phrases {
+	struct slice miss;
+	struct slice stored;
+	struct slice after_value;
+} phrases[PROTOCOL_COUNT] = {
+    [PROTOCOL_MEMCACHED] = {TEXT("END\r\n"), TEXT("STORED\r\n"), TEXT("\r\nEND\r\n")},
+    [PROTOCOL_REDIS] = {TEXT("$-1\r\n"), TEXT("+OK\r\n"), TEXT("\r\n")},
+};
 
 enum reply_stage {
 	STAGE_LINE,
@@ -50,10 +66,21 @@ static char *put_number(char *to, uint32_t number)
 	return to + count;
 }
 
-static uint8_t put_line(const struct request *request, char line[REQUEST_LINE_BYTES_MAX])
+/* The lines before a SET's value; the one of a GET is an inline command. */
+static char *put_redis_lines(char *at, const struct request *request)
 {
-	char *at = line;
+	if (request->kind == REQUEST_GET) {
+		at = put_text(at, "GET ");
+		return put_key(at, request->key);
+	}
+	at = put_text(at, "*3\r\n$3\r\nSET\r\n$20\r\n");
+	at = put_key(at, request->key);
+	at = put_text(at, "\r\n$");
+	return put_number(at, request->value.length);
+}
 
+static char *put_memcached_line(char *at, const struct request *request)
+{
 	at = put_text(at, request->kind == REQUEST_GET ? "get " : "set ");
 	at = put_key(at, request->key);
 	if (request->kind == REQUEST_SET) {
@@ -62,13 +89,24 @@ static uint8_t put_line(const struct request *request, char line[REQUEST_LINE_BY
 		at = put_text(at, " 0 ");
 		at = put_number(at, request->value.length);
 	}
+	return at;
+}
+
+static uint8_t put_line(const struct request *request, char line[REQUEST_LINE_BYTES_MAX])
+{
+	char *at = request->protocol == PROTOCOL_REDIS ? put_redis_lines(line, request)
+	                                               : put_memcached_line(line, request);
+
 	at = put_text(at, "\r\n");
 	return (uint8_t)(at - line);
 }
 
-struct request request_get(uint64_t key, uint64_t intended_ns)
+struct request request_get(enum protocol protocol, uint64_t key, uint64_t intended_ns)
 {
-	struct request request = {.kind = REQUEST_GET, .key = key, .intended_ns = intended_ns};
+	struct request request = {.kind = REQUEST_GET,
+	                          .protocol = (uint8_t)protocol,
+	                          .key = key,
+	                          .intended_ns = intended_ns};
 
 	ASSERT(key <= REQUEST_KEY_NUMBER_MAX);
 	request.line_bytes = 4 + REQUEST_KEY_BYTES + 2;
@@ -76,10 +114,13 @@ struct request request_get(uint64_t key, uint64_t intended_ns)
 	return request;
 }
 
-struct request request_set(uint64_t key, uint32_t version, uint32_t value_bytes,
-                           uint64_t intended_ns)
+struct request request_set(enum protocol protocol, uint64_t key, uint32_t version,
+                           uint32_t value_bytes, uint64_t intended_ns)
 {
-	struct request request = {.kind = REQUEST_SET, .key = key, .intended_ns = intended_ns};
+	struct request request = {.kind = REQUEST_SET,
+	                          .protocol = (uint8_t)protocol,
+	                          .key = key,
+	                          .intended_ns = intended_ns};
 	char line[REQUEST_LINE_BYTES_MAX];
 
 	ASSERT(key <= REQUEST_KEY_NUMBER_MAX);
@@ -169,42 +210,84 @@ static bool take_number(struct slice *line, uint64_t max, uint32_t *ret_number)
 	return true;
 }
 
-/* What follows "VALUE ": a key of our form, flags, length. */
-static bool begin_value(struct reply *reply, const struct request *request, struct slice line)
+/* The length ends the line. */
+static bool take_length(struct slice line, uint32_t *ret_length)
+{
+	uint32_t length;
+
+	if (!take_number(&line, VALUE_BYTES_MAX, &length) ||
+	    !slice_equal(line, SLICE_LITERAL("\r\n")))
+		return false;
+	*ret_length = length;
+	return true;
+}
+
+static bool take_redis_value(struct reply *reply, struct slice line)
+{
+	return take_text(&line, "$") && take_length(line, &reply->value_bytes);
+}
+
+/* "VALUE ", a key of our form, flags, length. */
+static bool take_memcached_value(struct reply *reply, const struct request *request,
+                                 struct slice line)
 {
 	char key[REQUEST_KEY_BYTES];
 	bool is_key_right;
-	uint32_t flags, length;
+	uint32_t flags;
 
-	if (line.length < REQUEST_KEY_BYTES || memchr(line.data, ' ', REQUEST_KEY_BYTES) != NULL)
+	if (!take_text(&line, "VALUE ") || line.length < REQUEST_KEY_BYTES ||
+	    memchr(line.data, ' ', REQUEST_KEY_BYTES) != NULL)
 		return false;
 	put_key(key, request->key);
 	is_key_right = memcmp(line.data, key, REQUEST_KEY_BYTES) == 0;
 	line.data += REQUEST_KEY_BYTES;
 	line.length -= REQUEST_KEY_BYTES;
 	if (!take_text(&line, " ") || !take_number(&line, UINT32_MAX, &flags) ||
-	    !take_text(&line, " ") || !take_number(&line, VALUE_BYTES_MAX, &length) ||
-	    !take_text(&line, "\r\n") || line.length > 0)
+	    !take_text(&line, " ") || !take_length(line, &reply->value_bytes))
+		return false;
+	reply->is_wrong = !is_key_right || flags != value_flags(request->key, reply->value_bytes);
+	return true;
+}
+
+static bool begin_value(struct reply *reply, const struct request *request, struct slice line)
+{
+	if (request->protocol == PROTOCOL_REDIS ? !take_redis_value(reply, line)
+	                                        : !take_memcached_value(reply, request, line))
 		return false;
 	reply->stage = STAGE_VALUE;
-	reply->value_bytes = length;
-	reply->is_wrong = !is_key_right || flags != value_flags(request->key, length);
-	if (length < VALUE_HEAD_BYTES)
-		reply->value = value_of(request->key, 0, length);
+	if (reply->value_bytes < VALUE_HEAD_BYTES)
+		reply->value = value_of(request->key, 0, reply->value_bytes);
 	return true;
+}
+
+/* By how the line begins. */
+static enum reply_verdict check_error(const struct request *request, struct slice line)
+{
+	if (request->protocol == PROTOCOL_REDIS) {
+		if (!take_text(&line, "-"))
+			return REPLY_BROKEN;
+		return take_text(&line, "OOM") || take_text(&line, "BUSY") ||
+		               take_text(&line, "LOADING") || take_text(&line, "MISCONF")
+		           ? REPLY_SERVER_ERROR
+		           : REPLY_CLIENT_ERROR;
+	}
+	if (take_text(&line, "SERVER_ERROR"))
+		return REPLY_SERVER_ERROR;
+	if (take_text(&line, "CLIENT_ERROR") || take_text(&line, "ERROR"))
+		return REPLY_CLIENT_ERROR;
+	return REPLY_BROKEN;
 }
 
 static enum reply_verdict check_line(struct reply *reply, const struct request *request,
                                      struct slice line)
 {
-	struct slice rest = line;
+	const struct phrases *expected = &phrases[request->protocol];
 
-	if (request->kind == REQUEST_GET && take_text(&rest, "VALUE ") &&
-	    begin_value(reply, request, rest))
+	if (request->kind == REQUEST_GET && begin_value(reply, request, line))
 		return REPLY_MORE;
-	if (request->kind == REQUEST_GET && slice_equal(line, SLICE_LITERAL("END\r\n")))
+	if (request->kind == REQUEST_GET && slice_equal(line, expected->miss))
 		return REPLY_MISS;
-	if (request->kind == REQUEST_SET && slice_equal(line, SLICE_LITERAL("STORED\r\n")))
+	if (request->kind == REQUEST_SET && slice_equal(line, expected->stored))
 		return REPLY_STORED;
 	/* The rest is rare: keep the line to show it. */
 	if (line.data != reply->line) {
@@ -213,11 +296,7 @@ static enum reply_verdict check_line(struct reply *reply, const struct request *
 	}
 	if (line.length < 2 || line.data[line.length - 2] != '\r')
 		return REPLY_BROKEN;
-	if (take_text(&line, "SERVER_ERROR"))
-		return REPLY_SERVER_ERROR;
-	if (take_text(&line, "CLIENT_ERROR") || take_text(&line, "ERROR"))
-		return REPLY_CLIENT_ERROR;
-	return REPLY_BROKEN;
+	return check_error(request, line);
 }
 
 /* A line in one piece is checked where it is; one that is split is put together first. */
@@ -272,11 +351,13 @@ static void check_value_stage(struct reply *reply, const struct request *request
 	reply->offset = 0;
 }
 
-static enum reply_verdict check_after_value(struct reply *reply, struct slice *input)
+static enum reply_verdict check_after_value(struct reply *reply, const struct request *request,
+                                            struct slice *input)
 {
-	uint32_t piece = (uint32_t)min_u64(AFTER_VALUE_BYTES - reply->offset, input->length);
+	struct slice expected = phrases[request->protocol].after_value;
+	uint32_t piece = (uint32_t)min_u64(expected.length - reply->offset, input->length);
 
-	if (memcmp(input->data, after_value + reply->offset, piece) != 0) {
+	if (memcmp(input->data, expected.data + reply->offset, piece) != 0) {
 		memcpy(reply->line, input->data, piece);
 		reply->line_bytes = (uint16_t)piece;
 		return REPLY_BROKEN;
@@ -284,7 +365,7 @@ static enum reply_verdict check_after_value(struct reply *reply, struct slice *i
 	input->data += piece;
 	input->length -= piece;
 	reply->offset += piece;
-	return reply->offset < AFTER_VALUE_BYTES ? REPLY_MORE : REPLY_HIT;
+	return reply->offset < expected.length ? REPLY_MORE : REPLY_HIT;
 }
 
 enum reply_verdict reply_check(struct reply *reply, const struct request *request,
@@ -296,7 +377,7 @@ enum reply_verdict reply_check(struct reply *reply, const struct request *reques
 		switch ((enum reply_stage)reply->stage) {
 		case STAGE_LINE: verdict = check_line_stage(reply, request, input); break;
 		case STAGE_VALUE: check_value_stage(reply, request, input); break;
-		case STAGE_AFTER_VALUE: verdict = check_after_value(reply, input); break;
+		case STAGE_AFTER_VALUE: verdict = check_after_value(reply, request, input); break;
 		}
 	}
 	return verdict;

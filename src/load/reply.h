@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests of memcached's text protocol as bytes, and the check of their replies, incremental and
- * byte for byte. On purpose independent of src/proto: one error must not hide in both ends.
+/* Requests of memcached's text protocol, or Redis's (RESP2), as bytes, and the check of their
+ * replies, incremental and byte for byte. On purpose independent of src/proto: one error must not
+ * hide in both ends.
  *
  * Pure: no sockets, no clock, no allocation. */
 #pragma once
@@ -12,6 +13,14 @@
 #define REQUEST_KEY_NUMBER_MAX UINT64_C(999999999999999)
 #define REQUEST_LINE_BYTES_MAX 64
 
+enum protocol {
+	PROTOCOL_MEMCACHED,
+	/* GETs are inline commands, of the same length as memcached's; a value comes alone, without
+	 * key and flags: one too short for a head of its own says little of whose it is. */
+	PROTOCOL_REDIS,
+	PROTOCOL_COUNT,
+};
+
 enum request_kind {
 	REQUEST_GET,
 	REQUEST_SET,
@@ -22,13 +31,14 @@ struct request {
 	uint64_t intended_ns; /* when it was due to be sent: latency counts from here */
 	struct value value;   /* of a SET */
 	uint32_t bytes;       /* on the wire, all of it */
-	uint8_t line_bytes;   /* of these, up to and with the first newline */
+	uint8_t line_bytes;   /* of these, before the value: its line, or lines */
 	uint8_t kind;         /* enum request_kind */
+	uint8_t protocol;     /* enum protocol */
 };
 
-struct request request_get(uint64_t key, uint64_t intended_ns);
-struct request request_set(uint64_t key, uint32_t version, uint32_t value_bytes,
-                           uint64_t intended_ns);
+struct request request_get(enum protocol protocol, uint64_t key, uint64_t intended_ns);
+struct request request_set(enum protocol protocol, uint64_t key, uint32_t version,
+                           uint32_t value_bytes, uint64_t intended_ns);
 
 /* Writes bytes offset … offset + count - 1 (at most request->bytes) of the request. */
 void request_fill(const struct request *request, uint32_t offset, uint8_t *to, uint32_t count);
@@ -38,13 +48,13 @@ enum reply_verdict {
 	REPLY_HIT,  /* see is_wrong */
 	REPLY_MISS,
 	REPLY_STORED,
-	REPLY_SERVER_ERROR, /* SERVER_ERROR: refused, say for want of memory */
-	REPLY_CLIENT_ERROR, /* ERROR or CLIENT_ERROR: our requests deserve neither */
+	REPLY_SERVER_ERROR, /* refused, say for want of memory */
+	REPLY_CLIENT_ERROR, /* any other error: our requests deserve none */
 	REPLY_BROKEN,       /* not a reply to this request; where the next starts is unknown */
 	REPLY_REFLECTED,    /* no reply: the request itself has come back, see datagrams.h */
 };
 
-#define REPLY_LINE_BYTES_MAX 256
+#define REPLY_LINE_BYTES_MAX 512 /* Redis's -MISCONF has 343 */
 
 /* One reply being checked. */
 struct reply {

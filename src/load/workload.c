@@ -46,6 +46,7 @@ static uint32_t next_value_bytes(struct workload *workload)
 
 struct request workload_next(struct workload *workload, uint64_t intended_ns)
 {
+	enum protocol protocol = workload->options.protocol;
 	uint64_t key;
 
 	if (workload->is_populating) {
@@ -56,9 +57,10 @@ struct request workload_next(struct workload *workload, uint64_t intended_ns)
 
 		key = zipf_rank(&workload->zipf, &workload->random);
 		if (percent >= workload->options.set_percent)
-			return request_get(key, intended_ns);
+			return request_get(protocol, key, intended_ns);
 	}
-	return request_set(key, ++workload->version, next_value_bytes(workload), intended_ns);
+	return request_set(protocol, key, ++workload->version, next_value_bytes(workload),
+	                   intended_ns);
 }
 
 double workload_gap_ns(struct workload *workload, double requests_per_second)

@@ -44,6 +44,7 @@ struct workload_counters {
 };
 
 struct workload_options {
+	enum protocol protocol;   /* PROTOCOL_REDIS: in conversations only */
 	uint64_t key_count;       /* 1 … WORKLOAD_KEY_COUNT_MAX */
 	double zipf_exponent;     /* 0 … ZIPF_EXPONENT_MAX; key 0 is the hottest */
 	uint32_t value_bytes_min; /* sizes are log-uniform from min … max, each SET anew */

@@ -35,9 +35,10 @@ enum outcome {
 	OUTCOME_OTHER,
 };
 
-static enum outcome outcome_at(const uint8_t *bytes, size_t length, size_t split)
+static enum outcome outcome_at(enum protocol protocol, const uint8_t *bytes, size_t length,
+                               size_t split)
 {
-	struct request request = request_get(KEY, 0);
+	struct request request = request_get(protocol, KEY, 0);
 	struct reply reply;
 
 	switch (check_split(&reply, &request, bytes, length, split)) {
@@ -50,10 +51,11 @@ static enum outcome outcome_at(const uint8_t *bytes, size_t length, size_t split
 }
 
 /* Whether the reply has this outcome at every split. */
-static bool is_outcome(const uint8_t *bytes, size_t length, enum outcome outcome)
+static bool is_outcome(enum protocol protocol, const uint8_t *bytes, size_t length,
+                       enum outcome outcome)
 {
 	for (size_t split = 0; split <= length; split++) {
-		if (outcome_at(bytes, length, split) != outcome)
+		if (outcome_at(protocol, bytes, length, split) != outcome)
 			return false;
 	}
 	return true;
@@ -61,6 +63,14 @@ static bool is_outcome(const uint8_t *bytes, size_t length, enum outcome outcome
 
 static const uint32_t lengths[] = {0, 1, 2, 7, 8, 23, 24, 25, 31, 32, 33, 100, 1001};
 #define LENGTH_COUNT (sizeof(lengths) / sizeof(lengths[0]))
+
+/* Where the value of a whole reply starts. */
+static uint8_t *value_in(uint8_t *reply, enum protocol protocol, uint32_t length)
+{
+	uint8_t line[REPLY_LINE_BYTES_MAX];
+
+	return reply + put_value_line(line, protocol, KEY, length);
+}
 
 static void test_value_is_the_same_in_any_pieces(void)
 {
@@ -83,10 +93,12 @@ static void test_right_reply_is_right_at_any_split(void)
 {
 	uint8_t bytes[REPLY_BYTES];
 
-	for (size_t i = 0; i < LENGTH_COUNT; i++) {
-		size_t length = put_reply(bytes, KEY, VERSION, lengths[i]);
+	for (enum protocol protocol = 0; protocol < PROTOCOL_COUNT; protocol++) {
+		for (size_t i = 0; i < LENGTH_COUNT; i++) {
+			size_t length = put_reply_of(bytes, protocol, KEY, VERSION, lengths[i]);
 
-		CU_ASSERT_TRUE(is_outcome(bytes, length, OUTCOME_RIGHT));
+			CU_ASSERT_TRUE(is_outcome(protocol, bytes, length, OUTCOME_RIGHT));
+		}
 	}
 }
 
@@ -94,34 +106,41 @@ static void test_any_version_is_right(void)
 {
 	uint8_t bytes[REPLY_BYTES];
 
-	for (uint32_t version = 1; version != 0; version <<= 1) {
-		size_t length = put_reply(bytes, KEY, version, 64);
+	for (enum protocol protocol = 0; protocol < PROTOCOL_COUNT; protocol++) {
+		for (uint32_t version = 1; version != 0; version <<= 1) {
+			size_t length = put_reply_of(bytes, protocol, KEY, version, 64);
 
-		CU_ASSERT_EQUAL(outcome_at(bytes, length, 10), OUTCOME_RIGHT);
+			CU_ASSERT_EQUAL(outcome_at(protocol, bytes, length, 10), OUTCOME_RIGHT);
+		}
 	}
+}
+
+static bool is_flipped_value_byte_caught(enum protocol protocol, uint32_t length)
+{
+	uint8_t bytes[REPLY_BYTES];
+	uint8_t *value = value_in(bytes, protocol, length);
+	size_t reply_bytes = put_reply_of(bytes, protocol, KEY, VERSION, length);
+	bool is_caught = true;
+
+	for (uint32_t i = 0; i < length; i++) {
+		value[i] ^= (uint8_t)(1 << i % 8);
+		is_caught &= is_outcome(protocol, bytes, reply_bytes, OUTCOME_WRONG);
+		value[i] ^= (uint8_t)(1 << i % 8);
+	}
+	return is_caught;
 }
 
 static void test_flipped_value_byte_is_caught_at_any_split(void)
 {
-	uint8_t bytes[REPLY_BYTES];
-	bool is_caught = true;
-
 	for (uint32_t length = 1; length <= 70; length++) {
-		size_t reply_bytes = put_reply(bytes, KEY, VERSION, length);
-		size_t start = reply_bytes - 7 - length;
-
-		for (uint32_t i = 0; i < length; i++) {
-			bytes[start + i] ^= (uint8_t)(1 << i % 8);
-			is_caught &= is_outcome(bytes, reply_bytes, OUTCOME_WRONG);
-			bytes[start + i] ^= (uint8_t)(1 << i % 8);
-		}
+		CU_ASSERT_TRUE(is_flipped_value_byte_caught(PROTOCOL_MEMCACHED, length));
+		CU_ASSERT_TRUE(is_flipped_value_byte_caught(PROTOCOL_REDIS, length));
 	}
-	CU_ASSERT_TRUE(is_caught);
 }
 
 static void test_wrong_bytes_are_counted(void)
 {
-	struct request request = request_get(KEY, 0);
+	struct request request = request_get(PROTOCOL_MEMCACHED, KEY, 0);
 	uint8_t bytes[REPLY_BYTES];
 	size_t length = put_reply(bytes, KEY, VERSION, 1000);
 	struct reply reply;
@@ -137,21 +156,26 @@ static void test_wrong_bytes_are_counted(void)
 	CU_ASSERT_EQUAL(reply.wrong_bytes, 3);
 }
 
-static void test_any_flipped_bit_is_caught(void)
+static bool is_any_flipped_bit_caught(enum protocol protocol, uint32_t value_bytes)
 {
 	uint8_t bytes[REPLY_BYTES];
+	size_t length = put_reply_of(bytes, protocol, KEY, VERSION, value_bytes);
 	bool is_caught = true;
 
-	for (size_t i = 0; i < LENGTH_COUNT; i++) {
-		size_t length = put_reply(bytes, KEY, VERSION, lengths[i]);
-
-		for (size_t bit = 0; bit < 8 * length; bit++) {
-			bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			is_caught &= outcome_at(bytes, length, bit % length) != OUTCOME_RIGHT;
-			bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		}
+	for (size_t bit = 0; bit < 8 * length; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		is_caught &= outcome_at(protocol, bytes, length, bit % length) != OUTCOME_RIGHT;
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	CU_ASSERT_TRUE(is_caught);
+	return is_caught;
+}
+
+static void test_any_flipped_bit_is_caught(void)
+{
+	for (size_t i = 0; i < LENGTH_COUNT; i++) {
+		CU_ASSERT_TRUE(is_any_flipped_bit_caught(PROTOCOL_MEMCACHED, lengths[i]));
+		CU_ASSERT_TRUE(is_any_flipped_bit_caught(PROTOCOL_REDIS, lengths[i]));
+	}
 }
 
 static void test_wrong_key_is_caught_at_any_split(void)
@@ -164,75 +188,96 @@ static void test_wrong_key_is_caught_at_any_split(void)
 		size_t length = put_reply(bytes, KEY + 1, VERSION, lengths[i]);
 		struct value other = value_of(KEY + 1, VERSION, lengths[i]);
 
-		is_caught &= is_outcome(bytes, length, OUTCOME_WRONG);
-		length = put_reply(bytes, KEY, VERSION, lengths[i]);
-		value_fill(&other, 0, bytes + length - 7 - lengths[i], lengths[i]);
-		if (lengths[i] > 1)
-			is_caught &= is_outcome(bytes, length, OUTCOME_WRONG);
+		is_caught &= is_outcome(PROTOCOL_MEMCACHED, bytes, length, OUTCOME_WRONG);
+		if (lengths[i] <= 1)
+			continue;
+		for (enum protocol protocol = 0; protocol < PROTOCOL_COUNT; protocol++) {
+			length = put_reply_of(bytes, protocol, KEY, VERSION, lengths[i]);
+			value_fill(&other, 0, value_in(bytes, protocol, lengths[i]), lengths[i]);
+			is_caught &= is_outcome(protocol, bytes, length, OUTCOME_WRONG);
+		}
 	}
 	CU_ASSERT_TRUE(is_caught);
 }
 
-/* Our key's reply with `content_bytes` of a value of `length`, announced as `said_bytes`. */
-static size_t put_cut_reply(uint8_t *to, uint32_t length, uint32_t content_bytes,
-                            uint32_t said_bytes)
+/* The outcome, at every split, of our key's reply with `content_bytes` of a value of `length`,
+ * announced as `said_bytes`. */
+static bool is_cut_outcome(enum protocol protocol, uint32_t length, uint32_t content_bytes,
+                           uint32_t said_bytes, enum outcome outcome)
 {
 	struct value value = value_of(KEY, VERSION, length);
-	size_t used = (size_t)sprintf((char *)to, "VALUE load:%015u %u %u\r\n", KEY,
-	                              value_flags(KEY, said_bytes), said_bytes);
+	uint8_t bytes[REPLY_BYTES];
+	size_t used = put_value_line(bytes, protocol, KEY, said_bytes);
 
-	memset(to + used, 'x', content_bytes);
-	value_fill(&value, 0, to + used, min_u32(length, content_bytes));
-	memcpy(to + used + content_bytes, "\r\nEND\r\n", 7);
-	return used + content_bytes + 7;
+	memset(bytes + used, 'x', content_bytes);
+	value_fill(&value, 0, bytes + used, min_u32(length, content_bytes));
+	used += content_bytes;
+	used += put_after_value(bytes + used, protocol);
+	return is_outcome(protocol, bytes, used, outcome);
 }
 
 static void test_short_and_long_values_are_caught_at_any_split(void)
 {
-	uint8_t bytes[REPLY_BYTES];
-	bool is_caught = true;
+	for (enum protocol protocol = 0; protocol < PROTOCOL_COUNT; protocol++) {
+		for (size_t i = 0; i < LENGTH_COUNT; i++) {
+			uint32_t n = lengths[i];
 
-	for (size_t i = 0; i < LENGTH_COUNT; i++) {
-		uint32_t length = lengths[i];
-
-		/* Not as long as said: the end comes early, or late. */
-		is_caught &= is_outcome(bytes, put_cut_reply(bytes, length, length + 1, length),
-		                        OUTCOME_BROKEN);
-		if (length > 0)
-			is_caught &=
-			    is_outcome(bytes, put_cut_reply(bytes, length, length - 1, length),
-			               OUTCOME_BROKEN);
-		/* As long as said, but not as long as stored. */
-		if (length > 1) {
-			is_caught &=
-			    is_outcome(bytes, put_cut_reply(bytes, length, length + 1, length + 1),
-			               OUTCOME_WRONG);
-			if (length > 2)
-				is_caught &= is_outcome(
-				    bytes, put_cut_reply(bytes, length, length - 1, length - 1),
-				    OUTCOME_WRONG);
+			/* Not as long as said: the end comes early, or late. */
+			CU_ASSERT_TRUE(is_cut_outcome(protocol, n, n + 1, n, OUTCOME_BROKEN));
+			if (n > 0)
+				CU_ASSERT_TRUE(
+				    is_cut_outcome(protocol, n, n - 1, n, OUTCOME_BROKEN));
+			/* As long as said, but not as long as stored. */
+			if (n > 1)
+				CU_ASSERT_TRUE(
+				    is_cut_outcome(protocol, n, n + 1, n + 1, OUTCOME_WRONG));
+			if (n > 2)
+				CU_ASSERT_TRUE(
+				    is_cut_outcome(protocol, n, n - 1, n - 1, OUTCOME_WRONG));
 		}
 	}
-	CU_ASSERT_TRUE(is_caught);
 }
 
 static void test_torn_value_is_caught(void)
 {
 	uint8_t bytes[REPLY_BYTES];
 	struct value other = value_of(KEY, VERSION + 1, 1000);
-	size_t length = put_reply(bytes, KEY, VERSION, 1000);
 
-	value_fill(&other, 500, bytes + length - 7 - 500, 500);
-	CU_ASSERT_EQUAL(outcome_at(bytes, length, 0), OUTCOME_WRONG);
+	for (enum protocol protocol = 0; protocol < PROTOCOL_COUNT; protocol++) {
+		size_t length = put_reply_of(bytes, protocol, KEY, VERSION, 1000);
+
+		value_fill(&other, 500, value_in(bytes, protocol, 1000) + 500, 500);
+		CU_ASSERT_EQUAL(outcome_at(protocol, bytes, length, 0), OUTCOME_WRONG);
+	}
+}
+
+struct line_case {
+	enum request_kind kind;
+	const char *line;
+	enum reply_verdict verdict;
+};
+
+static void check_lines(enum protocol protocol, const struct line_case *lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct request request = lines[i].kind == REQUEST_GET
+		                             ? request_get(protocol, KEY, 0)
+		                             : request_set(protocol, KEY, VERSION, 10, 0);
+		size_t length = strlen(lines[i].line);
+
+		for (size_t split = 0; split <= length; split++) {
+			struct reply reply;
+
+			CU_ASSERT_EQUAL(check_split(&reply, &request,
+			                            (const uint8_t *)lines[i].line, length, split),
+			                lines[i].verdict);
+		}
+	}
 }
 
 static void test_lines_get_their_verdicts_at_any_split(void)
 {
-	static const struct {
-		enum request_kind kind;
-		const char *line;
-		enum reply_verdict verdict;
-	} replies[] = {
+	static const struct line_case lines[] = {
 	    {REQUEST_GET, "END\r\n", REPLY_MISS},
 	    {REQUEST_SET, "STORED\r\n", REPLY_STORED},
 	    {REQUEST_SET, "SERVER_ERROR out of memory storing object\r\n", REPLY_SERVER_ERROR},
@@ -249,23 +294,65 @@ static void test_lines_get_their_verdicts_at_any_split(void)
 	    {REQUEST_GET, "VALUE load:000000000012345 4294967296 5\r\n", REPLY_BROKEN},
 	    {REQUEST_GET, "VALUE short 0 5\r\n", REPLY_BROKEN},
 	    {REQUEST_GET, "VALUE \r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$-1\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$0\r\n\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "+OK\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "-ERR unknown command\r\n", REPLY_BROKEN},
 	};
 
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-		struct request request = replies[i].kind == REQUEST_GET
-		                             ? request_get(KEY, 0)
-		                             : request_set(KEY, VERSION, 10, 0);
-		size_t length = strlen(replies[i].line);
+	check_lines(PROTOCOL_MEMCACHED, lines, sizeof(lines) / sizeof(lines[0]));
+}
 
-		for (size_t split = 0; split <= length; split++) {
-			struct reply reply;
+static void test_redis_lines_get_their_verdicts_at_any_split(void)
+{
+	static const struct line_case lines[] = {
+	    {REQUEST_GET, "$-1\r\n", REPLY_MISS},
+	    {REQUEST_GET, "$0\r\n\r\n", REPLY_HIT},
+	    {REQUEST_GET, "$1048576\r\n", REPLY_MORE},
+	    {REQUEST_SET, "+OK\r\n", REPLY_STORED},
+	    {REQUEST_SET, "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+	     REPLY_SERVER_ERROR},
+	    {REQUEST_GET, "-BUSY Redis is busy running a script.\r\n", REPLY_SERVER_ERROR},
+	    {REQUEST_GET, "-LOADING Redis is loading the dataset in memory\r\n",
+	     REPLY_SERVER_ERROR},
+	    {REQUEST_SET,
+	     "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to"
+	     " persist to disk. Commands that may modify the data set are disabled, because "
+	     "this instance is configured to report errors during writes if RDB snapshotting "
+	     "fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+	     "details about the RDB error.\r\n",
+	     REPLY_SERVER_ERROR},
+	    {REQUEST_GET, "-ERR unknown command 'VALUE'\r\n", REPLY_CLIENT_ERROR},
+	    {REQUEST_GET, "-NOAUTH Authentication required.\r\n", REPLY_CLIENT_ERROR},
+	    {REQUEST_GET, "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+	     REPLY_CLIENT_ERROR},
+	    {REQUEST_GET, "-ERR\n", REPLY_BROKEN},
+	    {REQUEST_GET, "+OK\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "$-1\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "$2\r\nOK\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "+QUEUED\r\n", REPLY_BROKEN},
+	    {REQUEST_SET, "+OK\n", REPLY_BROKEN},
+	    {REQUEST_SET, "+OK \r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$-1\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$-2\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$-0\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$+5\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$05\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$5 \r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$5\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$1048577\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$4294967296\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "$18446744073709551616\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, ":5\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "*1\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "_\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "END\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "SERVER_ERROR out of memory\r\n", REPLY_BROKEN},
+	    {REQUEST_GET, "\r\n", REPLY_BROKEN},
+	};
 
-			CU_ASSERT_EQUAL(check_split(&reply, &request,
-			                            (const uint8_t *)replies[i].line, length,
-			                            split),
-			                replies[i].verdict);
-		}
-	}
+	check_lines(PROTOCOL_REDIS, lines, sizeof(lines) / sizeof(lines[0]));
 }
 
 static void test_endless_line_is_broken(void)
@@ -273,7 +360,9 @@ static void test_endless_line_is_broken(void)
 	uint8_t bytes[2 * REPLY_LINE_BYTES_MAX];
 
 	memset(bytes, 'a', sizeof(bytes));
-	CU_ASSERT_TRUE(is_outcome(bytes, sizeof(bytes), OUTCOME_BROKEN));
+	CU_ASSERT_TRUE(is_outcome(PROTOCOL_MEMCACHED, bytes, sizeof(bytes), OUTCOME_BROKEN));
+	bytes[0] = '-';
+	CU_ASSERT_TRUE(is_outcome(PROTOCOL_REDIS, bytes, sizeof(bytes), OUTCOME_BROKEN));
 }
 
 static const struct unit_case cases[] = {
@@ -288,6 +377,8 @@ static const struct unit_case cases[] = {
      test_short_and_long_values_are_caught_at_any_split},
     {"a value torn between two versions is caught", test_torn_value_is_caught},
     {"lines get their verdicts at any split", test_lines_get_their_verdicts_at_any_split},
+    {"Redis's lines get their verdicts at any split",
+     test_redis_lines_get_their_verdicts_at_any_split},
     {"an endless line is broken", test_endless_line_is_broken},
 };
 

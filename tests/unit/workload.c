@@ -25,16 +25,18 @@ static uint64_t rig_key(const struct rig *rig, uint32_t number)
 	return rig->conversation.ring[number & rig->conversation.ring_mask].key;
 }
 
-static void test_replies_in_order_are_right_in_any_pieces(void)
+static void check_replies_in_order(enum protocol protocol)
 {
 	for (size_t piece = 1; piece < 1000; piece += 7) {
 		struct rig *rig = rig_with_sets(0);
 		uint8_t bytes[REPLY_BYTES];
 		size_t length = 0;
 
+		rig->workload.options.protocol = protocol;
 		rig_ask(rig, PIPELINE);
 		for (uint32_t i = 0; i < PIPELINE; i++)
-			length += put_reply(bytes + length, rig_key(rig, i), VERSION, 100 * i);
+			length += put_reply_of(bytes + length, protocol, rig_key(rig, i), VERSION,
+			                       100 * i);
 		for (size_t at = 0; at < length; at += piece)
 			conversation_receive(&rig->conversation, bytes + at,
 			                     min_u64(piece, length - at), 3000);
@@ -45,6 +47,12 @@ static void test_replies_in_order_are_right_in_any_pieces(void)
 		CU_ASSERT_FALSE(workload_counters_failed(&rig->workload.counters));
 		rig_destroy(rig);
 	}
+}
+
+static void test_replies_in_order_are_right_in_any_pieces(void)
+{
+	check_replies_in_order(PROTOCOL_MEMCACHED);
+	check_replies_in_order(PROTOCOL_REDIS);
 }
 
 static void test_replies_out_of_order_are_caught_in_any_pieces(void)
@@ -135,21 +143,24 @@ static void test_room_is_what_is_not_in_flight(void)
 	rig_destroy(rig);
 }
 
-static void test_requests_are_the_same_in_any_pieces(void)
+static void check_requests_in_pieces(enum protocol protocol, const char *get, const char *set)
 {
 	uint8_t whole[REPLY_BYTES], piece_bytes[64];
 	struct rig *once = rig_with_sets(50);
 	size_t length;
 
+	once->workload.options.protocol = protocol;
 	for (int i = 0; i < PIPELINE; i++)
 		conversation_ask(&once->conversation, 0);
 	length = conversation_peek(&once->conversation, whole, sizeof(whole));
-	CU_ASSERT_TRUE(memcmp(whole, "get load:", 9) == 0 || memcmp(whole, "set load:", 9) == 0);
+	CU_ASSERT_TRUE(memcmp(whole, get, strlen(get)) == 0 ||
+	               memcmp(whole, set, strlen(set)) == 0);
 	for (size_t step = 1; step <= sizeof(piece_bytes); step++) {
 		struct rig *rig = rig_with_sets(50);
 		size_t at = 0, piece;
 		bool is_same = true;
 
+		rig->workload.options.protocol = protocol;
 		for (int i = 0; i < PIPELINE; i++)
 			conversation_ask(&rig->conversation, 0);
 		while ((piece = conversation_peek(&rig->conversation, piece_bytes, step)) > 0) {
@@ -166,10 +177,16 @@ static void test_requests_are_the_same_in_any_pieces(void)
 	rig_destroy(once);
 }
 
+static void test_requests_are_the_same_in_any_pieces(void)
+{
+	check_requests_in_pieces(PROTOCOL_MEMCACHED, "get load:", "set load:");
+	check_requests_in_pieces(PROTOCOL_REDIS, "GET load:", "*3\r\n$3\r\nSET\r\n$20\r\nload:");
+}
+
 static void test_set_and_get_are_the_text_protocol(void)
 {
-	struct request get = request_get(7, 0);
-	struct request set = request_set(REQUEST_KEY_NUMBER_MAX, VERSION, 3, 0);
+	struct request get = request_get(PROTOCOL_MEMCACHED, 7, 0);
+	struct request set = request_set(PROTOCOL_MEMCACHED, REQUEST_KEY_NUMBER_MAX, VERSION, 3, 0);
 	char bytes[128] = {0}, expected[128];
 
 	request_fill(&get, 0, (uint8_t *)bytes, get.bytes);
@@ -179,6 +196,31 @@ static void test_set_and_get_are_the_text_protocol(void)
 	        value_flags(REQUEST_KEY_NUMBER_MAX, 3));
 	CU_ASSERT_EQUAL(set.bytes, strlen(expected) + 5);
 	CU_ASSERT_EQUAL(memcmp(bytes, expected, strlen(expected)), 0);
+	CU_ASSERT_EQUAL(memcmp(bytes + set.bytes - 2, "\r\n", 2), 0);
+}
+
+static void test_set_and_get_are_redis_protocol(void)
+{
+	static const char empty_set[] =
+	    "*3\r\n$3\r\nSET\r\n$20\r\nload:999999999999999\r\n$0\r\n\r\n";
+	static const char lines[] =
+	    "*3\r\n$3\r\nSET\r\n$20\r\nload:000000000000007\r\n$1048576\r\n";
+	static uint8_t bytes[VALUE_BYTES_MAX + 64], value_bytes[VALUE_BYTES_MAX];
+	struct request get = request_get(PROTOCOL_REDIS, 123, 0);
+	struct request set = request_set(PROTOCOL_REDIS, REQUEST_KEY_NUMBER_MAX, VERSION, 0, 0);
+	struct value value = value_of(7, VERSION, VALUE_BYTES_MAX);
+
+	request_fill(&get, 0, bytes, get.bytes);
+	CU_ASSERT_TRUE(slice_equal((struct slice){bytes, get.bytes},
+	                           SLICE_LITERAL("GET load:000000000000123\r\n")));
+	request_fill(&set, 0, bytes, set.bytes);
+	CU_ASSERT_TRUE(slice_equal((struct slice){bytes, set.bytes}, SLICE_LITERAL(empty_set)));
+	set = request_set(PROTOCOL_REDIS, 7, VERSION, VALUE_BYTES_MAX, 0);
+	CU_ASSERT_EQUAL_FATAL(set.bytes, sizeof(lines) - 1 + VALUE_BYTES_MAX + 2);
+	request_fill(&set, 0, bytes, set.bytes);
+	value_fill(&value, 0, value_bytes, VALUE_BYTES_MAX);
+	CU_ASSERT_EQUAL(memcmp(bytes, lines, sizeof(lines) - 1), 0);
+	CU_ASSERT_EQUAL(memcmp(bytes + sizeof(lines) - 1, value_bytes, VALUE_BYTES_MAX), 0);
 	CU_ASSERT_EQUAL(memcmp(bytes + set.bytes - 2, "\r\n", 2), 0);
 }
 
@@ -246,6 +288,7 @@ static const struct unit_case cases[] = {
     {"room is what is not in flight", test_room_is_what_is_not_in_flight},
     {"requests are the same in any pieces", test_requests_are_the_same_in_any_pieces},
     {"set and get are the text protocol", test_set_and_get_are_the_text_protocol},
+    {"set and get are Redis's protocol", test_set_and_get_are_redis_protocol},
     {"mix and sizes are as asked", test_mix_and_sizes_are_as_asked},
     {"populating sets each key once", test_populate_sets_each_key_once},
     {"arrivals have the rate", test_arrivals_have_the_rate},

@@ -11,16 +11,35 @@
 #define REPLY_BYTES 4096
 #define PIPELINE    5
 
+/* What a reply says before its value, and after it. Returns its length. */
+static inline size_t put_value_line(uint8_t *to, enum protocol protocol, uint64_t key,
+                                    uint32_t length)
+{
+	if (protocol == PROTOCOL_REDIS)
+		return (size_t)sprintf((char *)to, "$%u\r\n", length);
+	return (size_t)sprintf((char *)to, "VALUE load:%015llu %u %u\r\n", (unsigned long long)key,
+	                       value_flags(key, length), length);
+}
+
+static inline size_t put_after_value(uint8_t *to, enum protocol protocol)
+{
+	return (size_t)sprintf((char *)to, protocol == PROTOCOL_REDIS ? "\r\n" : "\r\nEND\r\n");
+}
+
 /* The reply of an honest server. Returns its length. */
-static inline size_t put_reply(uint8_t *to, uint64_t key, uint32_t version, uint32_t length)
+static inline size_t put_reply_of(uint8_t *to, enum protocol protocol, uint64_t key,
+                                  uint32_t version, uint32_t length)
 {
 	struct value value = value_of(key, version, length);
-	size_t used = (size_t)sprintf((char *)to, "VALUE load:%015llu %u %u\r\n",
-	                              (unsigned long long)key, value_flags(key, length), length);
+	size_t used = put_value_line(to, protocol, key, length);
 
 	value_fill(&value, 0, to + used, length);
-	memcpy(to + used + length, "\r\nEND\r\n", 7);
-	return used + length + 7;
+	return used + length + put_after_value(to + used + length, protocol);
+}
+
+static inline size_t put_reply(uint8_t *to, uint64_t key, uint32_t version, uint32_t length)
+{
+	return put_reply_of(to, PROTOCOL_MEMCACHED, key, version, length);
 }
 
 struct rig {
