@@ -9,7 +9,8 @@
 
 #include "load/workload.h"
 
-#define DATAGRAM_REQUEST_BYTES_MAX (8 + REQUEST_LINE_BYTES_MAX)
+#define DATAGRAM_PADDING_BYTES_MAX 1400 /* so that one frame holds it all, over IPv6 too */
+#define DATAGRAM_REQUEST_BYTES_MAX (8 + REQUEST_LINE_BYTES_MAX + DATAGRAM_PADDING_BYTES_MAX)
 #define DATAGRAM_HELD_BYTES_MAX    1472 /* payload of the longest datagram held when early */
 
 struct datagram_held {
@@ -61,8 +62,9 @@ static inline bool datagrams_have_room(const struct datagrams *datagrams)
 	return datagrams->free != NULL;
 }
 
-/* Takes the workload's next request (a GET) and writes its datagram, to be sent now. Returns its
- * length. One that cannot be sent is a loss like any other. */
+/* Takes the workload's next request (a GET) and writes its datagram, to be sent now, with the
+ * workload's padding behind it. Returns its length. One that cannot be sent is a loss like any
+ * other. */
 size_t datagrams_ask(struct datagrams *datagrams, uint64_t intended_ns, uint64_t now_ns,
                      uint8_t to[DATAGRAM_REQUEST_BYTES_MAX]);
 

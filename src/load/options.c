@@ -37,7 +37,9 @@ static const char help_text[] =
     "What\n"
     "  --keys N               1 to 1000000000000000, default 100000; each is 20 bytes long\n"
     "  --zipf X               exponent of the keys' popularity, 0 (uniform) to 10, default 0.99\n"
-    "  --value-size N or A-B  bytes, 0 to 1048576, default 100; A-B: log-uniform in the range\n"
+    "  --value-size N or A-B  bytes, 0 to 1048576, default 100; A-B: log-uniform in the range;\n"
+    "                         with --reflected: N, 0 to 1400, by which each frame is longer,\n"
+    "                         default 0\n"
     "  --set-percent P        share of sets, 0 to 100, default 10 (with --udp: 0); the rest: gets\n"
     "  --populate             first set every key once, over TCP also with --udp; not measured\n"
     "  --seed N               same seed, same requests; default 1\n"
@@ -277,6 +279,7 @@ static int apply_option(struct options *options, enum option_id id, const char *
 	case OPTION_ZIPF:
 		return parse_real(name, text, 0, ZIPF_EXPONENT_MAX, &workload->zipf_exponent);
 	case OPTION_VALUE_SIZE:
+		options->has_value_size = true;
 		return parse_size(text, &workload->value_bytes_min, &workload->value_bytes_max);
 	case OPTION_SET_PERCENT: return parse_real(name, text, 0, 100, &options->set_percent);
 	case OPTION_SEED: return parse_whole(name, text, 0, UINT64_MAX, &workload->seed);
@@ -286,6 +289,27 @@ static int apply_option(struct options *options, enum option_id id, const char *
 	case OPTION_HELP: break;
 	}
 	return -EINVAL;
+}
+
+static int check_reflected(struct options *options)
+{
+	struct workload_options *workload = &options->workload;
+
+	if (!options->client.is_udp || options->is_populating) {
+		complain("--reflected goes with --udp, and without --populate");
+		return -EINVAL;
+	}
+	if (!options->has_value_size)
+		return 0;
+	if (workload->value_bytes_min != workload->value_bytes_max ||
+	    workload->value_bytes_max > DATAGRAM_PADDING_BYTES_MAX) {
+		complain("--reflected goes with one --value-size from 0 to %u: what fits in a "
+		         "frame behind the request",
+		         DATAGRAM_PADDING_BYTES_MAX);
+		return -EINVAL;
+	}
+	workload->padding_bytes = workload->value_bytes_max;
+	return 0;
 }
 
 /* What --memif and --device need, and --socket may not have. */
@@ -319,11 +343,7 @@ static int check_addresses(struct options *options)
 		complain("--local and --remote must both be IPv4 or both IPv6");
 		return -EINVAL;
 	}
-	if (options->is_reflected && (!options->client.is_udp || options->is_populating)) {
-		complain("--reflected goes with --udp, and without --populate");
-		return -EINVAL;
-	}
-	return 0;
+	return options->is_reflected ? check_reflected(options) : 0;
 }
 
 int options_parse(struct options *options, int argc, char **argv)

@@ -30,6 +30,7 @@ struct options {
 	double seconds;         /* 0: not given */
 	double rate;
 	double set_percent; /* negative: not given */
+	bool has_value_size;
 	bool is_populating;
 	bool is_json;
 	bool are_misses_errors;

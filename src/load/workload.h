@@ -50,6 +50,7 @@ struct workload_options {
 	uint32_t value_bytes_min; /* sizes are log-uniform from min … max, each SET anew */
 	uint32_t value_bytes_max; /* min … VALUE_BYTES_MAX */
 	double set_percent;       /* 0 … 100 of the requests; the rest are GETs */
+	uint32_t padding_bytes;   /* behind each datagram, for a reflector only; see datagrams.h */
 	uint64_t seed;
 };
 

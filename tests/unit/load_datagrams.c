@@ -205,6 +205,60 @@ static void test_a_reflector_must_send_back_what_it_got(void)
 	rig_destroy(rig);
 }
 
+static bool is_refused(struct rig *rig, const uint8_t *bytes, size_t length)
+{
+	uint64_t before = rig->workload.counters.protocol_errors;
+
+	datagrams_reflected(&rig->datagrams, bytes, length, 3000);
+	return rig->workload.counters.protocol_errors == before + 1;
+}
+
+static void check_padding(uint32_t padding_bytes)
+{
+	struct workload_options options = {.key_count = 1, .padding_bytes = padding_bytes};
+	struct rig *rig = rig_create(&options);
+	uint8_t bytes[DATAGRAM_REQUEST_BYTES_MAX + 1];
+	size_t length = datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+
+	CU_ASSERT_EQUAL(length, 8 + 26 + padding_bytes);
+	CU_ASSERT_EQUAL(memcmp(bytes + 8, "get load:000000000000000\r\n", 26), 0);
+	datagrams_reflected(&rig->datagrams, bytes, length, 3000);
+	CU_ASSERT_EQUAL(rig->workload.counters.requests, 1);
+	CU_ASSERT_FALSE(workload_counters_failed(&rig->workload.counters));
+	for (size_t at = 8; at < length; at++) {
+		datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+		bytes[at] ^= (uint8_t)(1 << at % 8);
+		CU_ASSERT_TRUE(is_refused(rig, bytes, length));
+	}
+	datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+	CU_ASSERT_TRUE(is_refused(rig, bytes, length - 1));
+	datagrams_ask(&rig->datagrams, 1000, 1000, bytes);
+	bytes[length] = 0;
+	CU_ASSERT_TRUE(is_refused(rig, bytes, length + 1));
+	rig_destroy(rig);
+}
+
+static void test_padding_must_come_back_too(void)
+{
+	static const uint32_t sizes[] = {0, 1, 8, 23, 24, 100, DATAGRAM_PADDING_BYTES_MAX};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		check_padding(sizes[i]);
+}
+
+static void test_padding_of_another_datagram_is_caught(void)
+{
+	struct workload_options options = {.key_count = 1, .padding_bytes = 1000};
+	struct rig *rig = rig_create(&options);
+	uint8_t bytes[2][DATAGRAM_REQUEST_BYTES_MAX];
+	size_t length = datagrams_ask(&rig->datagrams, 1000, 1000, bytes[0]);
+
+	datagrams_ask(&rig->datagrams, 1000, 1000, bytes[1]);
+	memcpy(bytes[1] + 8, bytes[0] + 8, length - 8); /* the same key's GET */
+	CU_ASSERT_TRUE(is_refused(rig, bytes[1], length));
+	rig_destroy(rig);
+}
+
 static const struct unit_case cases[] = {
     {"datagrams are right in any order", test_datagrams_are_right_in_any_order},
     {"repeated datagrams do no harm", test_repeated_datagrams_do_no_harm},
@@ -214,6 +268,8 @@ static const struct unit_case cases[] = {
      test_loss_is_counted_and_its_late_reply_not_mistaken},
     {"malformed datagrams are protocol errors", test_malformed_datagrams_are_protocol_errors},
     {"a reflector must send back what it got", test_a_reflector_must_send_back_what_it_got},
+    {"padding must come back too", test_padding_must_come_back_too},
+    {"padding of another datagram is caught", test_padding_of_another_datagram_is_caught},
 };
 
 int main(void)
