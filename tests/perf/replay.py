@@ -25,6 +25,8 @@ import tempfile
 
 POLICIES = ("s3fifo", "lru", "lfu", "size", "adaptive")
 PERCENTS = (1, 10)
+SEGMENTS = 400
+TRACES = pathlib.Path(__file__).resolve().parents[2] / "../shared/traces"
 
 
 def published(readme):
@@ -58,16 +60,10 @@ def verdict(misses, figures):
             "any": max(misses.values()) / (1.15 * known["LRU"])}
 
 
-def main():
-    program = sys.argv[1]
-    root = pathlib.Path(__file__).resolve().parents[2]
-    folder = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else root / "../shared/traces")
-    segments = int(sys.argv[3]) if len(sys.argv) > 3 else 400
-    if not (folder / "README.md").exists():
-        print(f"no traces in {folder}: nothing is judged")
-        return 77
+def replay_all(program, folder, segments=SEGMENTS):
+    """Yields, for each trace and percentage, its name, the percentage, the misses by policy and the
+    figures of others by algorithm."""
     table = published(folder / "README.md")
-    passed = failed = 0
     with tempfile.TemporaryDirectory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name in table:
@@ -76,16 +72,29 @@ def main():
         futures = {(name, percent, policy): pool.submit(
             replay, program, pathlib.Path(scratch) / name, percent, policy, segments)
             for name in table for percent in PERCENTS for policy in POLICIES}
-        print(f"{'':22}" + "".join(f"{policy:>9}" for policy in POLICIES) + "   against bounds")
         for name, figures in table.items():
             for percent, known in zip(PERCENTS, figures):
-                misses = {policy: futures[name, percent, policy].result() for policy in POLICIES}
-                ratios = verdict(misses, known)
-                passed += max(ratios.values()) <= 1
-                failed += max(ratios.values()) > 1
-                print(f"{name:18} {percent:2}%" + "".join(f"{misses[p]:9.4f}" for p in POLICIES)
-                      + "   " + ", ".join(f"{key} {ratio:.3f}" for key, ratio in ratios.items())
-                      + (" ABOVE" if max(ratios.values()) > 1 else ""), flush=True)
+                yield (name, percent,
+                       {policy: futures[name, percent, policy].result() for policy in POLICIES},
+                       known)
+
+
+def main():
+    program = sys.argv[1]
+    folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else TRACES
+    segments = int(sys.argv[3]) if len(sys.argv) > 3 else SEGMENTS
+    if not (folder / "README.md").exists():
+        print(f"no traces in {folder}: nothing is judged")
+        return 77
+    passed = failed = 0
+    print(f"{'':22}" + "".join(f"{policy:>9}" for policy in POLICIES) + "   against bounds")
+    for name, percent, misses, known in replay_all(program, folder, segments):
+        ratios = verdict(misses, known)
+        passed += max(ratios.values()) <= 1
+        failed += max(ratios.values()) > 1
+        print(f"{name:18} {percent:2}%" + "".join(f"{misses[p]:9.4f}" for p in POLICIES)
+              + "   " + ", ".join(f"{key} {ratio:.3f}" for key, ratio in ratios.items())
+              + (" ABOVE" if max(ratios.values()) > 1 else ""), flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request costs a worker without a network: cycles and, by callgrind, instructions."""
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import measure
+
+TITLE = "replay: what a request costs a worker, without a network"
+PROGRAM = measure.BUILD / "tests/requests"
+GROWTH_KEYS = (10000, 100000, 1000000)  # and 10,000,000, which all cases are run with
+ONE_TURN = "text hit 32x1"
+INSTRUCTION_TURNS = 20
+
+
+def requests(*options, prefix=()):
+    done = subprocess.run([*prefix, PROGRAM, *map(str, options), "--json"], check=True,
+                          capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def instructions():
+    """Instructions a request, by case."""
+    with tempfile.TemporaryDirectory(prefix="kante-bench-") as name:
+        out = pathlib.Path(name) / "out"
+        cases = requests("--keys", 1000, "--rounds", 1, "--turns", INSTRUCTION_TURNS, "--only",
+                         "cache", prefix=(
+                             "valgrind", "--tool=callgrind", "--collect-atstart=no",
+                             "--toggle-collect=measured_turn", "--dump-after=measured_case",
+                             f"--callgrind-out-file={out}"))
+        found = {}
+        for number, case in enumerate(cases, 1):
+            text = pathlib.Path(f"{out}.{number}").read_text()
+            found[case["case"]] = (int(re.search(r"^totals: (\d+)", text, re.M)[1])
+                                   / case["requests"])
+        return found
+
+
+def run(rounds):
+    """Rows of all cases, and of some with other numbers of keys (growth)."""
+    rows = [{"case": case["case"], "samples": {"cycles": case["cycles"]}}
+            for case in requests("--rounds", rounds)]
+    for keys in GROWTH_KEYS:
+        for case in requests("--rounds", rounds, "--keys", keys, "--only", ONE_TURN):
+            if case["case"].endswith("dram"):
+                rows.append({"case": f"{case['case'].removesuffix(' dram')}, {keys} keys",
+                             "growth": "keys", "keys": keys,
+                             "samples": {"cycles": case["cycles"]}})
+    counted = instructions()
+    for row in rows:
+        if row["case"] in counted:
+            row["samples"]["instructions"] = [counted[row["case"]]]
+    return rows
+
+
+def goals(rows):
+    """What is asked for: (what, figure, asked, holds)."""
+    for transport, asked in (("udp", 400), ("tcp", 800)):
+        case = f"{transport} text hit 32x1 cache"
+        cycles = measure.median(measure.only(rows, case=case), "cycles")
+        yield (f"GET hit of 32 bytes over {transport.upper()}, 32 in a turn, keys in cache",
+               f"{cycles:.0f} cycles", f"<= {asked}", cycles <= asked)
+
+
+def charts(rows):
+    for transport in ("udp", "tcp"):
+        yield ("bars", f"{transport.upper()}, keys in cache", "cycles",
+               [row for row in rows if row["case"].startswith(transport)
+                and row["case"].endswith("cache")])
+    yield ("lines", "GET hit, 32 in a turn, by number of keys", "keys", "cycles",
+           {transport: {row["keys"]: row for row in rows if row.get("growth") == "keys"
+                        and row["case"].startswith(f"{transport} text")}
+            for transport in ("udp", "tcp")}, True)
