@@ -15,8 +15,8 @@
 
 enum protocol {
 	PROTOCOL_MEMCACHED,
-	/* GETs are inline commands, of the same length as memcached's; a value comes alone, without
-	 * key and flags: one too short for a head of its own says little of whose it is. */
+	/* A value comes alone, without key and flags: one too short for a head of its own says
+	 * little of whose it is. */
 	PROTOCOL_REDIS,
 	PROTOCOL_COUNT,
 };

@@ -180,7 +180,8 @@ static void check_requests_in_pieces(enum protocol protocol, const char *get, co
 static void test_requests_are_the_same_in_any_pieces(void)
 {
 	check_requests_in_pieces(PROTOCOL_MEMCACHED, "get load:", "set load:");
-	check_requests_in_pieces(PROTOCOL_REDIS, "GET load:", "*3\r\n$3\r\nSET\r\n$20\r\nload:");
+	check_requests_in_pieces(
+	    PROTOCOL_REDIS, "*2\r\n$3\r\nGET\r\n$20\r\nload:", "*3\r\n$3\r\nSET\r\n$20\r\nload:");
 }
 
 static void test_set_and_get_are_the_text_protocol(void)
@@ -211,8 +212,9 @@ static void test_set_and_get_are_redis_protocol(void)
 	struct value value = value_of(7, VERSION, VALUE_BYTES_MAX);
 
 	request_fill(&get, 0, bytes, get.bytes);
-	CU_ASSERT_TRUE(slice_equal((struct slice){bytes, get.bytes},
-	                           SLICE_LITERAL("GET load:000000000000123\r\n")));
+	CU_ASSERT_TRUE(
+	    slice_equal((struct slice){bytes, get.bytes},
+	                SLICE_LITERAL("*2\r\n$3\r\nGET\r\n$20\r\nload:000000000000123\r\n")));
 	request_fill(&set, 0, bytes, set.bytes);
 	CU_ASSERT_TRUE(slice_equal((struct slice){bytes, set.bytes}, SLICE_LITERAL(empty_set)));
 	set = request_set(PROTOCOL_REDIS, 7, VERSION, VALUE_BYTES_MAX, 0);
