@@ -73,3 +73,15 @@ def charts(rows):
            {transport: {row["keys"]: row for row in rows if row.get("growth") == "keys"
                         and row["case"].startswith(f"{transport} text")}
             for transport in ("udp", "tcp")}, True)
+
+
+def summary(rows):
+    """For the README: (title, head, body)."""
+    columns = (("32x1 cache", "32 in a turn"), ("1x1 cache", "1 in a turn"),
+               ("1x32 cache", "32 pipelined"), ("32x1 dram", "32 in a turn, 10,000,000 keys"))
+    medians = {row["case"]: f"{measure.median(row, 'cycles'):.0f}" for row in rows}
+    body = [[f"{transport.upper()} {protocol} {op}",
+             *(medians.get(f"{transport} {protocol} {op} {column}", "") for column, _ in columns)]
+            for transport in ("udp", "tcp") for protocol in ("text", "meta", "binary")
+            for op in ("hit", "miss", "set") if transport == "tcp" or op != "set"]
+    return "cycles a request, 32 bytes", [name for _, name in columns], body

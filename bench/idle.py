@@ -2,6 +2,7 @@
 """What a polling worker takes of its core when nobody asks, and how long the first one waits."""
 import contextlib
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -35,8 +36,9 @@ def exchange_us(client):
     return float(client.stdout.readline())
 
 
-def run(_rounds):
-    """A row: of an xdp port, after a minute, and after shorter gaps."""
+@contextlib.contextmanager
+def idle_server(number):
+    """kanted on an xdp port, and a client of its kernel neighbour."""
     with contextlib.ExitStack() as stack:
         host, near = stack.enter_context(rig.namespaces(2))
         folder = pathlib.Path(stack.enter_context(
@@ -45,36 +47,61 @@ def run(_rounds):
         host.run("ip", "addr", "add", f"{ADDRESS}/24", "dev", "veth0")
         near.run("ip", "addr", "add", "198.18.0.1/24", "dev", "veth1")
         server = stack.enter_context(measure.kanted(
-            ["kind: xdp, interface: veth0, tcp: 11211, allow: any"], folder, "kanted",
-            host.command()))
+            ["kind: xdp, interface: veth0, tcp: 11211, allow: any"], folder, f"kanted-{number}",
+            host.command(), head="memory: 64MiB\n"))
         client = stack.enter_context(subprocess.Popen(
             near.command("taskset", "-c", measure.LOAD_CORE, rig.PYTHON, "-c", ASK),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-        awake = sorted(exchange_us(client) for _ in range(200))
-        before = server.cpu_seconds()
+        try:
+            yield server, client
+        finally:
+            client.stdin.close()
+
+
+def sleep_us():
+    """How long a sleep of SLEEP_MAX_US takes on this machine."""
+    start = time.perf_counter()
+    time.sleep(SLEEP_MAX_US / 1e6)
+    return (time.perf_counter() - start) * 1e6
+
+
+def run(rounds):
+    """A row: of as many servers as rounds, at once."""
+    with contextlib.ExitStack() as stack:
+        pairs = [stack.enter_context(idle_server(number)) for number in range(rounds)]
+        awake = [statistics.median(exchange_us(client) for _ in range(200))
+                 for _, client in pairs]
+        time.sleep(1)
+        before = [server.cpu_seconds() for server, _ in pairs]
         time.sleep(IDLE_SECONDS)
-        percent = (server.cpu_seconds() - before) / IDLE_SECONDS * 100
-        first = [exchange_us(client)]
+        percents = [(server.cpu_seconds() - start) / IDLE_SECONDS * 100
+                    for (server, _), start in zip(pairs, before)]
+        first = [exchange_us(client) for _, client in pairs]
+        later = []
         for _ in range(GAPS):
             time.sleep(GAP_SECONDS)
-            first.append(exchange_us(client))
-        client.stdin.close()
+            later += [exchange_us(client) for _, client in pairs]
         return [{"case": f"xdp port, {IDLE_SECONDS} s without a request",
-                 "samples": {"CPU %": [percent], "awake us": awake[90:110],
-                             "first us": first}}]
+                 "samples": {"CPU %": percents, "exchange us": awake, "first us": first,
+                             f"after {GAP_SECONDS} s us": later,
+                             "sleep of 1 ms us": [sleep_us() for _ in range(1000)]}}]
 
 
 def goals(rows):
     """What is asked for: (what, figure, asked, holds)."""
     samples = rows[0]["samples"]
-    yield "CPU of an idle worker", f"{samples['CPU %'][0]:.1f} %", "< 5 %", samples["CPU %"][0] < 5
-    bound = SLEEP_MAX_US + measure.median(rows[0], "awake us") + KERNEL_US
-    first = samples["first us"]
-    yield (f"first request after {IDLE_SECONDS} s of idleness (the exchange itself: "
-           f"{measure.median(rows[0], 'awake us'):.0f} us)", f"{first[0]:.0f} us",
-           f"<= {bound:.0f} us", first[0] <= bound)
-    yield (f"first requests after {GAP_SECONDS} s of idleness, the slowest of {GAPS}",
-           f"{max(first[1:]):.0f} us", f"<= {bound:.0f} us", max(first[1:]) <= bound)
+    percent = max(samples["CPU %"])
+    yield "CPU of an idle worker", f"{percent:.1f} %", "< 5 %", percent < 5
+    exchange = measure.median(rows[0], "exchange us")
+    bound = SLEEP_MAX_US + exchange + KERNEL_US
+    for what, name in ((f"{IDLE_SECONDS} s", "first us"),
+                       (f"{GAP_SECONDS} s", f"after {GAP_SECONDS} s us")):
+        waits = sorted(samples[name])
+        wait = waits[int(0.95 * (len(waits) - 1))]
+        yield (f"first request after {what} of idleness, 95 % of {len(waits)} (the longest: "
+               f"{waits[-1]:.0f} us; the longest of 1,000 sleeps of 1 ms here: "
+               f"{max(samples['sleep of 1 ms us']):.0f} us)", f"{wait:.0f} us",
+               f"<= {bound:.0f} us", wait <= bound)
 
 
 def charts(_rows):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel client over veth, and over loopback, beside memcached and Redis.
 
-The client (kante-load, kernel sockets) has a core, the server the other one. Over veth: memcached,
-Redis, kanted on xdp and on socket; kanted on tap, whose interface the client's kernel has. Closed
+The client (kante-load, kernel sockets) has a core, the server the other one. Over veth: memcached
+(the newest of a Debian release, and this one's), Redis, kanted on xdp and on socket; kanted on tap,
+whose interface the client's kernel has. Closed
 loop says how much each can do, open loop (Poisson arrivals) at shares of memcached's peak how long
 one waits. A server that is not measured is stopped.
 """
@@ -11,6 +12,8 @@ import pathlib
 import tempfile
 
 import measure
+import memcached
+import page
 
 rig = measure.rig
 
@@ -23,9 +26,11 @@ KEYS = 10000
 MIX = ("--keys", KEYS, "--set-percent", 10, "--value-size", 100, "--connections", CONNECTIONS)
 HOST, TAP, LOOPBACK = "198.18.0.2", "198.18.1.2", "127.0.0.1"
 PORT = {"kanted xdp": 11211, "memcached": 11212, "kanted socket": 11213, "redis": 11214,
-        "kanted tap": 11211}
-WAYS = {"veth": ("memcached", "kanted xdp", "kanted socket", "kanted tap", "redis"),
-        "loopback": ("memcached", "kanted socket", "redis")}
+        "kanted tap": 11211, "memcached bookworm": 11215}
+WAYS = {"veth": ("memcached", "kanted xdp", "kanted socket", "kanted tap", "memcached bookworm",
+                 "redis"),
+        "loopback": ("memcached", "kanted socket", "memcached bookworm", "redis")}
+CLOSED_ONLY = ("memcached bookworm", "redis")
 
 
 class Peer:
@@ -79,9 +84,11 @@ def start(stack, folder, namespaces):
                                folder / f"{name}.log")
 
     inside = 'kind: socket, listen: "127.0.0.1:{}"'
-    starts = {
-        "memcached": other("memcached", "memcached", "-u", "root", "-m", "1024", "-t", "1", "-U",
-                           "0", "-l", "0.0.0.0", "-p", PORT["memcached"]),
+    starts = {name: other(name, program, "-u", "root", "-m", "1024", "-t", "1", "-U", "0", "-l",
+                          "0.0.0.0", "-p", PORT[name])
+              for name, program in (("memcached", memcached.build()),
+                                    ("memcached bookworm", "memcached"))}
+    starts |= {
         "redis": other("redis", "redis-server", "--port", PORT["redis"], "--bind", "0.0.0.0",
                        "--save", "", "--appendonly", "no", "--protected-mode", "no", "--dir",
                        folder),
@@ -130,7 +137,7 @@ def run(rounds):
                    "server": name, "pipeline": None, "share": share,
                    "rate": round(peak[way] * share / 100)}
                   for way, names in WAYS.items() for share in SHARES for name in names
-                  if name != "redis"]
+                  if name not in CLOSED_ONLY]
         rows += measure.take_turns(opened, rounds, lambda case: peers[case["server"]].measure(
             case["way"], "--rate", case["rate"]))
         return rows
@@ -161,4 +168,20 @@ def charts(rows):
             yield ("lines", f"{way}, open loop, by load", "% of memcached's peak", measure_name,
                    {name: {row["share"]: row for row in rows if (row["way"], row["server"]) == (
                        way, name) and row["share"] is not None}
-                    for name in names if name != "redis"}, False, measure_name[0] == "p")
+                    for name in names if name not in CLOSED_ONLY}, False, measure_name[0] == "p")
+
+
+def summary(rows):
+    """For the README: (title, head, body)."""
+    def median(name, way, server, share=None, pipeline=None):
+        return page.short(measure.median(measure.only(
+            rows, way=way, server=server, share=share, pipeline=pipeline), name))
+
+    head = ["requests/s", "pipeline 32", "CPU us/request",
+            *(f"p99 us at {share} %" for share in SHARES)]
+    body = [[f"{way}: {server}", median("requests/s", way, server, pipeline=1),
+             median("requests/s", way, server, pipeline=32),
+             median("CPU us/request", way, server, pipeline=1),
+             *("" if server in CLOSED_ONLY else median("p99 us", way, server, share)
+               for share in SHARES)] for way, names in WAYS.items() for server in names]
+    return "a kernel client, 50 connections, 90 % GET", head, body

@@ -128,10 +128,10 @@ def running(command, is_up, log_path):
             rig.kill(process)
 
 
-def kanted(ports, folder, name, within=(), head=""):
-    """A context: kanted with these lines of `ports:`."""
+def kanted(ports, folder, name, within=(), head="memory: 1GiB\n"):
+    """A context: kanted with these lines of `ports:`, and before them."""
     config = folder / f"{name}.yaml"
-    config.write_text(f"workers: [{SERVER_CORE}]\nmemory: 1GiB\nudp_rate_max: 0\n{head}ports:\n"
+    config.write_text(f"workers: [{SERVER_CORE}]\nudp_rate_max: 0\n{head}ports:\n"
                       + "".join(f"  - {{{port}}}\n" for port in ports))
     return running([*within, BUILD / "kanted", "-c", config], lambda log: "ready\n" in log,
                    folder / f"{name}.log")

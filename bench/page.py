@@ -5,13 +5,13 @@ import math
 import statistics
 
 COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#718096")
-WIDTH, LINE_HEIGHT, NAME_WIDTH = 900, 18, 330
+WIDTH, LINE_HEIGHT, CHARACTER = 900, 18, 6.8
 PLOT_HEIGHT, MARGIN = 300, 60
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;
 color:#1a202c;background:#fff}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .7rem;
 border-bottom:1px solid #e2e8f0;text-align:right;font-variant-numeric:tabular-nums}td:first-child,
 th:first-child{text-align:left}.missed{color:#c53030;font-weight:600}svg{width:100%;height:auto}
-svg text{font:12px system-ui,sans-serif;fill:#2d3748}details{margin:.5rem 0}"""
+svg text{font-family:system-ui,sans-serif;font-size:12px;fill:#2d3748}details{margin:.5rem 0}"""
 
 
 def short(number):
@@ -38,18 +38,19 @@ def bars(title, measure, rows):
     """A horizontal bar a row: the median, and a whisker over the range."""
     rows = [row for row in rows if measure in row["samples"]]
     top = max(max(row["samples"][measure]) for row in rows) or 1
-    room = WIDTH - NAME_WIDTH - 90
-    groups = sorted({row.get("server", row["case"].split()[0]) for row in rows})
+    names = CHARACTER * max(len(row["case"]) for row in rows) + 12
+    room = WIDTH - names - 70
+    groups = list(dict.fromkeys(row.get("server", "") for row in rows))
     parts = []
     for number, row in enumerate(rows):
         samples = row["samples"][measure]
         y = 30 + number * LINE_HEIGHT
-        left, right, middle = (NAME_WIDTH + room * value / top for value in (
+        left, right, middle = (names + room * value / top for value in (
             min(samples), max(samples), statistics.median(samples)))
-        colour = COLOURS[groups.index(row.get("server", row["case"].split()[0])) % len(COLOURS)]
+        colour = COLOURS[groups.index(row.get("server", "")) % len(COLOURS)]
         parts.append(
-            f'<text x="{NAME_WIDTH - 8}" y="{y + 12}" text-anchor="end">{escape(row["case"])}'
-            f'</text><rect x="{NAME_WIDTH}" y="{y + 2}" width="{middle - NAME_WIDTH:.1f}" '
+            f'<text x="{names - 8:.0f}" y="{y + 12}" text-anchor="end">{escape(row["case"])}'
+            f'</text><rect x="{names:.0f}" y="{y + 2}" width="{middle - names:.1f}" '
             f'height="{LINE_HEIGHT - 5}" fill="{colour}"/><line x1="{left:.1f}" x2="{right:.1f}" '
             f'y1="{y + 8}" y2="{y + 8}" stroke="#1a202c"/><text x="{right + 6:.1f}" y="{y + 12}">'
             f'{short(statistics.median(samples))}</text>')
@@ -69,7 +70,9 @@ def places(values, is_log, first, last):
     elif is_log:
         marks = [10 ** i for i in range(math.ceil(ends[0]), math.floor(ends[1]) + 1)]
     else:
-        marks = [high * i / 4 for i in range(5)]
+        step = 10 ** math.floor(math.log10(high / 2))
+        step *= next(factor for factor in (1, 2, 5, 10) if high / (step * factor) <= 5)
+        marks = [step * i for i in range(int(high / step) + 1)]
     return lambda value: first + (scale(value) - ends[0]) / width * (last - first), marks
 
 
@@ -120,6 +123,12 @@ def cells(rows):
     return ["", *measures], [
         [row["case"], *(spread(row["samples"][name]) if name in row["samples"] else ""
                         for name in measures)] for row in rows]
+
+
+def markdown(title, head, body):
+    """Lines of a table."""
+    return [f"| {' | '.join(row)} |" for row in ([title, *head], ["---"] * (len(head) + 1), *body)
+            ] + [""]
 
 
 def page(machine, sections):

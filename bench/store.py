@@ -48,14 +48,14 @@ def goals(rows):
             "value bytes": value_bytes}), "items") for server in ("memcached", "kanted"))
         yield (f"items of {value_bytes} bytes in the same memory, beside memcached",
                f"{ours / theirs:.2f}", f">= {asked}", ours / theirs >= asked)
-    for row in rows:
-        if "trace" not in row:
-            continue
-        misses = {policy: row["samples"][f"{policy} misses"][0] for policy in traces.POLICIES}
-        ratios = traces.verdict(misses, row["known"])
-        name, worst = max(ratios.items(), key=lambda one: one[1])
-        yield (f"misses on {row['case']}, against the bounds ({name} is nearest)",
-               f"{worst:.3f}", "<= 1", worst <= 1)
+    ratios = [(ratio, name, row["case"]) for row in rows if "trace" in row
+              for name, ratio in traces.verdict({
+                  policy: row["samples"][f"{policy} misses"][0]
+                  for policy in traces.POLICIES}, row["known"]).items()]
+    if ratios:
+        worst, name, case = max(ratios)
+        yield (f"misses on the traces, against their bounds: the nearest of {len(ratios)} ({name}, "
+               f"{case})", f"{worst:.3f}", "<= 1", worst <= 1)
 
 
 def charts(rows):
