@@ -131,10 +131,11 @@ def markdown(title, head, body):
             ] + [""]
 
 
-def page(machine, sections):
-    """sections: (title, goals, charts as SVG, rows)."""
+def page(machines, sections):
+    """machines: where and when, as sentences; sections: (title, goals, charts as SVG, rows)."""
     goals = [goal for _, asked, _, _ in sections for goal in asked]
-    parts = [f"<h1>Kante, measured</h1><p>{escape(machine)}</p><h2>What was asked for</h2>",
+    parts = [f"<h1>Kante, measured</h1>{''.join(f'<p>{escape(where)}</p>' for where in machines)}"
+             "<h2>What was asked for</h2>",
              table(("", "measured", "asked"), [goal[:3] for goal in goals],
                    [number for number, goal in enumerate(goals) if not goal[3]])]
     for title, _, charts, rows in sections:

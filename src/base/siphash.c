@@ -34,15 +34,20 @@ static inline void sip_absorb(struct sip_state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-uint64_t siphash(const struct siphash_key *key, const void *data, size_t length)
+static struct sip_state sip_begin(const struct siphash_key *key)
 {
-	const uint8_t *bytes = data;
-	struct sip_state s = {
+	return (struct sip_state){
 	    .v0 = key->k0 ^ 0x736f6d6570736575u,
 	    .v1 = key->k1 ^ 0x646f72616e646f6du,
 	    .v2 = key->k0 ^ 0x6c7967656e657261u,
 	    .v3 = key->k1 ^ 0x7465646279746573u,
 	};
+}
+
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t length)
+{
+	const uint8_t *bytes = data;
+	struct sip_state s = sip_begin(key);
 	uint64_t last = (uint64_t)length << 56;
 	size_t i = 0;
 
@@ -58,5 +63,23 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t length)
 	s.v2 ^= 0xff;
 	for (int i_round = 0; i_round < 4; i_round++)
 		sip_round(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+uint64_t siphash13_of_12(const struct siphash_key *key, uint64_t first_8, uint32_t last_4)
+{
+	struct sip_state s = sip_begin(key);
+	uint64_t last = (uint64_t)12 << 56 | last_4;
+
+	s.v3 ^= first_8;
+	sip_round(&s);
+	s.v0 ^= first_8;
+	s.v3 ^= last;
+	sip_round(&s);
+	s.v0 ^= last;
+	s.v2 ^= 0xff;
+	sip_round(&s);
+	sip_round(&s);
+	sip_round(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

@@ -57,11 +57,17 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t le
  * bytes: a load of more than one such store has to wait until they have reached the cache. */
 static inline uint64_t checksum_add_fresh(uint64_t sum, const uint8_t *data, size_t length)
 {
-	size_t fresh = 0;
+	uint64_t fresh = 0;
 
-	for (; fresh < FRESH_BYTES && fresh + 4 <= length; fresh += 4)
-		sum = checksum_add_word(sum, checksum_word(data + fresh, 4));
-	return checksum_add(sum, data + fresh, length - fresh);
+	if (length < FRESH_BYTES) {
+		for (; length >= 4; length -= 4, data += 4)
+			fresh += checksum_word(data, 4);
+		return checksum_add(checksum_add_word(sum, fresh), data, length);
+	}
+	for (size_t i = 0; i < FRESH_BYTES; i += 4)
+		fresh += checksum_word(data + i, 4);
+	return checksum_add(checksum_add_word(sum, fresh), data + FRESH_BYTES,
+	                    length - FRESH_BYTES);
 }
 
 /* To 16 bits, not complemented. */
@@ -75,21 +81,20 @@ static inline uint16_t checksum_fold(uint64_t sum)
 	return (uint16_t)(folded + (folded >> 16));
 }
 
-/* The pseudo-header of TCP, UDP and ICMPv6 (RFC 9293 3.1, RFC 8200 8.1). For IPv4 the mapped
- * prefix must not count, so only the last four bytes do. */
-static inline uint64_t checksum_pseudo_header(const struct ip_address *source,
-                                              const struct ip_address *destination,
-                                              uint8_t protocol, uint32_t l4_length)
+/* Of both, which may be in any order. For IPv4 the mapped prefix must not count, so only the last
+ * four bytes do. */
+static inline uint64_t checksum_addresses(const struct ip_address *one,
+                                          const struct ip_address *other)
 {
-	uint64_t sum;
+	if (ip_address_is_ip4(one))
+		return checksum_word(one->bytes + 12, 4) + checksum_word(other->bytes + 12, 4);
+	return checksum_add(checksum_add(0, one->bytes, 16), other->bytes, 16);
+}
 
-	if (ip_address_is_ip4(destination)) {
-		sum = checksum_add(0, source->bytes + 12, 4);
-		sum = checksum_add(sum, destination->bytes + 12, 4);
-	} else {
-		sum = checksum_add(0, source->bytes, 16);
-		sum = checksum_add(sum, destination->bytes, 16);
-	}
+/* What the pseudo-header of TCP, UDP and ICMPv6 (RFC 9293 3.1, RFC 8200 8.1) has beside the
+ * addresses. */
+static inline uint64_t checksum_add_pseudo(uint64_t sum, uint8_t protocol, uint32_t l4_length)
+{
 	return checksum_add_word(sum, (uint64_t)__builtin_bswap32(l4_length) +
 	                                  __builtin_bswap32(protocol));
 }

@@ -71,7 +71,8 @@ void ip4_input(struct net *net, const struct net_frame *frame, uint64_t now_us)
 		goto bad_header;
 	if ((frame->flags & PACKET_CHECKSUM_BAD) ||
 	    (!(frame->flags & PACKET_CHECKSUM_GOOD) &&
-	     checksum_fold(checksum_add(0, ip, header_bytes)) != 0xffff)) {
+	     checksum_fold(header_bytes == 20 ? checksum_add(0, ip, 20) /* unrolled */
+	                                      : checksum_add(0, ip, header_bytes)) != 0xffff)) {
 		counter_add(&net->counters.ip4_bad_checksum, 1);
 		return;
 	}

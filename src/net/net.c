@@ -341,11 +341,10 @@ bool net_packet_append(const struct net_path *path, struct packet *packet, uint8
 
 /* Of the header that net_packet_begin() has written. It is not read, as what was just stored in
  * parts has to reach the cache first. */
-static uint16_t ip4_checksum(const struct net_path *path, uint8_t protocol, const uint8_t *l3,
-                             uint16_t l4_length)
+static uint16_t ip4_checksum(const struct net_path *path, uint64_t addresses, uint8_t protocol,
+                             const uint8_t *l3, uint16_t l4_length)
 {
-	uint64_t sum =
-	    checksum_pseudo_header(&path->local, &path->remote, 0, IP4_HEADER_BYTES + l4_length);
+	uint64_t sum = addresses + __builtin_bswap16((uint16_t)(IP4_HEADER_BYTES + l4_length));
 
 	sum += checksum_word(ip4_head, 2) + __builtin_bswap16((uint16_t)(IP_TTL << 8 | protocol));
 	/* the identification, or that it may not be cut up */
@@ -359,6 +358,7 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 	struct net *net = path->net;
 	uint8_t *l3 = packet->data + packet->l2_length;
 	uint8_t *l4 = l3 + packet->l3_length;
+	uint64_t addresses = checksum_addresses(&path->local, &path->remote);
 	uint64_t sum = 0;
 
 	if (packet->l3_length == IP4_HEADER_BYTES) {
@@ -366,14 +366,15 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 		if (net->netif->offloads & NETIF_TX_IP4_CHECKSUM)
 			packet->flags |= PACKET_SUM_IP4;
 		else
-			checksum_store(l3 + 10, ip4_checksum(path, protocol, l3, l4_length));
+			checksum_store(l3 + 10,
+			               ip4_checksum(path, addresses, protocol, l3, l4_length));
 	} else {
 		store_be16(l3 + 4, l4_length);
 	}
 	if (protocol != IP_PROTOCOL_ICMP)
 		/* each segment's length is for the device to add */
-		sum = checksum_pseudo_header(&path->local, &path->remote, protocol,
-		                             packet->segment_bytes > 0 ? 0 : l4_length);
+		sum = checksum_add_pseudo(addresses, protocol,
+		                          packet->segment_bytes > 0 ? 0 : l4_length);
 	if ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
 	    (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP)) {
 		packet->flags |= protocol == IP_PROTOCOL_TCP ? PACKET_SUM_TCP : PACKET_SUM_UDP;
@@ -403,7 +404,8 @@ bool net_input_checksum_ok(const struct net_input *input, uint8_t protocol, uint
 	if (input->checksum_known)
 		return true;
 	if (protocol != IP_PROTOCOL_ICMP)
-		sum = checksum_pseudo_header(&input->path.remote, &input->path.local, protocol,
-		                             l4_length);
+		sum =
+		    checksum_add_pseudo(checksum_addresses(&input->path.local, &input->path.remote),
+		                        protocol, l4_length);
 	return checksum_fold(checksum_add(sum, input->l4, l4_length)) == 0xffff;
 }

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/number.h"
 
+#define SAFE_DIGITS 19 /* so many never overflow */
+
 static bool parse_digits(const uint8_t *digits, size_t length, uint64_t max, uint64_t *ret_number)
 {
 	uint64_t number = 0;
+	size_t i = 0;
 
 	if (length == 0)
 		return false;
-	for (size_t i = 0; i < length; i++) {
+	for (; i < length && i < SAFE_DIGITS; i++) {
+		uint32_t digit = (uint32_t)digits[i] - '0';
+
+		if (digit > 9)
+			return false;
+		number = number * 10 + digit;
+	}
+	for (; i < length; i++) {
 		uint32_t digit = (uint32_t)digits[i] - '0';
 
 		if (digit > 9 || __builtin_mul_overflow(number, 10u, &number) ||
@@ -47,6 +57,10 @@ uint8_t *number_write(uint8_t *to, uint64_t number)
 {
 	uint32_t length = 1;
 
+	if (number < 10) { /* client flags mostly are 0 */
+		*to = (uint8_t)('0' + number);
+		return to + 1;
+	}
 	for (uint64_t limit = 10; number >= limit && length < NUMBER_TEXT_MAX; limit *= 10)
 		length++;
 	for (uint32_t i = length; i > 0; number /= 10)

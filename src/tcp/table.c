@@ -14,16 +14,22 @@ uint64_t tuple_hash(const struct siphash_key *secret, const struct tuple *tuple)
 {
 	const struct net_path *path = tuple->path;
 	struct tuple_key key = {path->local, path->remote, tuple->local_port, tuple->remote_port};
-	uint8_t short_key[12];
 
 	_Static_assert(sizeof(key) == 36, "no padding, every byte counts in the hash");
+	return siphash(secret, &key, sizeof(key));
+}
+
+/* Made of words in registers: bytes put together in memory would have to be waited for. */
+static uint64_t table_hash(const struct siphash_key *secret, const struct tuple *tuple)
+{
+	const struct net_path *path = tuple->path;
+
 	if (!ip_address_is_ip4(&path->local))
-		return siphash(secret, &key, sizeof(key));
-	memcpy(short_key, path->local.bytes + 12, 4);
-	memcpy(short_key + 4, path->remote.bytes + 12, 4);
-	memcpy(short_key + 8, &tuple->local_port, 2);
-	memcpy(short_key + 10, &tuple->remote_port, 2);
-	return siphash(secret, short_key, sizeof(short_key));
+		return tuple_hash(secret, tuple);
+	return siphash13_of_12(secret,
+	                       (uint64_t)load_be32(path->local.bytes + 12) << 32 |
+	                           load_be32(path->remote.bytes + 12),
+	                       (uint32_t)tuple->local_port << 16 | tuple->remote_port);
 }
 
 struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16_t local_port,
@@ -31,7 +37,7 @@ struct tuple tuple_of(const struct tcp *tcp, const struct net_path *path, uint16
 {
 	struct tuple tuple = {path, local_port, remote_port, 0};
 
-	tuple.hash = tuple_hash(&tcp->secrets.table, &tuple);
+	tuple.hash = table_hash(&tcp->secrets.table, &tuple);
 	tuple.hash += tuple.hash == 0; /* 0 stands for "not known" */
 	return tuple;
 }

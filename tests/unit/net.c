@@ -287,8 +287,8 @@ static uint32_t build_echo(uint8_t *frame, const struct frame_path *path, uint32
 	length = frame_finish(frame, path, ip4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMP6, l4_bytes);
 	store_be16(icmp + 2, 0);
 	if (!ip4)
-		sum = checksum_pseudo_header(&path->local, &path->remote, IP_PROTOCOL_ICMP6,
-		                             l4_bytes);
+		sum = checksum_add_pseudo(checksum_addresses(&path->local, &path->remote),
+		                          IP_PROTOCOL_ICMP6, l4_bytes);
 	checksum_store(icmp + 2, (uint16_t)~checksum_fold(checksum_add(sum, icmp, l4_bytes)));
 	return length;
 }

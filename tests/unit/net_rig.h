@@ -225,7 +225,8 @@ static inline uint32_t build_icmp(uint8_t *frame, const struct frame_path *path,
 	length = frame_finish(frame, path, protocol, l4_bytes);
 	store_be16(icmp + 2, 0);
 	if (!ip4)
-		sum = checksum_pseudo_header(&path->local, &path->remote, protocol, l4_bytes);
+		sum = checksum_add_pseudo(checksum_addresses(&path->local, &path->remote), protocol,
+		                          l4_bytes);
 	checksum_store(icmp + 2, (uint16_t)~checksum_fold(checksum_add(sum, icmp, l4_bytes)));
 	return length;
 }

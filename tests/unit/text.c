@@ -3,6 +3,7 @@
 
 #include "proto/meta.h"
 
+#include "base/random.h"
 #include "proto/number.h"
 
 #include "unit.h"
@@ -257,7 +258,42 @@ static void test_without_memory_nothing_is_appended(void)
 	CU_ASSERT_EQUAL(chain.length, 0);
 }
 
+/* Of random lines, with the bytes behind them such that whoever reads too far sees more words. */
+static void test_lines_are_split_at_their_spaces(void)
+{
+	static const char letters[] = "a\tb\x7f\xff  noreply";
+	struct random random = random_seeded(7);
+	char line[160];
+
+	for (int i = 0; i < 20000; i++) {
+		size_t length = random_below(&random, 80), offset = random_below(&random, 16);
+		struct slice whole = {(uint8_t *)line + offset, length}, rest = whole, last = {0};
+		struct words words;
+		uint32_t count = 0;
+
+		for (size_t j = 0; j < sizeof(line); j++)
+			line[j] = letters[random_below(&random, random_below(&random, 2) == 0
+			                                            ? sizeof(letters) - 8
+			                                            : sizeof(letters) - 1)];
+		if (length > 8 && random_below(&random, 2) == 0)
+			memcpy(line + offset + length - 8, " noreply", 8);
+		line_split(whole, &words);
+		for (struct slice word = line_next_word(&rest); word.length > 0;
+		     word = line_next_word(&rest)) {
+			if (count < LINE_WORD_COUNT_MAX) {
+				CU_ASSERT_PTR_EQUAL(words.word[count].data, word.data);
+				CU_ASSERT_EQUAL(words.word[count].length, word.length);
+				count++;
+			}
+			last = word;
+		}
+		CU_ASSERT_EQUAL(words.count, count);
+		CU_ASSERT_EQUAL(words.noreply, says(last, "noreply"));
+	}
+}
+
 static const struct unit_case cases[] = {
+    {"lines are split at their spaces", test_lines_are_split_at_their_spaces},
     {"numbers are parsed whole", test_numbers_are_parsed_whole},
     {"numbers over their range are refused", test_numbers_over_their_range_are_refused},
     {"written numbers read back", test_written_numbers_read_back},
