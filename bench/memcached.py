@@ -23,7 +23,7 @@ def said(command, **options):
 
 
 def build():
-    """The program, made when it is not there; what apt knows and has of the system stays as it is."""
+    """The program, made when it is not there; what apt knows of the system stays as it is."""
     if PROGRAM.exists():
         return PROGRAM
     shutil.rmtree(FOLDER, ignore_errors=True)

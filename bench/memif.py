@@ -2,7 +2,8 @@
 """Two processes that poll, a core each, and a memif between them: no kernel in the way.
 
 Beside kanted stands dpdk-testpmd, which only swaps the MAC addresses of each frame and sends it
-back: what there is to win at most. Also how kanted bears growth: of connections, keys, values, skew.
+back: what there is to win at most. Also how kanted bears growth: of connections, keys, values and
+skew.
 """
 import contextlib
 import os
@@ -104,7 +105,8 @@ def server(folder):
     path = folder / "kanted.sock"
     port = (f"kind: memif, socket: {path}, addresses: [{REMOTE}/24], tcp: 11211, udp: 11211, "
             "allow: [198.18.1.0/24]")  # a listed source: replies by UDP of any length
-    with measure.kanted([port], folder, "kanted", head="memory: 1GiB\nmax_connections: 20000\n") as kanted:
+    head = "memory: 1GiB\nmax_connections: 20000\n"
+    with measure.kanted([port], folder, "kanted", head=head) as kanted:
         yield kanted, path
 
 
