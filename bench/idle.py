@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a polling worker takes of its core when nobody asks, and how long the first one waits."""
 import contextlib
-import pathlib
 import statistics
 import subprocess
-import tempfile
 import time
 
 import measure
@@ -37,23 +35,14 @@ def exchange_us(client):
 
 
 @contextlib.contextmanager
-def idle_server(number):
+def idle_server():
     """kanted on an xdp port, and a client of its kernel neighbour."""
-    with contextlib.ExitStack() as stack:
-        host, near = stack.enter_context(rig.namespaces(2))
-        folder = pathlib.Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="kante-bench-")))
-        rig.veth(host, "veth0", near, "veth1")
-        host.run("ip", "addr", "add", f"{ADDRESS}/24", "dev", "veth0")
-        near.run("ip", "addr", "add", "198.18.0.1/24", "dev", "veth1")
-        server = stack.enter_context(measure.kanted(
-            ["kind: xdp, interface: veth0, tcp: 11211, allow: any"], folder, f"kanted-{number}",
-            host.command(), head="memory: 64MiB\n"))
-        client = stack.enter_context(subprocess.Popen(
-            near.command("taskset", "-c", measure.LOAD_CORE, rig.PYTHON, "-c", ASK),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    with rig.served("xdp", f"workers: [{measure.SERVER_CORE}]\n", udp=False) as served, \
+            subprocess.Popen(served.client.command(
+                "taskset", "-c", measure.LOAD_CORE, rig.PYTHON, "-c", ASK),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
         try:
-            yield server, client
+            yield served.kanted.process, client
         finally:
             client.stdin.close()
 
@@ -68,13 +57,13 @@ def sleep_us():
 def run(rounds):
     """A row: of as many servers as rounds, at once."""
     with contextlib.ExitStack() as stack:
-        pairs = [stack.enter_context(idle_server(number)) for number in range(rounds)]
+        pairs = [stack.enter_context(idle_server()) for _ in range(rounds)]
         awake = [statistics.median(exchange_us(client) for _ in range(200))
                  for _, client in pairs]
         time.sleep(1)
-        before = [server.cpu_seconds() for server, _ in pairs]
+        before = [rig.cpu_seconds(server) for server, _ in pairs]
         time.sleep(IDLE_SECONDS)
-        percents = [(server.cpu_seconds() - start) / IDLE_SECONDS * 100
+        percents = [(rig.cpu_seconds(server) - start) / IDLE_SECONDS * 100
                     for (server, _), start in zip(pairs, before)]
         first = [exchange_us(client) for _, client in pairs]
         later = []

@@ -3,9 +3,9 @@
 
 The client (kante-load, kernel sockets) has a core, the server the other one. Over veth: memcached
 (the newest of a Debian release, and this one's), Redis, kanted on xdp and on socket; kanted on tap,
-whose interface the client's kernel has. Closed
-loop says how much each can do, open loop (Poisson arrivals) at shares of memcached's peak how long
-one waits. A server that is not measured is stopped.
+whose interface the client's kernel has. Closed loop says how much each can do, open loop (Poisson
+arrivals) at shares of memcached's peak how long one waits. A server that is not measured is
+stopped.
 """
 import contextlib
 import pathlib
@@ -53,10 +53,9 @@ class Peer:
     def busy_seconds(self):
         """What it has worked: of a worker that polls, the turns that found something."""
         if self.name not in ("kanted xdp", "kanted tap"):
-            return self.server.cpu_seconds()
-        reply = rig.talk(self.host, LOOPBACK, "stats kante\r\nquit\r\n",
-                         port=21211 if self.name == "kanted xdp" else 21212)
-        return measure.counters(reply)["worker:busy_us"] / 1e6
+            return rig.cpu_seconds(self.server.process)
+        port = 21211 if self.name == "kanted xdp" else 21212
+        return rig.stats(self.host, LOOPBACK, port)["worker:busy_us"] / 1e6
 
     def load(self, way, *options):
         where, within = self.where(way)

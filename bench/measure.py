@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,6 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 import rig  # noqa: E402  (it reads KANTE_BUILD)
 
 LOAD_CORE, SERVER_CORE = "0", "1"
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def note(text):
@@ -50,11 +48,6 @@ def only(rows, **wanted):
     if len(found) != 1:
         raise KeyError(f"{len(found)} rows with {wanted}")
     return found[0]
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 def load(where, *options, within=()):
@@ -90,9 +83,6 @@ class Server:
 
     def __init__(self, process):
         self.process = process
-
-    def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
 
     @contextlib.contextmanager
     def awake(self):
@@ -135,7 +125,3 @@ def kanted(ports, folder, name, within=(), head="memory: 1GiB\n"):
                       + "".join(f"  - {{{port}}}\n" for port in ports))
     return running([*within, BUILD / "kanted", "-c", config], lambda log: "ready\n" in log,
                    folder / f"{name}.log")
-
-
-def counters(reply):
-    return {name: int(value) for name, value in re.findall(r"STAT (\S+) (\d+)", reply)}

@@ -60,7 +60,6 @@ def goals(rows):
 
 def charts(rows):
     yield "bars", "items held", "items", [row for row in rows if "server" in row]
-    for policy in traces.POLICIES:
-        if any("trace" in row for row in rows):
-            yield ("bars", "misses of the requests", f"{policy} misses",
-                   [row for row in rows if "trace" in row])
+    replayed = [row for row in rows if "trace" in row]
+    for policy in traces.POLICIES if replayed else ():
+        yield "bars", "misses of the requests", f"{policy} misses", replayed

@@ -47,6 +47,12 @@ def wait_until(holds, seconds, what):
         time.sleep(0.02)
 
 
+def cpu_seconds(process):
+    """What all of its threads have taken."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Namespace:
     """A network namespace with its loopback up."""
 

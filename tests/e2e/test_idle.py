@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker that has nothing to do sleeps, wakes in time, and says how busy it was."""
-import os
 import time
 import unittest
 
@@ -10,18 +9,13 @@ IDLE_SECONDS = 3
 LATE_SECONDS = 1  # more than any machine makes a reply wait, much less than a lost one
 
 
-def cpu_seconds(process):
-    fields = rig.pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Idle(unittest.TestCase):
     def test_an_idle_worker_sleeps_and_wakes(self):
         with rig.served("xdp", "idle_sleep_max: 20ms\n") as served:
             time.sleep(1)  # what starts and joins the network is over
-            before = cpu_seconds(served.kanted.process)
+            before = rig.cpu_seconds(served.kanted.process)
             time.sleep(IDLE_SECONDS)
-            self.assertLess(cpu_seconds(served.kanted.process) - before, 0.05 * IDLE_SECONDS)
+            self.assertLess(rig.cpu_seconds(served.kanted.process) - before, 0.05 * IDLE_SECONDS)
             start = time.monotonic()
             self.assertIn("VERSION", rig.talk(served.client, served.address,
                                               "version\r\nquit\r\n"))
@@ -29,9 +23,9 @@ class Idle(unittest.TestCase):
 
     def test_what_says_zero_polls(self):
         with rig.served("memif", "idle_sleep_max: 0\n") as served:
-            before = cpu_seconds(served.kanted.process)
+            before = rig.cpu_seconds(served.kanted.process)
             time.sleep(IDLE_SECONDS)
-            self.assertGreater(cpu_seconds(served.kanted.process) - before, 0.3 * IDLE_SECONDS)
+            self.assertGreater(rig.cpu_seconds(served.kanted.process) - before, 0.3 * IDLE_SECONDS)
 
     def test_busy_is_the_time_of_turns_that_found_something(self):
         with rig.served("xdp") as served:
