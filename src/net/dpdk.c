@@ -385,6 +385,8 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text)
 		         (unsigned long long)(dpdk->memory_bytes >> 20));
 	if (port->options->kind == PORT_PCI)
 		describe_sends(port, sends, sizeof(sends));
+	if (port->options->kind == PORT_XDP)
+		snprintf(sends, sizeof(sends), ", segments cut by kernel");
 	snprintf(text, DPDK_DESCRIBE_BYTES,
 	         "%s %s: %s%s, MTU %u, MAC %02x:%02x:%02x:%02x:%02x:%02x, checksums received by "
 	         "%s, sent by %s%s%s",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/dpdk_netif.h"
 
+#include "net/packet_socket.h"
+
 #include <rte_ethdev.h>
 
 static void packet_fill(struct packet *packet, struct rte_mbuf *mbuf)
@@ -96,6 +98,34 @@ static uint16_t prepare(struct dpdk_netif *netif)
 	return count;
 }
 
+static bool is_long(const struct rte_mbuf *mbuf)
+{
+	return mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+
+/* Frames to the device and long packets to the packet socket, in order. */
+static void flush_both_ways(struct dpdk_netif *netif)
+{
+	uint16_t count, sent, lost;
+
+	do {
+		bool is_first_long = is_long(netif->queued[0]);
+
+		count = 1;
+		while (count < netif->queued_count &&
+		       is_long(netif->queued[count]) == is_first_long)
+			count++;
+		if (is_first_long) {
+			sent =
+			    packet_socket_send(netif->packet_socket, netif->queued, count, &lost);
+			counter_add(&netif->netif.transmit_drops, lost);
+		} else {
+			sent = rte_eth_tx_burst(netif->device, netif->queue, netif->queued, count);
+		}
+		queue_drop_front(netif, sent);
+	} while (netif->queued_count > 0 && sent > 0);
+}
+
 static void flush(struct netif *netif)
 {
 	struct dpdk_netif *self = (struct dpdk_netif *)netif;
@@ -104,6 +134,10 @@ static void flush(struct netif *netif)
 
 	if (count == 0)
 		return;
+	if (self->packet_socket >= 0) {
+		flush_both_ways(self);
+		return;
+	}
 	if (netif->offloads & NETIF_TX_L4_CHECKSUM)
 		count = prepare(self);
 	sent = rte_eth_tx_burst(self->device, self->queue, self->queued, count);
@@ -299,6 +333,8 @@ static void transmit(struct netif *netif, struct packet *packet)
 	mbuf->ol_flags = 0;
 	if (packet->flags & (PACKET_SUM_IP4 | PACKET_SUM_TCP | PACKET_SUM_UDP))
 		request_checksums(mbuf, packet);
+	if (self->packet_socket >= 0 && packet->segment_bytes > 0)
+		packet_socket_prepare(mbuf);
 	if (unlikely(self->queued_count == DPDK_NETIF_QUEUE_MAX)) {
 		rte_pktmbuf_free(mbuf);
 		counter_add(&netif->transmit_drops, 1);
@@ -336,7 +372,19 @@ void dpdk_netif_create(struct dpdk_netif *netif, uint16_t device, uint16_t queue
 	netif->netif.offloads = offloads;
 	memcpy(netif->netif.mac, mac, sizeof(netif->netif.mac));
 	netif->pool = pool;
+	netif->packet_socket = -1;
 	netif->piece_bytes_min = DPDK_NETIF_PIECE_BYTES_MIN;
 	netif->device = device;
 	netif->queue = queue;
+}
+
+void dpdk_netif_use_packet_socket(struct dpdk_netif *netif, int fd, struct rte_mempool *pieces,
+                                  uint16_t large_bytes)
+{
+	netif->packet_socket = fd;
+	netif->pieces = pieces;
+	/* what fits a frame is summed by the core, in one place */
+	netif->piece_bytes_min = RTE_MAX(netif->netif.mtu, DPDK_NETIF_PIECE_BYTES_MIN);
+	netif->netif.offloads |= NETIF_TX_PIECES;
+	netif->netif.large_bytes = large_bytes;
 }

@@ -22,6 +22,7 @@ struct dpdk_netif {
 	struct netif netif;
 	struct rte_mempool *pool;   /* this queue's own */
 	struct rte_mempool *pieces; /* mbufs for memory of others; NULL: all is copied */
+	int packet_socket;          /* long packets go there; -1: to the device */
 	uint32_t piece_bytes_min;   /* shorter ones are copied: DPDK_NETIF_PIECE_BYTES_MIN */
 	uint16_t device;            /* DPDK's port id */
 	uint16_t queue;
@@ -35,6 +36,11 @@ size_t dpdk_piece_bytes(void);
 
 /* Mbufs that refer to memory of others, `count` of them. NULL: no memory, or that name is taken. */
 struct rte_mempool *dpdk_pieces_create(const char *name, uint32_t count, int socket_id);
+
+/* From here on the kernel cuts up long TCP packets (packet_socket.h), of `large_bytes` at most, and
+ * reads what they refer to by mbufs of `pieces`. The netif owns both. */
+void dpdk_netif_use_packet_socket(struct dpdk_netif *netif, int fd, struct rte_mempool *pieces,
+                                  uint16_t large_bytes);
 
 /* `netif` is zeroed, cache-line aligned memory of the caller's. The caller sets `pieces` once the
  * device can reach what they will refer to. */

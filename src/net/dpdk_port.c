@@ -3,6 +3,7 @@
 #include "net/dpdk_port.h"
 
 #include "base/assert.h"
+#include "net/packet_socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -70,7 +71,7 @@ size_t dpdk_port_memory_bytes(const struct dpdk_port *port)
 	/* Where mbufs may not cross pages of 4 kB, each has one of its own. */
 	if (size.mbuf_count > 0)
 		bytes = (size_t)size.mbuf_count * RTE_MAX(object_bytes, 4096u);
-	if (port->options->kind == PORT_PCI)
+	if (port->options->kind == PORT_PCI || port->options->kind == PORT_XDP)
 		bytes += (size_t)PIECE_COUNT * dpdk_piece_bytes();
 	return bytes * port->queue_count;
 }
@@ -260,6 +261,14 @@ static int device_start(struct dpdk_port *port, char *error)
 	return 0;
 }
 
+static struct rte_mempool *pieces_create(const struct dpdk_port *port, uint32_t worker)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "pieces%u_%u", port->index, worker);
+	return dpdk_pieces_create(name, PIECE_COUNT, port->netifs[worker]->pool->socket_id);
+}
+
 /* A device that DPDK's virtual bus makes. */
 static int vdev_create(const struct dpdk_port *port, const char *name, const char *arguments,
                        char *error)
@@ -362,6 +371,29 @@ static int xdp_listen_all(struct dpdk_port *port)
 	return r;
 }
 
+/* What is long goes through the kernel, which has the card cut it up, or does it itself. */
+static int packet_sockets_open(struct dpdk_port *port, char *error)
+{
+	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
+		struct dpdk_netif *netif = port->netifs[worker];
+		struct rte_mempool *pieces = pieces_create(port, worker);
+		int fd = packet_socket_open(port->interface_index);
+
+		if (fd >= 0 && pieces != NULL) {
+			dpdk_netif_use_packet_socket(netif, fd, pieces, LARGE_BYTES_MAX);
+			continue;
+		}
+		rte_mempool_free(pieces);
+		if (fd < 0)
+			return dpdk_port_error(port, error, fd, "cannot open a packet socket: %s",
+			                       strerror(-fd));
+		close(fd);
+		return dpdk_port_error(port, error, -ENOMEM,
+		                       "no memory for packets: free some, or more hugepages");
+	}
+	return 0;
+}
+
 /* busy_budget=0: the worker polls memory; with a budget, each empty poll would be a system call. */
 static int xdp_open(struct dpdk_port *port, char *error)
 {
@@ -380,6 +412,9 @@ static int xdp_open(struct dpdk_port *port, char *error)
 	if (r == 0)
 		r = device_open(port, name, error);
 	close(object_fd);
+	if (r < 0)
+		return r;
+	r = packet_sockets_open(port, error);
 	if (r < 0)
 		return r;
 	r = xdp_attach(&port->xdp, port->interface_index, reason);
@@ -408,7 +443,6 @@ int dpdk_port_open(struct dpdk_port *port, char *error)
 static const char *memory_share(struct dpdk_port *port, void *base, size_t bytes)
 {
 	struct rte_eth_dev_info info;
-	char name[RTE_MEMPOOL_NAMESIZE];
 
 	if (rte_eal_iova_mode() != RTE_IOVA_VA)
 		return "the IOMMU is off, or narrower than addresses are";
@@ -418,8 +452,7 @@ static const char *memory_share(struct dpdk_port *port, void *base, size_t bytes
 	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
 		struct dpdk_netif *netif = port->netifs[worker];
 
-		snprintf(name, sizeof(name), "pieces%u_%u", port->index, worker);
-		netif->pieces = dpdk_pieces_create(name, PIECE_COUNT, netif->pool->socket_id);
+		netif->pieces = pieces_create(port, worker);
 		if (netif->pieces == NULL)
 			return "there is no memory for references to them";
 	}
@@ -448,6 +481,8 @@ void dpdk_port_close(struct dpdk_port *port)
 	for (uint32_t worker = 0; worker < port->queue_count; worker++) {
 		if (port->netifs[worker] == NULL)
 			continue;
+		if (port->netifs[worker]->packet_socket >= 0)
+			close(port->netifs[worker]->packet_socket);
 		rte_mempool_free(port->netifs[worker]->pool);
 		rte_mempool_free(port->netifs[worker]->pieces);
 		rte_free(port->netifs[worker]);

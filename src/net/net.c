@@ -375,8 +375,9 @@ void net_packet_finish(const struct net_path *path, uint8_t protocol, struct pac
 		/* each segment's length is for the device to add */
 		sum = checksum_add_pseudo(addresses, protocol,
 		                          packet->segment_bytes > 0 ? 0 : l4_length);
-	if ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
-	    (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP)) {
+	if (packet->segment_bytes > 0 ||
+	    ((net->netif->offloads & NETIF_TX_L4_CHECKSUM) &&
+	     (protocol == IP_PROTOCOL_TCP || protocol == IP_PROTOCOL_UDP))) {
 		packet->flags |= protocol == IP_PROTOCOL_TCP ? PACKET_SUM_TCP : PACKET_SUM_UDP;
 		checksum_store(l4 + checksum_offset, checksum_fold(sum));
 	} else {

@@ -15,7 +15,7 @@
 #define NETIF_RX_CHECKSUM     0x01u /* wrong IPv4, TCP and UDP checksums are flagged */
 #define NETIF_TX_IP4_CHECKSUM 0x02u
 #define NETIF_TX_L4_CHECKSUM  0x04u /* the core fills in the pseudo-header's sum */
-#define NETIF_TX_PIECES       0x08u /* there is append(); with NETIF_TX_L4_CHECKSUM only */
+#define NETIF_TX_PIECES       0x08u /* there is append() */
 
 /* Of a received packet: */
 #define PACKET_CHECKSUM_GOOD 0x01u /* the device has verified IP and transport checksums */
@@ -50,8 +50,9 @@ struct netif_ops {
 	bool (*allocate)(struct netif *netif, struct packet *ret_packet);
 	/* Adds `length` bytes of a chain, from the cursor on, behind the packet's `length`, which
 	 * ends in its own memory: once a packet. Moves the cursor. Small pieces are copied; large
-	 * ones that the chain refers to are retained until the device has sent them. False: there
-	 * is no memory for it now, and the packet is good for release() only. */
+	 * ones that the chain refers to are retained until the device has sent them. Where the core
+	 * makes the sums, all of a packet that fits the MTU is copied. False: there is no memory
+	 * for it now, and the packet is good for release() only. */
 	bool (*append)(struct netif *netif, struct packet *packet, const struct chain *chain,
 	               struct chain_cursor *cursor, uint32_t length);
 	/* Queues a frame; its memory is the netif's again. When the link is down, or more were
@@ -64,9 +65,11 @@ struct netif_ops {
 /* Implementations embed this as their first field. */
 struct netif {
 	const struct netif_ops *ops;
-	uint16_t mtu;         /* bytes of an IP packet */
-	uint16_t offloads;    /* NETIF_… */
-	uint16_t large_bytes; /* TCP payload of a packet that the device cuts up; 0: it does not */
+	uint16_t mtu;      /* bytes of an IP packet */
+	uint16_t offloads; /* NETIF_… */
+	/* TCP payload of a packet that the device cuts up and sums: of these, the core fills in the
+	 * pseudo-header's sum without the length, and PACKET_SUM_TCP is set. 0: it does not */
+	uint16_t large_bytes;
 	uint8_t mac[6];
 	_Atomic uint64_t transmit_drops; /* frames the device did not take; the worker writes */
 };

@@ -113,6 +113,8 @@ class XdpPort(unittest.TestCase):
                 counters = rig.stats(client, "198.18.0.2")
                 self.assertGreater(counters["port0:redirected_tcp"], rig.OPERATIONS)
                 self.assertGreater(counters["port0:passed_protocol"], 0)  # the pings
+                self.assertIn("segments cut by kernel", kanted.log())
+                self.assertEqual(counters["port0:transmit_drops"], 0)
                 self.assertEqual(kanted.stop(), 0, kanted.log())
             self.assertIsNone(re.search("xdp", host.run("ip", "link", "show", "veth0").stdout))
 

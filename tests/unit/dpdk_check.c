@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-FAULTY(int, -1, socket, (int domain, int type, int protocol), (domain, type, protocol))
 FAULTY(int, -1, unlink, (const char *path), (path))
 
 #define WITHOUT(capability) (~(1ull << (capability)))

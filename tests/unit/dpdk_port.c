@@ -315,22 +315,54 @@ static void test_an_xdp_port_that_cannot_be_opened_says_so(void)
 {
 	static const struct {
 		const char *call;
+		uint32_t skip_count;
+		int error_number;
 		const char *said;
 	} tries[] = {
-	    {"rte_eal_hotplug_add", "cannot make the device"},
-	    {"rte_eth_rx_queue_setup", "a smaller MTU (of a veth, its peer's) may help"},
-	    {"bpf_xdp_query", "cannot attach the XDP program"},
+	    {"rte_eal_hotplug_add", 0, EINVAL, "cannot make the device"},
+	    {"rte_eth_rx_queue_setup", 0, EINVAL, "a smaller MTU (of a veth, its peer's) may help"},
+	    {"socket", 0, EPERM, "cannot open a packet socket: Operation not permitted"},
+	    {"setsockopt", 0, ENOPROTOOPT, "cannot open a packet socket"},
+	    {"bind", 0, ENODEV, "cannot open a packet socket: No such device"},
+	    {"rte_mempool_create_empty", 1, ENOMEM, "no memory for packets"},
+	    {"bpf_xdp_query", 0, EINVAL, "cannot attach the XDP program"},
 	};
 
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		struct dpdk_port *port = port_new(PORT_XDP, "veth0");
+		int fd = dup(0); /* the next one that is opened */
 
-		fault_set(tries[i].call, EINVAL, 0, 1);
-		CU_ASSERT_EQUAL(dpdk_port_open(port, error), -EINVAL);
+		close(fd);
+		fault_set(tries[i].call, tries[i].error_number, tries[i].skip_count, 1);
+		CU_ASSERT_EQUAL(dpdk_port_open(port, error), -tries[i].error_number);
+		CU_ASSERT_TRUE(fault_over());
 		CU_ASSERT_PTR_NOT_NULL(strstr(error, tries[i].said));
 		CU_ASSERT_EQUAL(strncmp(device.vdev_arguments, "iface=veth0,", 12) == 0, i > 0);
 		port_free(port);
+		/* nothing is left open */
+		CU_ASSERT_EQUAL(dup(0), fd);
+		close(fd);
 	}
+}
+
+/* Each worker has a socket of its own. */
+static void test_what_is_long_leaves_an_xdp_port_by_packet_sockets(void)
+{
+	struct dpdk_port *port = port_new(PORT_XDP, "veth0");
+
+	port->queue_count = 2;
+	/* the last that is done: all before it has been */
+	fault_set("bpf_xdp_query", EINVAL, 0, 1);
+	CU_ASSERT_EQUAL(dpdk_port_open(port, error), -EINVAL);
+	for (int worker = 0; worker < 2; worker++) {
+		CU_ASSERT(port->netifs[worker]->packet_socket >= 0);
+		CU_ASSERT_PTR_NOT_NULL(port->netifs[worker]->pieces);
+		CU_ASSERT_EQUAL(port->netifs[worker]->netif.large_bytes, 32768);
+		CU_ASSERT_EQUAL(port->netifs[worker]->netif.offloads, NETIF_TX_PIECES);
+	}
+	CU_ASSERT_NOT_EQUAL(port->netifs[0]->packet_socket, port->netifs[1]->packet_socket);
+	CU_ASSERT_PTR_NOT_EQUAL(port->netifs[0]->pieces, port->netifs[1]->pieces);
+	port_free(port);
 }
 
 static void test_a_memif_that_cannot_listen_says_so(void)
@@ -357,6 +389,8 @@ static const struct unit_case cases[] = {
     {"a tap is made with a MAC of its own", test_a_tap_is_made_with_a_mac_of_its_own},
     {"signals are as before after a tap is made", test_signals_are_as_before_after_a_tap_is_made},
     {"an xdp port that cannot be opened says so", test_an_xdp_port_that_cannot_be_opened_says_so},
+    {"what is long leaves an xdp port by packet sockets",
+     test_what_is_long_leaves_an_xdp_port_by_packet_sockets},
     {"a memif that cannot listen says so", test_a_memif_that_cannot_listen_says_so},
 };
 

@@ -15,6 +15,7 @@
 #include <linux/capability.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <rte_dev.h>
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -168,6 +170,40 @@ int ioctl(int fd, unsigned long request, ...)
 		return machine_ioctl(request, argument);
 	*(void **)&next = dlsym(RTLD_NEXT, "ioctl");
 	return next(fd, request, argument);
+}
+
+/* Packet sockets: to make one, a test would need privileges. */
+
+int socket(int family, int type, int protocol)
+{
+	int (*next)(int, int, int);
+
+	if (fault_hits("socket"))
+		return -1;
+	if (family == AF_PACKET)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	*(void **)&next = dlsym(RTLD_NEXT, "socket");
+	return next(family, type, protocol);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	int (*next)(int, int, int, const void *, socklen_t);
+
+	if (level == SOL_PACKET)
+		return fault_hits("setsockopt") ? -1 : 0;
+	*(void **)&next = dlsym(RTLD_NEXT, "setsockopt");
+	return next(fd, level, option, value, bytes);
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+	int (*next)(int, const struct sockaddr *, socklen_t);
+
+	if (address->sa_family == AF_PACKET)
+		return fault_hits("bind") ? -1 : 0;
+	*(void **)&next = dlsym(RTLD_NEXT, "bind");
+	return next(fd, address, bytes);
 }
 
 int getifaddrs(struct ifaddrs **ret_list)
