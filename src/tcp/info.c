@@ -39,7 +39,7 @@ bool tcp_info(const struct stream *stream, uint64_t now_us, struct tcp_info *ret
 	    .lost = connection->flight.lost_bytes,
 	    .retransmit_count = connection->retransmit_count,
 	    .queue_blocks = connection->queue_block_count,
-	    .heard_ms_ago = now_ms_from(now_us) - connection->heard_ms,
+	    .heard_ms_ago = (uint32_t)heard_ms_ago(connection, now_us),
 	};
 	return true;
 }

@@ -310,7 +310,7 @@ static void fin_input(struct tcp_connection *connection, const struct tcp_segmen
 
 /* RFC 7323 5.3 R1. False: an old duplicate. */
 static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment *segment,
-                    uint32_t now_ms)
+                    uint64_t now_us)
 {
 	if (!connection->timestamps || (segment->flags & TCP_FLAG_RST))
 		return true;
@@ -318,7 +318,7 @@ static bool paws_ok(struct tcp_connection *connection, const struct tcp_segment 
 	if (!segment->has_timestamp)
 		return (segment->flags & TCP_FLAG_SYN) != 0;
 	if (!seq_before(segment->ts_value, connection->ts_recent) ||
-	    now_ms - connection->heard_ms > PAWS_IDLE_MAX_MS)
+	    heard_ms_ago(connection, now_us) > PAWS_IDLE_MAX_MS)
 		return true;
 	return false;
 }
@@ -388,7 +388,7 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 {
 	bool acceptable = in_window(connection, segment);
 
-	if (!paws_ok(connection, segment, now_ms_from(now_us))) {
+	if (!paws_ok(connection, segment, now_us)) {
 		counter_add(&connection->tcp->counters.old_timestamp, 1);
 		if (segment->has_timestamp)
 			acknowledge_unacceptable(connection, segment, now_us);
@@ -413,7 +413,7 @@ void connection_input(struct tcp_connection *connection, const struct tuple *tup
 	/* RFC 7323 4.3 (2); not of a segment whose acknowledgement tells that it is forged */
 	if (!connection->timestamps || !seq_after(segment->seq, connection->last_ack_sent)) {
 		connection->ts_recent = segment->ts_value;
-		connection->heard_ms = now_ms_from(now_us);
+		heard_set(connection, now_us);
 	}
 	/* the sender may have moved: answer to where the newest valid segment came from */
 	memcpy(connection->path.peer_mac, tuple->path->peer_mac, 6);

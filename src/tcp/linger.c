@@ -171,22 +171,34 @@ static bool is_old(const struct linger *linger, const struct tcp_segment *segmen
 	       (!segment->has_timestamp || seq_before(segment->ts_value, linger->ts_recent));
 }
 
+static void reset_input(struct tcp *tcp, struct linger *linger, const struct tuple *tuple,
+                        const struct tcp_segment *segment, uint64_t now_us)
+{
+	struct tcp_counters *counters = &tcp->counters;
+	uint32_t ahead = segment->seq - linger->rcv_nxt;
+
+	if (linger->fin_received) {
+		counter_add(&counters->resets_ignored, 1); /* RFC 1337 */
+	} else if (ahead == 0) {
+		counter_add(&counters->resets_received, 1);
+		linger_end(tcp, linger);
+	} else if (ahead < WINDOW) {
+		/* RFC 5961 3.2 (3). One for each, as there is no room to count them: an answer of
+		 * the same size */
+		counter_add(&counters->challenge_acks, 1);
+		acknowledge(tcp, linger, tuple, now_us);
+	} else {
+		counter_add(&counters->out_of_window, 1);
+	}
+}
+
 bool linger_input(struct tcp *tcp, struct linger *linger, const struct tuple *tuple,
                   const struct tcp_segment *segment, uint64_t now_us)
 {
 	bool fin = (segment->flags & TCP_FLAG_FIN) != 0;
 
 	if (segment->flags & TCP_FLAG_RST) {
-		if (linger->fin_received) {
-			counter_add(&tcp->counters.resets_ignored, 1); /* RFC 1337 */
-			return false;
-		}
-		if (segment->seq != linger->rcv_nxt) {
-			counter_add(&tcp->counters.out_of_window, 1);
-			return false;
-		}
-		counter_add(&tcp->counters.resets_received, 1);
-		linger_end(tcp, linger);
+		reset_input(tcp, linger, tuple, segment, now_us);
 		return false;
 	}
 	if (segment->flags & TCP_FLAG_SYN) {

@@ -120,7 +120,7 @@ void connection_open(struct tcp_connection *connection, const struct handshake *
 	connection->snd_wl1 = agreed->irs;
 	connection->ts_offset = agreed->ts_offset;
 	connection->ts_recent = agreed->ts_recent;
-	connection->heard_ms = now_ms_from(now_us);
+	heard_set(connection, now_us);
 	connection->sent_ms = now_ms_from(now_us);
 	/* RFC 6298 5.7 */
 	connection->rto_ms = lost_count == 0 ? TCP_RTO_INITIAL_MS : TCP_RTO_SYN_LOST_MS;

@@ -145,6 +145,7 @@ struct tcp_connection {
 	uint16_t mss;             /* payload bytes of a full segment, options already taken off */
 	uint16_t peer_mss;        /* the largest payload that the peer has sent */
 	uint16_t duplicate_acks;  /* in a row */
+	uint16_t heard_ms_high;   /* above heard_ms, which comes round after 49 days */
 
 	/* send: RFC 9293 3.3.1. out's first byte has number snd_una, save for SYN and FIN */
 	uint32_t snd_una;
@@ -288,6 +289,18 @@ static inline bool seq_after(uint32_t a, uint32_t b)
 static inline uint32_t now_ms_from(uint64_t now_us)
 {
 	return (uint32_t)(now_us / 1000);
+}
+
+static inline void heard_set(struct tcp_connection *connection, uint64_t now_us)
+{
+	connection->heard_ms = now_ms_from(now_us);
+	connection->heard_ms_high = (uint16_t)(now_us / 1000 >> 32);
+}
+
+/* Milliseconds since then. */
+static inline uint64_t heard_ms_ago(const struct tcp_connection *connection, uint64_t now_us)
+{
+	return now_us / 1000 - ((uint64_t)connection->heard_ms_high << 32 | connection->heard_ms);
 }
 
 static inline struct tcp_connection *connection_from(struct stream *stream)

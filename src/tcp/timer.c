@@ -153,7 +153,7 @@ void keepalive_arm(struct tcp_connection *connection)
 static void keepalive_expired(struct tcp_connection *connection, uint64_t now_us)
 {
 	uint32_t now_ms = now_ms_from(now_us);
-	uint32_t idle_ms = now_ms - connection->heard_ms;
+	uint64_t idle_ms = heard_ms_ago(connection, now_us);
 	uint32_t limit_ms = (uint32_t)(connection->tcp->options.keepalive_us / 1000);
 
 	if (idle_ms < limit_ms) {
