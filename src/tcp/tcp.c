@@ -342,8 +342,11 @@ static void connection_check(const struct tcp_connection *connection)
 	const struct stream *stream = &connection->stream;
 	uint32_t ranges = 0, blocks = 0;
 	uint32_t expected = connection->read_nxt;
+	struct tuple tuple = tuple_of(connection->tcp, &connection->path, connection->local_port,
+	                              connection->remote_port);
 
 	ASSERT(connection->magic == TCP_MAGIC);
+	ASSERT(table_find(connection->tcp, &tuple) == connection);
 	ASSERT(!seq_after(connection->snd_una, connection->snd_nxt));
 	ASSERT(!seq_after(connection->read_nxt, connection->rcv_nxt));
 	ASSERT(connection->state != TCP_FIN_WAIT_2 && connection->state != TCP_TIME_WAIT);

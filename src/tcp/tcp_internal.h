@@ -102,7 +102,7 @@ struct cubic {
 struct tcp_connection {
 	struct stream stream; /* first: a stream is a connection */
 	struct tcp *tcp;
-	struct tcp_connection *next_in_bucket;
+	struct tcp_connection *next; /* free, or in the same full line of the table */
 	struct tcp_connection *next_to_flush;
 	struct chain_cursor cursor; /* in stream.out, at snd_nxt */
 	struct block *queue;        /* of what was received: by sequence, without overlap */
@@ -226,8 +226,8 @@ struct tcp {
 	struct block_pool *pool;
 	struct tcp_connection *connections;
 	struct tcp_connection *free;
-	struct tcp_connection **buckets;
-	uint32_t bucket_mask;
+	struct table_line *lines;
+	uint32_t line_count;
 	uint32_t used_count; /* connections ever taken from the array's fresh end */
 	struct tcp_connection *flush_first;
 	struct tcp_connection **flush_end;

@@ -15,7 +15,7 @@
 #define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
 #define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */
 
-/* DESIGN.md 6. The table has at most two buckets for each connection. */
+/* DESIGN.md 6. The table of connections has less than two words for each. */
 _Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
                "what an idle connection costs");
 
