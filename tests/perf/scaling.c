@@ -446,29 +446,75 @@ static void scaling(uint32_t count, uint32_t rounds, uint64_t keys, double secon
 	world_free(together);
 }
 
+#define INDEX_LINES 2                                          /* that a GET looks at */
+#define ITEM_LINES  ((14 + KEY_BYTES + VALUE_BYTES + 63) / 64) /* side by side */
+#define FETCHES     20000
+
+static uint8_t fetch(const uint8_t *line)
+{
+	return *(const volatile uint8_t *)line;
+}
+
+/* Cycles that this machine takes to bring as many lines near as a GET looks at, from random places
+ * of the memory, those of a burst asked for at once and then read: the least that a GET can
+ * cost that finds nothing in the caches. */
+static double bare_memory(const uint8_t *memory, uint64_t line_count, struct random *random)
+{
+	const uint8_t *at[BURST][INDEX_LINES + ITEM_LINES];
+	uint64_t cycles = 0;
+
+	for (uint32_t i = 0; i < FETCHES; i++) {
+		uint64_t start;
+
+		for (uint32_t j = 0; j < BURST; j++)
+			for (uint32_t k = 0; k < INDEX_LINES + ITEM_LINES; k++)
+				at[j][k] =
+				    k <= INDEX_LINES
+				        ? memory + random_below(random, line_count - ITEM_LINES) *
+				                       CACHE_LINE_BYTES
+				        : at[j][k - 1] + CACHE_LINE_BYTES;
+		start = __rdtsc();
+		for (uint32_t j = 0; j < BURST; j++)
+			for (uint32_t k = 0; k < INDEX_LINES + ITEM_LINES; k++)
+				__builtin_prefetch(at[j][k]);
+		for (uint32_t j = 0; j < BURST; j++)
+			for (uint32_t k = 0; k < INDEX_LINES + ITEM_LINES; k++)
+				fetch(at[j][k]);
+		cycles += __rdtsc() - start;
+	}
+	return (double)cycles / (FETCHES * (double)BURST);
+}
+
 static void residence(uint32_t rounds, uint64_t few, uint64_t many, double seconds)
 {
-	double small[ROUNDS_MAX], large[ROUNDS_MAX], ratio[ROUNDS_MAX];
+	double small[ROUNDS_MAX], large[ROUNDS_MAX], ratio[ROUNDS_MAX], bare[ROUNDS_MAX];
+	struct random random = random_seeded(1);
+	uint64_t line_count = many * (INDEX_LINES + ITEM_LINES) / 2;
+	uint8_t *memory = map(line_count * CACHE_LINE_BYTES);
 	struct world *worlds[2] = {world_create(1, few), world_create(1, many)};
 	struct trace *traces[2] = {make_trace(few, 0, 0, 1), make_trace(many, 0, 0, 2)};
 
+	memset(memory, 1, line_count * CACHE_LINE_BYTES);
 	for (uint32_t i = 0; i < 2; i++)
 		worlds[i]->threads[0].trace = traces[i];
 	for (uint32_t i = 0; i < rounds; i++) {
 		small[i] = measure(&worlds[0], 1, seconds).cycles;
 		large[i] = measure(&worlds[1], 1, seconds).cycles;
 		ratio[i] = large[i] / small[i];
-		printf("round %u: %.0f and %.0f cycles\n", i + 1, small[i], large[i]);
+		bare[i] = bare_memory(memory, line_count, &random);
+		printf("round %u: %.0f and %.0f cycles, bare memory %.0f\n", i + 1, small[i],
+		       large[i], bare[i]);
 		fflush(stdout);
 	}
 	printf("GET hits of all keys alike: %llu keys %.0f cycles, %llu keys %.0f: %.2f times as "
-	       "many\n",
+	       "many; to bring the lines of a GET near takes this machine %.0f\n",
 	       (unsigned long long)few, median(small, rounds), (unsigned long long)many,
-	       median(large, rounds), median(ratio, rounds));
+	       median(large, rounds), median(ratio, rounds), median(bare, rounds));
 	for (uint32_t i = 0; i < 2; i++) {
 		munmap(traces[i], sizeof(struct trace));
 		world_free(worlds[i]);
 	}
+	munmap(memory, line_count * CACHE_LINE_BYTES);
 }
 
 int main(int argc, char **argv)
