@@ -21,12 +21,12 @@ struct run {
 	bool again;       /* sent more than once */
 };
 
-#define FLIGHT_RUNS_FEW 6
+#define FLIGHT_RUNS_FEW 5
 
-/* A place for the runs of a connection that loses little. */
+/* A place for the runs of a connection that loses little: a line. */
 struct flight_runs {
 	struct run runs[FLIGHT_RUNS_FEW];
-};
+} __attribute__((aligned(CACHE_LINE_BYTES)));
 
 struct flight {
 	struct flight_runs *few; /* taken while something is in flight */

@@ -169,21 +169,21 @@ static void prefetch_lines(const void *memory, uint32_t count)
 		__builtin_prefetch((const uint8_t *)memory + i * CACHE_LINE_BYTES, 1);
 }
 
-void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step)
+const struct tcp_connection *tcp_prefetch(struct tcp *tcp, uint64_t flow)
 {
 	const struct table_line *line = line_of(tcp, flow);
 	uint32_t mask = match(line, tag_of(flow));
 	const struct tcp_connection *connection;
 
 	if (mask == 0)
-		return;
+		return NULL;
 	connection = connection_at(tcp, line, mask);
-	if (step == 0) {
-		prefetch_lines(connection,
-		               offsetof(struct tcp_connection, fin_sequence) / CACHE_LINE_BYTES +
-		                   1);
-		return;
-	}
+	prefetch_lines(connection, TCP_CONNECTION_LINES);
+	return connection;
+}
+
+void tcp_prefetch_more(const struct tcp_connection *connection)
+{
 	prefetch_lines(connection->flight.few, 1);
 	/* the block that waits for its acknowledgement, and will then take the next reply */
 	prefetch_lines(connection->stream.out.first, 3);

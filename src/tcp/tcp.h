@@ -99,6 +99,7 @@ struct tcp_options {
 };
 
 struct tcp;
+struct tcp_connection;
 
 /* What one connection takes with its place in the table, but for what it has in flight or holds for
  * its user. */
@@ -118,10 +119,13 @@ void tcp_create(struct tcp **ret_tcp, const struct tcp_options *options,
 /* One segment, its IP header validated. */
 void tcp_input(struct tcp *tcp, const struct net_input *input, uint64_t now_us);
 
-/* As struct net_user says. */
+/* What struct net_user's foresee() returns for a segment. */
 uint64_t tcp_foresee(struct tcp *tcp, const struct net_path *path, uint16_t local_port,
                      uint16_t remote_port);
-void tcp_prefetch(struct tcp *tcp, uint64_t flow, uint32_t step);
+/* Brings near its connection, some time later; NULL: there is none, or none easy to find. And
+ * later still what the connection refers to. */
+const struct tcp_connection *tcp_prefetch(struct tcp *tcp, uint64_t flow);
+void tcp_prefetch_more(const struct tcp_connection *connection);
 
 /* Whether the segment that was quoted is of one of our connections. */
 bool tcp_knows(struct tcp *tcp, const struct net_error *error);

@@ -111,7 +111,6 @@ struct tcp_connection {
 	struct net_path path;
 	uint16_t local_port;
 	uint16_t remote_port;
-	uint32_t magic;
 
 	uint8_t state;            /* enum tcp_state */
 	bool queued : 1;          /* in tcp->flush_first … */
@@ -193,7 +192,15 @@ struct tcp_connection {
 	uint32_t reorder_round; /* no further report of a duplicate counts before this is acked */
 	struct challenges challenges;
 	uint32_t source; /* source.h */
+	uint32_t magic;
 };
+
+/* They begin at a line's start or middle, and what is needed takes six lines either way. */
+#define TCP_CONNECTION_LINES 6
+_Static_assert(sizeof(struct tcp_connection) % 32 == 0 &&
+                   offsetof(struct tcp_connection, fin_sequence) + 32 <=
+                       TCP_CONNECTION_LINES * CACHE_LINE_BYTES,
+               "tcp_prefetch() gets all of it");
 
 _Static_assert(sizeof(struct tcp_connection) <= TCP_CONNECTION_BYTES_MAX, "idle ones are many");
 

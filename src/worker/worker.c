@@ -37,6 +37,7 @@ struct worker {
 	struct net nets[PORT_COUNT_MAX];
 	struct block_pool blocks;
 	struct sessions sessions;
+	const struct tcp_connection *near[NETIF_BURST_MAX]; /* of a burst's frames */
 	struct stats stats;
 	struct datagram_server datagrams;
 	struct worker_counters counters;
@@ -145,9 +146,11 @@ static void burst_prefetch(void *context, const uint64_t *flows, uint32_t count,
 {
 	struct worker *worker = context;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (flows[i] != 0)
-			tcp_prefetch(worker->tcp, flows[i], step);
+	for (uint32_t i = 0; step == 0 && i < count; i++)
+		worker->near[i] = flows[i] == 0 ? NULL : tcp_prefetch(worker->tcp, flows[i]);
+	for (uint32_t i = 0; step == 1 && i < count; i++)
+		if (worker->near[i] != NULL)
+			tcp_prefetch_more(worker->near[i]);
 	if (step == 1)
 		lookahead_items(&worker->sessions.lookahead);
 }

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one request costs a worker, without a network: cycles of the time-stamp counter.
  *
- *     requests [--keys MANY] [--rounds N] [--turns N] [--only TEXT] [--json]
+ *     requests [--keys MANY] [--rounds N] [--turns N] [--only TEXT] [--json] [--once]
  *
  * Frames of 32 clients are replayed to a whole worker (replayed.h): receive, IP, UDP or TCP,
  * parsing, store, reply, checksums. Each case is a protocol, a transport, an op, how many requests
  * come in a turn, and how many keys there are: 1,000, which stay in the processor's caches, or MANY
  * (10,000,000), which do not. Values have 32 bytes, keys 16, and any is as likely as another. Every
  * byte of every reply is looked at, but for cas uniques of the binary protocol. All cases take
- * turns; medians of the rounds are told, in JSON the rounds, sorted, and the requests of one.
+ * turns; medians of the rounds are told, in JSON the rounds, sorted, and the requests of one. Turns
+ * in which a neighbour of the virtual machine disturbed the core (pace.h) do not count, and more
+ * are run for them, up to four times as many in all. --once: all count.
  *
  * Under callgrind, --collect-atstart=no --toggle-collect=measured_turn --dump-after=measured_case
  * gives the instructions of each case, in the order of what is printed. */
 #include "replayed.h"
 
+#include "pace.h"
 #include "proto/binary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <x86intrin.h>
 
 #define CLIENTS       32 /* with a connection each for text and for binary, and a UDP port */
 #define FEW_KEYS      1000
@@ -328,44 +330,74 @@ __attribute__((noinline)) static uint64_t measured_turn(struct replayed *replaye
 	return __rdtsc() - start;
 }
 
-/* One turn with what comes before and after it. Returns its cycles. */
-static uint64_t run_turn(struct world *world, const struct kind *kind,
-                         uint64_t (*turn)(struct replayed *replayed))
+struct turns {
+	uint64_t best_pace; /* 0: nobody looks */
+	uint64_t cycles;
+	uint32_t count;
+	uint64_t quiet_cycles;
+	uint32_t quiet_count;
+};
+
+static void measure_turn(struct replayed *replayed, struct turns *turns)
+{
+	uint64_t before = turns->best_pace == 0 ? 0 : pace_look();
+	uint64_t cycles = measured_turn(replayed);
+	uint64_t after = turns->best_pace == 0 ? 0 : pace_look();
+
+	turns->cycles += cycles;
+	turns->count++;
+	if (!pace_is_good(before, turns->best_pace) || !pace_is_good(after, turns->best_pace))
+		return;
+	turns->quiet_cycles += cycles;
+	turns->quiet_count++;
+}
+
+/* One turn with what comes before and after it. turns NULL: it is not measured. */
+static void run_turn(struct world *world, const struct kind *kind, struct turns *turns)
 {
 	static struct talk talk;
-	uint64_t cycles;
 
 	talk.kind = kind;
 	speak(world, kind, &talk);
-	cycles = turn(world->replayed);
+	if (turns != NULL)
+		measure_turn(world->replayed, turns);
+	else
+		replayed_turn(world->replayed);
 	replayed_hear(world->replayed, hear, &talk);
 	check(&talk);
-	return cycles;
 }
+
+/* What part of the turns was disturbed, and in how many measurements most were: these have to be
+ * taken as they are. */
+struct quality {
+	uint64_t best_pace;
+	uint64_t turns;
+	uint64_t disturbed_turns;
+	uint32_t disturbed_measurements;
+};
 
 /* Cycles a request; of a multi-get, a key. */
 __attribute__((noinline)) static double measured_case(struct world *world, const struct kind *kind,
-                                                      uint32_t turns)
+                                                      uint32_t count, struct quality *quality)
 {
-	uint64_t cycles = 0;
+	struct turns turns = {.best_pace = quality->best_pace};
 
-	for (uint32_t i = 0; i < turns; i++)
-		cycles += run_turn(world, kind, measured_turn);
+	while (turns.quiet_count < count && turns.count < 4 * count)
+		run_turn(world, kind, &turns);
 	replayed_acknowledge(world->replayed, 0, 2 * CLIENTS);
-	return (double)cycles / turns / kind_requests(kind);
-}
-
-static uint64_t idle_turn(struct replayed *replayed)
-{
-	replayed_turn(replayed);
-	return 0;
+	quality->turns += turns.count;
+	quality->disturbed_turns += turns.count - turns.quiet_count;
+	if (turns.quiet_count >= count / 4)
+		return (double)turns.quiet_cycles / turns.quiet_count / kind_requests(kind);
+	quality->disturbed_measurements++;
+	return (double)turns.cycles / turns.count / kind_requests(kind);
 }
 
 /* What the cases before have left in the caches is not this one's. */
 static void warm_up(struct world *world, const struct kind *kind)
 {
 	for (uint32_t i = 0; i < WARM_REQUESTS; i += kind_requests(kind))
-		run_turn(world, kind, idle_turn);
+		run_turn(world, kind, NULL);
 }
 
 static void populate(struct world *world)
@@ -460,6 +492,7 @@ struct arguments {
 	uint32_t turns;
 	const char *only;
 	bool is_json;
+	bool is_once;
 };
 
 static void print(struct kind *kind, const struct arguments *arguments, bool is_last)
@@ -491,6 +524,10 @@ static struct arguments parse(int argc, char **argv)
 			arguments.is_json = true;
 			continue;
 		}
+		if (strcmp(argv[i], "--once") == 0) {
+			arguments.is_once = true;
+			continue;
+		}
 		if (strcmp(argv[i], "--keys") == 0)
 			arguments.keys = strtoul(value, NULL, 10);
 		else if (strcmp(argv[i], "--rounds") == 0)
@@ -501,7 +538,7 @@ static struct arguments parse(int argc, char **argv)
 			arguments.only = value;
 		else
 			replayed_fail("usage: requests [--keys MANY] [--rounds N] [--turns N] "
-			              "[--only TEXT] [--json]");
+			              "[--only TEXT] [--json] [--once]");
 		i++;
 	}
 	if (arguments.keys < FEW_KEYS || arguments.rounds == 0 || arguments.rounds > ROUNDS_MAX ||
@@ -516,19 +553,23 @@ int main(int argc, char **argv)
 	struct arguments arguments = parse(argc, argv);
 	struct world worlds[2] = {world_create(FEW_KEYS), world_create(arguments.keys)};
 	uint32_t count = list_kinds(kinds, arguments.only);
+	struct quality quality = {.best_pace = arguments.is_once ? 0 : pace_best()};
 
 	for (uint32_t i = 0; i < arguments.rounds; i++)
 		for (uint32_t j = 0; j < count; j++) {
 			warm_up(&worlds[kinds[j].world], &kinds[j]);
-			kinds[j].cycles[i] =
-			    measured_case(&worlds[kinds[j].world], &kinds[j], arguments.turns);
+			kinds[j].cycles[i] = measured_case(&worlds[kinds[j].world], &kinds[j],
+			                                   arguments.turns, &quality);
 		}
-	printf(arguments.is_json ? "[\n" : "%-36s %8s %8s %8s\n",
+	printf(arguments.is_json ? "{\"cases\": [\n" : "%-36s %8s %8s %8s\n",
 	       "cycles a request (multi-get: a key)", "median", "lowest", "highest");
 	for (uint32_t i = 0; i < count; i++)
 		print(&kinds[i], &arguments, i == count - 1);
-	if (arguments.is_json)
-		printf("]\n");
+	printf(arguments.is_json
+	           ? "], \"disturbed_percent\": %.0f, \"disturbed_measurements\": %u}\n"
+	           : "%.0f %% of the turns were disturbed, and most of them in %u measurements\n",
+	       100.0 * (double)quality.disturbed_turns / (double)quality.turns,
+	       quality.disturbed_measurements);
 	for (uint32_t i = 0; i < 2; i++)
 		replayed_free(worlds[i].replayed);
 	return EXIT_SUCCESS;
