@@ -116,14 +116,14 @@ size_t memory_nic_bytes(void)
 	return memory_rounded(sizeof(struct memory_nic));
 }
 
-void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_bytes,
+void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_bytes, bool sums,
                           struct memory *memory)
 {
 	memory_netif->nic = memory_take(memory, sizeof(struct memory_nic));
 	memset(memory_netif->nic, 0, offsetof(struct memory_nic, whole));
 	memory_netif->netif.ops = &memory_nic_ops;
 	memory_netif->netif.offloads =
-	    NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM | NETIF_TX_PIECES;
+	    NETIF_TX_PIECES | (sums ? NETIF_TX_IP4_CHECKSUM | NETIF_TX_L4_CHECKSUM : 0);
 	memory_netif->netif.large_bytes = large_bytes;
 }
 

@@ -34,8 +34,8 @@ void memory_netif_create(struct memory_netif *memory_netif, uint32_t frame_count
 size_t memory_nic_bytes(void);
 
 /* From now on it takes over what a network card does. large_bytes: of TCP payload that it cuts up
- * at once; 0: it cannot. */
-void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_bytes,
+ * at once; 0: it cannot. `sums`: it makes those of all packets. */
+void memory_netif_add_nic(struct memory_netif *memory_netif, uint16_t large_bytes, bool sums,
                           struct memory *memory);
 
 /* Puts a frame where the next receive() finds it. False: no memory, or the ring is full. */

@@ -5,11 +5,12 @@
 #include "net/net_internal.h"
 
 #define PIECE_BYTES_MIN 512 /* smaller ones are copied */
-#define TCP_SEQ         4
-#define TCP_FLAGS       13
-#define TCP_CHECKSUM    16
-#define UDP_CHECKSUM    6
-#define TCP_LAST_ONLY   0x09 /* FIN, PSH */
+
+#define TCP_SEQ       4
+#define TCP_FLAGS     13
+#define TCP_CHECKSUM  16
+#define UDP_CHECKSUM  6
+#define TCP_LAST_ONLY 0x09 /* FIN, PSH */
 
 static struct memory_nic *nic_of(struct netif *netif)
 {
@@ -24,6 +25,32 @@ static void piece_drop(struct netif *netif, struct memory_nic_piece *piece)
 		netif->ops->release(netif, &piece->frame, 1);
 }
 
+/* Where the core makes the sums, what fits a frame lies in one place. */
+static uint32_t piece_bytes_min(const struct netif *netif)
+{
+	return netif->offloads & NETIF_TX_L4_CHECKSUM ? PIECE_BYTES_MIN : netif->mtu;
+}
+
+static bool is_to_refer(const struct netif *netif, const struct chain_piece *bytes)
+{
+	return bytes->reference != NULL && bytes->length >= piece_bytes_min(netif);
+}
+
+/* As much of the bytes as has room behind the headers; 0: none. */
+static uint32_t head_add(struct netif *netif, struct packet *packet,
+                         const struct chain_piece *bytes)
+{
+	struct memory_nic *nic = nic_of(netif);
+	uint32_t part = min_u32(bytes->length, packet->capacity - packet->length);
+
+	if ((netif->offloads & NETIF_TX_L4_CHECKSUM) || nic->piece_count > nic->queued_count ||
+	    is_to_refer(netif, bytes))
+		return 0;
+	memcpy(packet->data + packet->length, bytes->data, part);
+	packet->length += (uint16_t)part;
+	return part;
+}
+
 /* As much of the bytes as goes into one piece; 0: no memory. */
 static uint32_t piece_add(struct netif *netif, const struct references *references,
                           const struct chain_piece *bytes)
@@ -34,7 +61,7 @@ static uint32_t piece_add(struct netif *netif, const struct references *referenc
 	if (nic->piece_count == MEMORY_NIC_PIECES_MAX)
 		return 0;
 	*piece = (struct memory_nic_piece){.data = bytes->data, .length = bytes->length};
-	if (bytes->reference != NULL && bytes->length >= PIECE_BYTES_MIN &&
+	if (is_to_refer(netif, bytes) &&
 	    references->retain(references->context, bytes->reference)) {
 		piece->references = references;
 		piece->reference = bytes->reference;
@@ -61,14 +88,17 @@ bool memory_nic_append(struct netif *netif, struct packet *packet, const struct 
 		ASSERT(bytes.length > 0);
 		length -= bytes.length;
 		while (bytes.length > 0) {
-			uint32_t added = piece_add(netif, &chain->pool->references, &bytes);
+			uint32_t added = head_add(netif, packet, &bytes);
 
+			if (added == 0) {
+				added = piece_add(netif, &chain->pool->references, &bytes);
+				packet->appended += (uint16_t)added;
+			}
 			if (added == 0) {
 				while (nic->piece_count > nic->queued_count)
 					piece_drop(netif, &nic->pieces[--nic->piece_count]);
 				return false;
 			}
-			packet->appended += (uint16_t)added;
 			bytes.data += added;
 			bytes.length -= added;
 		}
@@ -91,9 +121,12 @@ static void headers_finish(const struct packet *packet, uint8_t *frame, uint32_t
 		store_be16(ip + 2, (uint16_t)(length - packet->l2_length));
 	else if (packet->segment_bytes > 0)
 		store_be16(ip + 4, (uint16_t)l4_length);
-	if (packet->flags & PACKET_SUM_IP4)
+	if ((packet->flags & PACKET_SUM_IP4) ||
+	    (packet->segment_bytes > 0 && packet->l3_length == IP4_HEADER_BYTES)) {
+		checksum_store(ip + 10, 0);
 		checksum_store(ip + 10,
 		               (uint16_t)~checksum_fold(checksum_add(0, ip, IP4_HEADER_BYTES)));
+	}
 	if (!(packet->flags & (PACKET_SUM_TCP | PACKET_SUM_UDP)))
 		return;
 	folded = (uint16_t)~checksum_fold(checksum_add(sum, l4, l4_length));
@@ -151,6 +184,7 @@ static void packet_send(struct netif *netif, struct memory_nic_packet *queued,
 		return;
 	}
 	ASSERT(length - packet->l2_length <= netif->mtu || packet->flags == 0);
+	ASSERT((netif->offloads & NETIF_TX_L4_CHECKSUM) || packet->appended == 0);
 	headers_finish(packet, nic->whole, length);
 	memory_netif->sent(memory_netif->context, nic->whole, (uint16_t)length);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a network card takes over, for a memory_netif: it puts packets together from pieces, cuts up
- * large ones, fills in checksums. Bytes that are referred to are read when the doorbell rings, not
- * before. Owner: the test. */
+ * large ones, fills in checksums, of all packets or of those alone that it cuts up. Bytes that are
+ * referred to are read when the doorbell rings, not before. Owner: the test. */
 #pragma once
 
 #include "base/memory.h"

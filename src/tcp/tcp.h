@@ -101,7 +101,7 @@ struct tcp_options {
 struct tcp;
 struct tcp_connection;
 
-/* What one connection takes with its place in the table, but for what it has in flight or holds for
+/* What one connection takes, but for its place in the table and what it has in flight or holds for
  * its user. */
 #define TCP_CONNECTION_BYTES_MAX 416
 

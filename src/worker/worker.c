@@ -146,13 +146,16 @@ static void burst_prefetch(void *context, const uint64_t *flows, uint32_t count,
 {
 	struct worker *worker = context;
 
-	for (uint32_t i = 0; step == 0 && i < count; i++)
-		worker->near[i] = flows[i] == 0 ? NULL : tcp_prefetch(worker->tcp, flows[i]);
-	for (uint32_t i = 0; step == 1 && i < count; i++)
+	if (step == 0) {
+		for (uint32_t i = 0; i < count; i++)
+			worker->near[i] =
+			    flows[i] == 0 ? NULL : tcp_prefetch(worker->tcp, flows[i]);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
 		if (worker->near[i] != NULL)
 			tcp_prefetch_more(worker->near[i]);
-	if (step == 1)
-		lookahead_items(&worker->sessions.lookahead);
+	lookahead_items(&worker->sessions.lookahead);
 }
 
 static void burst_forget(void *context)

@@ -127,7 +127,7 @@ void world_reset(struct world *world, const struct world_options *options)
 	memory_netif_create(&world->netif, FRAME_COUNT, &world->netif_memory, server_mac,
 	                    (uint16_t)options->mtu, judge_sent, world);
 	if (options->card) {
-		memory_netif_add_nic(&world->netif, CARD_LARGE_BYTES, &world->netif_memory);
+		memory_netif_add_nic(&world->netif, CARD_LARGE_BYTES, true, &world->netif_memory);
 		world->netif.nic->at_once = true; /* the judge goes by when it sees things */
 	}
 	net_create(&world->net, &world->netif.netif, &net_options, &net_user, world->now_us);

@@ -387,7 +387,7 @@ __attribute__((noinline)) static double measured_case(struct world *world, const
 	replayed_acknowledge(world->replayed, 0, 2 * CLIENTS);
 	quality->turns += turns.count;
 	quality->disturbed_turns += turns.count - turns.quiet_count;
-	if (turns.quiet_count >= count / 4)
+	if (turns.quiet_count * 4 >= count)
 		return (double)turns.quiet_cycles / turns.quiet_count / kind_requests(kind);
 	quality->disturbed_measurements++;
 	return (double)turns.cycles / turns.count / kind_requests(kind);

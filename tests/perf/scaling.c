@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "load/zipf.h"
 #include "shard/call.h"
+#include "store/item.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -446,9 +447,11 @@ static void scaling(uint32_t count, uint32_t rounds, uint64_t keys, double secon
 	world_free(together);
 }
 
-#define INDEX_LINES 2                                          /* that a GET looks at */
-#define ITEM_LINES  ((14 + KEY_BYTES + VALUE_BYTES + 63) / 64) /* side by side */
-#define FETCHES     20000
+#define INDEX_LINES 2 /* that a GET looks at */
+#define ITEM_LINES    /* likewise, side by side */                                                 \
+	((offsetof(struct item, bytes) + KEY_BYTES + VALUE_BYTES + CACHE_LINE_BYTES - 1) /         \
+	 CACHE_LINE_BYTES)
+#define FETCHES 20000
 
 static uint8_t fetch(const uint8_t *line)
 {

@@ -119,9 +119,10 @@ static void server_create(struct sim *sim, const struct worker_options *options,
 
 	memory_netif_create(&server->netif, FRAME_COUNT, memory, server_mac, CLIENT_MTU,
 	                    server_sent, sim);
-	/* every other seed: as the kept ones were found without */
+	/* every other seed: as the kept ones were found without; and some as an xdp port is */
 	if (sim->seed % 2 != 0)
-		memory_netif_add_nic(&server->netif, sim->seed % 4 == 1 ? LARGE_BYTES : 0, memory);
+		memory_netif_add_nic(&server->netif, sim->seed % 4 == 1 ? LARGE_BYTES : 0,
+		                     sim->seed % 8 != 5, memory);
 	r = worker_create(&server->worker, options, memory, sim->now_us);
 	ASSERT(r == 0);
 	worker_add_netif(server->worker, &server->netif.netif, &sim->port, 0, options->number == 0,

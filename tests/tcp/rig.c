@@ -237,7 +237,7 @@ struct rig *rig_create(const struct rig_options *options)
 	user.context = rig;
 	memory_netif_create(&rig->netif, options->frame_count, &memory, server_mac, mtu, sent, rig);
 	if (options->card)
-		memory_netif_add_nic(&rig->netif, CARD_LARGE_BYTES, &memory);
+		memory_netif_add_nic(&rig->netif, CARD_LARGE_BYTES, true, &memory);
 	net_create(&rig->net, &rig->netif.netif, &net_options, &net_user, rig->now_us);
 	block_pool_create(&rig->blocks, options->block_count, &memory, NULL);
 	tcp_create(&rig->tcp, &options->tcp, &user, &rig->blocks, &memory, rig->now_us);
