@@ -3,10 +3,10 @@
  * again. This file is the one place that knows every part. */
 #include "base/assert.h"
 #include "base/log.h"
-#include "control/users.h"
 #include "kanted_facts.h"
 #include "kanted_reload.h"
 #include "kanted_workers.h"
+#include "login/users.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -3,7 +3,7 @@
  * Owner: the main thread writes, workers read. */
 #pragma once
 
-#include "control/config.h"
+#include "config/config.h"
 #include "worker/worker.h"
 
 /* Clients go by memcached's version to tell what a server can do. Some take the first numbers, some

@@ -4,7 +4,7 @@
  * has left it there and nothing about it is in doubt. Owner: the control thread. */
 #pragma once
 
-#include "control/config.h"
+#include "config/config.h"
 #include "worker/worker.h"
 
 #define KANTED_HUGEPAGE_BYTES (2ull * 1024 * 1024)

@@ -2,7 +2,7 @@
 /* Reads the config again, on SIGHUP. */
 #pragma once
 
-#include "control/config.h"
+#include "config/config.h"
 
 /* Takes over into `config` what may change while kanted runs, which is `eviction`, and says so; of
  * the rest, what counts from the next start. A file with a fault changes nothing, and is said, too.

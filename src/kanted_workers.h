@@ -2,9 +2,9 @@
 /* kanted's workers: their cores, memory and threads. Owner: the control thread. */
 #pragma once
 
-#include "control/config.h"
-#include "control/login.h"
+#include "config/config.h"
 #include "kanted_memory.h"
+#include "login/login.h"
 #include "net/dpdk.h"
 #include "worker/worker.h"
 

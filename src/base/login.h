@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker's way to whoever checks the passwords of its clients: it asks, goes on, and looks for
- * the answer later. Here and not in worker/ or control/, as each has one side of it and neither
+ * the answer later. Here and not in worker/ or login/, as each has one side of it and neither
  * may include the other. Owner: the worker; the two calls are for its thread alone. */
 #pragma once
 

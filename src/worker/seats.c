@@ -3,11 +3,21 @@
 
 #define SWEEP_INTERVAL_US 10000
 
+static struct seat *seat_take(struct seats *seats, struct stream *stream)
+{
+	struct seat *seat = slab_take(&seats->free);
+
+	seats->free_count--;
+	seat->last_us = seats->time->now_us;
+	session_create(&seat->session, seats->sessions, stream);
+	stream->user = seat;
+	return seat;
+}
+
 static bool opened(void *context, struct stream *stream)
 {
 	static const char refusal[] = "ERROR Too many open connections\r\n";
 	struct seats *seats = context;
-	struct seat *seat;
 
 	if (!seats->admit(seats->admit_context)) {
 		stream->user = NULL;
@@ -15,11 +25,14 @@ static bool opened(void *context, struct stream *stream)
 		stream->ops->close(stream);
 		return true;
 	}
-	seat = slab_take(&seats->free);
-	seats->free_count--;
-	seat->last_us = seats->time->now_us;
-	session_create(&seat->session, seats->sessions, stream);
-	stream->user = seat;
+	seat_take(seats, stream);
+	return true;
+}
+
+/* There is a seat for each. */
+static bool opened_inner(void *context, struct stream *stream)
+{
+	seat_take(context, stream)->session.is_logged_in = true;
 	return true;
 }
 
@@ -78,6 +91,8 @@ void seats_create(struct seats *seats, uint32_t count, struct memory *memory)
 	seats->free_count = count;
 	seats->next_sweep_us = seats->idle_timeout_us == 0 ? UINT64_MAX : seats->time->now_us;
 	seats->user = (struct stream_user){opened, received, finished, drained, closed, seats};
+	seats->inner_user = seats->user;
+	seats->inner_user.opened = opened_inner;
 }
 
 uint32_t seats_sweep(struct seats *seats)

@@ -25,10 +25,12 @@ struct seats {
 	uint64_t idle_timeout_us; /* 0: idle clients stay */
 	uint64_t next_sweep_us;
 	uint32_t swept_index;
-	struct stream_user user; /* of the streams of all carriers */
+	struct stream_user user;       /* of the streams that clients come by */
+	struct stream_user inner_user; /* of the keeper's: let in without a password, and also
+	                                  when there are too many clients */
 };
 
-/* Bytes of memory that seats_create() takes. */
+/* Bytes of memory that seats_create() takes, for so many. */
 size_t seats_bytes(uint32_t count);
 /* All but the lists and `user` is filled in by the caller. */
 void seats_create(struct seats *seats, uint32_t count, struct memory *memory);

@@ -1,50 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/worker.h"
 
-#include "proto/udp_frame.h"
 #include "shard/call.h"
 #include "worker/conns.h"
-#include "worker/seats.h"
+#include "worker/worker_internal.h"
 
 #include <errno.h>
 
 #define WORKER_MAGIC      0x3a7e0b51u
 #define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
-#define KEYS_A_PACKET     8 /* that are foreseen, of its requests */
-
-#define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
-#define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */
 
 /* DESIGN.md 6. The table of connections has less than two words for each. */
 _Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
                "what an idle connection costs");
-
-struct worker {
-	uint32_t magic;
-	uint32_t net_count;
-	struct worker_time time;
-	struct workers *workers;
-	uint32_t number; /* among them */
-	uint64_t (*clock_us)(void);
-	bool was_busy;      /* its last turn has found something to do */
-	bool store_is_busy; /* it has something to do that nobody waits for yet */
-	struct tcp *tcp;
-	struct shard *shard;
-	struct sockets *sockets; /* NULL: no port of that kind */
-	struct seats seats;
-	uint32_t policy;                /* enum policy */
-	_Atomic uint32_t policy_wanted; /* any thread's */
-	struct net nets[PORT_COUNT_MAX];
-	struct block_pool blocks;
-	struct sessions sessions;
-	const struct tcp_connection *near[NETIF_BURST_MAX]; /* of a burst's frames */
-	struct stats stats;
-	struct datagram_server datagrams;
-	struct worker_counters counters;
-	struct counter_group groups[GROUP_COUNT_MAX];
-	char class_modules[CLASS_COUNT_MAX][sizeof(CLASS_MODULE) + CLASS_NAME_BYTES];
-	uint32_t group_count;
-};
 
 static const struct counter_description worker_descriptions[] = {WORKER_COUNTERS(COUNTER_DESCRIBE)};
 static const struct counter_description session_descriptions[] = {
@@ -79,163 +47,10 @@ static bool admit(void *context)
 
 	for (uint32_t i = 0; i < workers->count; i++)
 		count += counter_read(&workers->list[i]->sessions.counters.curr_connections);
-	if (count < worker->seats.count)
+	if (count < worker->client_count_max)
 		return true;
 	counter_add(&worker->counters.rejected_connections, 1);
 	return false;
-}
-
-static void segment(void *context, const struct net_input *input, uint64_t now_us)
-{
-	struct worker *worker = context;
-
-	tcp_input(worker->tcp, input, now_us);
-}
-
-static void segment_error(void *context, const struct net_error *error, uint64_t now_us)
-{
-	struct worker *worker = context;
-
-	/* a network card spreads them by the router's address, not by the flow they are about */
-	if (worker->workers->count == 1 || tcp_knows(worker->tcp, error)) {
-		tcp_error(worker->tcp, error, now_us);
-		return;
-	}
-	counter_add(&worker->counters.errors_passed, 1);
-	counter_add(&worker->counters.errors_lost,
-	            workers_pass_error(worker->workers, worker->number, error));
-}
-
-/* Takes those that came in at other workers. */
-static void take_errors(struct worker *worker)
-{
-	struct workers_error passed;
-
-	while (workers_take_error(worker->workers, worker->number, &passed)) {
-		for (uint32_t i = 0; i < worker->net_count; i++)
-			if (worker->nets[i].port == passed.error.path.net->port)
-				passed.error.path.net = &worker->nets[i];
-		passed.error.l4 = passed.l4;
-		if (tcp_knows(worker->tcp, &passed.error)) {
-			counter_add(&worker->counters.errors_taken, 1);
-			tcp_error(worker->tcp, &passed.error, worker->time.now_us);
-		}
-	}
-}
-
-/* Its requests may be those of a frame whose checksum turns out to be wrong: nothing but time is
- * lost. */
-static uint64_t packet_foresee(void *context, const struct net_path *path, uint8_t protocol,
-                               struct slice l4)
-{
-	struct worker *worker = context;
-	size_t head_bytes = UDP_HEADER_BYTES + UDP_FRAME_BYTES;
-
-	if (protocol == IP_PROTOCOL_TCP)
-		head_bytes = l4.length > 12 ? (l4.data[12] >> 4) * 4u : l4.length;
-	if (l4.length > head_bytes)
-		lookahead_add(&worker->sessions.lookahead,
-		              (struct slice){l4.data + head_bytes, l4.length - head_bytes},
-		              KEYS_A_PACKET);
-	if (protocol == IP_PROTOCOL_UDP)
-		return 0;
-	return tcp_foresee(worker->tcp, path, load_be16(l4.data + 2), load_be16(l4.data));
-}
-
-static void burst_prefetch(void *context, const uint64_t *flows, uint32_t count, uint32_t step)
-{
-	struct worker *worker = context;
-
-	if (step == 0) {
-		for (uint32_t i = 0; i < count; i++)
-			worker->near[i] =
-			    flows[i] == 0 ? NULL : tcp_prefetch(worker->tcp, flows[i]);
-		return;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		if (worker->near[i] != NULL)
-			tcp_prefetch_more(worker->near[i]);
-	lookahead_items(&worker->sessions.lookahead);
-}
-
-static void burst_forget(void *context)
-{
-	struct worker *worker = context;
-
-	lookahead_end(&worker->sessions.lookahead);
-}
-
-/* Where the reply to a datagram from a netif goes. */
-struct datagram_return {
-	const struct net_path *path;
-	uint16_t local_port;
-	uint16_t remote_port;
-	struct packet packet;
-};
-
-static uint8_t *datagram_reserve(void *context)
-{
-	struct datagram_return *to = context;
-
-	return net_datagram_begin(to->path, &to->packet);
-}
-
-static void datagram_send(void *context, uint32_t length)
-{
-	struct datagram_return *to = context;
-
-	net_datagram_finish(to->path, to->local_port, to->remote_port, &to->packet,
-	                    (uint16_t)length);
-}
-
-static void datagram_drop(void *context)
-{
-	struct datagram_return *to = context;
-
-	net_packet_drop(to->path, &to->packet);
-}
-
-static void net_datagram(void *context, const struct net_input *input, uint16_t source_port,
-                         struct slice payload, uint64_t now_us)
-{
-	struct worker *worker = context;
-	const struct port_options *port = input->path.net->port;
-	struct datagram_return to;
-	struct datagram_sink sink = {datagram_reserve, datagram_send, datagram_drop, &to};
-
-	to.path = &input->path;
-	to.local_port = port->udp_port;
-	to.remote_port = source_port;
-
-	/* who came in by a list is on it */
-	datagram_serve(&worker->datagrams, payload, port->allow_any ? &input->path.remote : NULL,
-	               worker->time.now_s, &sink);
-}
-
-static uint8_t *socket_reserve(void *context)
-{
-	return socket_reply_reserve(context);
-}
-
-static void socket_send(void *context, uint32_t length)
-{
-	socket_reply(context, length);
-}
-
-/* What was reserved is there for the next one. */
-static void socket_drop(void *context)
-{
-}
-
-static void socket_datagram(void *context, struct sockets *sockets,
-                            const struct socket_datagram *datagram)
-{
-	struct worker *worker = context;
-	struct datagram_sink sink = {socket_reserve, socket_send, socket_drop, sockets};
-
-	datagram_serve(&worker->datagrams, (struct slice){datagram->payload, datagram->length},
-	               datagram->source_listed ? NULL : &datagram->source, worker->time.now_s,
-	               &sink);
 }
 
 static struct socket_options socket_options_of(const struct worker_options *options)
@@ -283,12 +98,17 @@ static uint64_t wake_up_us(void *context)
 	return worker->time.now_us;
 }
 
+static uint32_t seat_count(const struct worker_options *options)
+{
+	return options->connection_count_max + (options->with_inners ? INNER_COUNT : 0);
+}
+
 static struct sessions_options sessions_options_of(const struct worker_options *options,
                                                    uint32_t worker_count)
 {
 	struct sessions_options sessions = options->sessions;
 
-	sessions.session_count_max = options->connection_count_max;
+	sessions.session_count_max = seat_count(options);
 	sessions.other_count = worker_count - 1;
 	sessions.call_count = worker_count > 1 ? WORKER_CALL_COUNT : 0;
 	return sessions;
@@ -299,11 +119,12 @@ size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker
 	struct socket_options socket_options = socket_options_of(options);
 	struct sessions_options sessions_options = sessions_options_of(options, worker_count);
 
-	return memory_rounded(sizeof(struct worker)) + seats_bytes(options->connection_count_max) +
+	return memory_rounded(sizeof(struct worker)) + seats_bytes(seat_count(options)) +
 	       block_pool_bytes(options->block_count) + tcp_memory_bytes(&options->tcp) +
 	       stats_bytes() + sessions_bytes(&sessions_options) +
 	       datagram_bytes(&options->datagrams) +
 	       (options->items == NULL ? memory_rounded(options->shard.memory_bytes) : 0) +
+	       (options->with_inners ? memory_rounded(sizeof(struct inners)) + inners_bytes() : 0) +
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
@@ -357,6 +178,26 @@ static void add_class_groups(struct worker *worker, const struct classes *classe
 	}
 }
 
+static int create_sockets(struct worker *worker, const struct worker_options *options,
+                          struct memory *memory)
+{
+	struct socket_options socket_options = socket_options_of(options);
+	int r;
+
+	socket_options.pool = &worker->blocks;
+	socket_options.user = &worker->seats.user;
+	socket_options.datagram = worker_socket_datagram;
+	socket_options.datagram_context = worker;
+	socket_options.fall_asleep = fall_asleep;
+	socket_options.wake_up_us = wake_up_us;
+	socket_options.sleep_context = worker;
+	r = sockets_create(&worker->sockets, &socket_options, memory);
+	if (r < 0)
+		return r;
+	GROUP_ADD(worker, socket, COUNTER_NO_INDEX, socket_counters(worker->sockets));
+	return 0;
+}
+
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
@@ -379,10 +220,11 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	              .admit = admit,
 	              .admit_context = worker,
 	              .idle_timeout_us = options->idle_timeout_us},
+	    .client_count_max = options->connection_count_max,
 	    .policy = options->shard.policy,
 	    .policy_wanted = options->shard.policy,
 	};
-	seats_create(&worker->seats, options->connection_count_max, memory);
+	seats_create(&worker->seats, seat_count(options), memory);
 	r = shard_create(&worker->shard, &shard_options,
 	                 options->items != NULL ? options->items : memory);
 	if (r < 0)
@@ -410,20 +252,14 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	GROUP_ADD(worker, store, COUNTER_NO_INDEX, shard_store_counters(worker->shard));
 	GROUP_ADD(worker, tcp, COUNTER_NO_INDEX, tcp_counters(worker->tcp));
 	add_class_groups(worker, options->shard.classes);
+	if (options->with_inners) {
+		worker->inners = memory_take(memory, sizeof(*worker->inners));
+		inners_create(worker->inners, &worker->blocks, &worker->seats.inner_user, memory);
+	}
 	if (options->with_sockets) {
-		struct socket_options socket_options = socket_options_of(options);
-
-		socket_options.pool = &worker->blocks;
-		socket_options.user = &worker->seats.user;
-		socket_options.datagram = socket_datagram;
-		socket_options.datagram_context = worker;
-		socket_options.fall_asleep = fall_asleep;
-		socket_options.wake_up_us = wake_up_us;
-		socket_options.sleep_context = worker;
-		r = sockets_create(&worker->sockets, &socket_options, memory);
+		r = create_sockets(worker, options, memory);
 		if (r < 0)
 			return r;
-		GROUP_ADD(worker, socket, COUNTER_NO_INDEX, socket_counters(worker->sockets));
 	}
 	options->workers->list[options->number] = worker;
 	*ret_worker = worker;
@@ -447,13 +283,7 @@ void worker_destroy(struct worker *worker)
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
                       uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us)
 {
-	struct net_user user = {.segment = segment,
-	                        .datagram = net_datagram,
-	                        .error = segment_error,
-	                        .foresee = packet_foresee,
-	                        .prefetch = burst_prefetch,
-	                        .forget = burst_forget,
-	                        .context = worker};
+	struct net_user user = worker_net_user(worker);
 	struct net_options options = {.port = port, .probe = probe, .random_seed = random_seed};
 
 	struct net *net = &worker->nets[worker->net_count++];
@@ -466,6 +296,11 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 struct sockets *worker_sockets(struct worker *worker)
 {
 	return worker->sockets;
+}
+
+struct inners *worker_inners(struct worker *worker)
+{
+	return worker->inners;
 }
 
 void worker_set_policy(struct worker *worker, enum policy policy)
@@ -495,7 +330,7 @@ static uint32_t serve_others(struct worker *worker)
 
 	if (worker->workers->count == 1)
 		return 0;
-	take_errors(worker);
+	worker_take_errors(worker);
 	count = sessions_serve_calls(&worker->sessions, &worker->time);
 	counter_add(&worker->counters.calls, count);
 	return count;
@@ -519,6 +354,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		wait_ms = 0;
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, wait_ms);
+	if (worker->inners != NULL)
+		busy += inners_poll(worker->inners);
 	busy += serve_others(worker);
 	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
 	if (now_us >= worker->seats.next_sweep_us)

@@ -50,6 +50,7 @@ struct worker_options {
 	uint32_t block_count;       /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
 	uint64_t idle_timeout_us;   /* 0: idle connections stay */
 	bool with_sockets;          /* a port of the kind socket will be opened */
+	bool with_inners;           /* there is a keeper that asks things (net/inner.h) */
 	uint64_t (*clock_us)(void); /* monotonic: asked after a sleep; with sockets only */
 };
 
@@ -81,6 +82,9 @@ void worker_add_counters(struct worker *worker, const struct counter_group *grou
 
 /* Its kernel sockets, to listen on more ports; NULL without with_sockets. */
 struct sockets *worker_sockets(struct worker *worker);
+
+/* What the keeper opens streams by; NULL without with_inners. */
+struct inners *worker_inners(struct worker *worker);
 
 /* Who has to go for want of memory: from the worker's next turn on. Any thread may call this. */
 void worker_set_policy(struct worker *worker, enum policy policy);

@@ -165,7 +165,7 @@ BUGS = [
     ("prefetch", "a frame takes the flow of another", "src/net/net.c",
      "frame_input(net, &burst[i], flows[i], now_us);",
      "frame_input(net, &burst[i], flows[0], now_us);"),
-    ("prefetch", "keys that were foreseen outlive their frames", "src/worker/worker.c",
+    ("prefetch", "keys that were foreseen outlive their frames", "src/worker/worker_packets.c",
      "	lookahead_end(&worker->sessions.lookahead);\n", "	(void)worker;\n"),
     ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
      "return (int32_t)(a - b) > 0;",

@@ -2,7 +2,7 @@
 /* Texts of a config, and what becomes of them. */
 #pragma once
 
-#include "control/config.h"
+#include "config/config.h"
 
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of logins when the file of users changes. ThreadSanitizer is meant to watch. */
-#include "control/login.h"
+#include "login/login.h"
 
 #include "login_rig.h"
 

@@ -3,9 +3,9 @@
  * test's main thread is all of its workers. */
 #pragma once
 
-#include "control/login.h"
-#include "control/users.h"
 #include "faults.h"
+#include "login/login.h"
+#include "login/users.h"
 #include "unit.h"
 
 #include <crypt.h>

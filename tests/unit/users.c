@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/users.h"
+#include "login/users.h"
 
 #include "faults.h"
 #include "unit.h"

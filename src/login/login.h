@@ -42,7 +42,7 @@ struct login_worker_counters {
 };
 
 struct login_options {
-	const char *path; /* of the users (control/users.h); outlives the thread */
+	const char *path; /* of the users (login/users.h); outlives the thread */
 	uint32_t worker_count;
 	uint32_t look_ms; /* LOGIN_LOOK_MS, or less in a test */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/faults.h"
+#include "config/faults.h"
 
 #include "base/assert.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/config_check.h"
+#include "config/config_check.h"
 
 #include "base/assert.h"
 

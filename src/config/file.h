@@ -2,7 +2,7 @@
 /* Reading what the operator has written. */
 #pragma once
 
-#include "control/faults.h"
+#include "config/faults.h"
 
 /* Reads a regular file whole. bytes_max: in whole MiB. The text is the caller's to free, and has a
  * NUL behind its end. 0; a negative errno, which is then a fault, too. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/users.h"
+#include "login/users.h"
 
 #include "base/assert.h"
-#include "control/faults.h"
-#include "control/file.h"
+#include "config/faults.h"
+#include "config/file.h"
 
 #include <crypt.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/config.h"
+#include "config/config.h"
 
 #include "base/assert.h"
-#include "control/config_check.h"
-#include "control/file.h"
+#include "config/config_check.h"
+#include "config/file.h"
 
 #include <errno.h>
 #include <stdarg.h>

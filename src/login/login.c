@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/login.h"
+#include "login/login.h"
 
 #include "base/log.h"
 #include "base/spsc.h"
-#include "control/users.h"
+#include "login/users.h"
 
 #include <errno.h>
 #include <poll.h>

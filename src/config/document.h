@@ -6,7 +6,7 @@
  * Owner: whoever parsed it. */
 #pragma once
 
-#include "control/faults.h"
+#include "config/faults.h"
 
 #include <stdbool.h>
 

@@ -84,7 +84,7 @@ struct config {
 	struct port_options ports[PORT_COUNT_MAX];
 	uint32_t port_count;    /* at least 1 */
 	struct classes classes; /* without `classes`: class 0 alone */
-	/* "auth_file": of the users that may log in (control/users.h); empty: everybody is let in
+	/* "auth_file": of the users that may log in (login/users.h); empty: everybody is let in
 	 */
 	char auth_file[CONFIG_FILE_PATH_BYTES];
 	/* "memory_file": the items lie there, and outlive the process; empty: they do not */

@@ -2,8 +2,8 @@
 /* What config.c, config_class.c and config_port.c share. Nobody else includes this. */
 #pragma once
 
-#include "control/config.h"
-#include "control/document.h"
+#include "config/config.h"
+#include "config/document.h"
 
 #define CONFIG_PATH_BYTES 96
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/document.h"
+#include "config/document.h"
 
 #include <errno.h>
 #include <stdlib.h>
