@@ -3,16 +3,19 @@
  * again. This file is the one place that knows every part. */
 #include "base/assert.h"
 #include "base/log.h"
-#include "kanted_facts.h"
+#include "kanted_answers.h"
 #include "kanted_reload.h"
-#include "kanted_workers.h"
+#include "keeper/keeper.h"
 #include "login/users.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define TEXT_BYTES 8192
 
@@ -22,11 +25,17 @@ struct kanted {
 	struct kanted_workers workers;
 	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
+	struct keeper *keeper;
+	struct inners *inners[WORKER_COUNT_MAX];
+	char control_path[PATH_MAX]; /* of the control process's program */
+	const char *control_arguments[4];
 };
 
 /* Once a second. */
-static void figures_publish(struct kanted *kanted)
+static void figures_publish(void *context)
 {
+	struct kanted *kanted = context;
+
 	for (uint32_t i = 0; kanted->workers.dpdk != NULL && i < kanted->config->port_count; i++)
 		dpdk_counters_read(kanted->workers.dpdk, i, &kanted->ports[i]);
 	facts_publish(&kanted->facts, kanted_now_us());
@@ -184,28 +193,88 @@ static void describe(struct kanted *kanted)
 		             &login_counters(kanted->workers.login)->users));
 }
 
-/* Until SIGINT or SIGTERM. */
-static void wait_for_end(struct kanted *kanted, const sigset_t *signals)
+/* What the keeper does for kanted. */
+
+static void reload(void *context)
 {
-	struct timespec second = {.tv_sec = 1};
+	struct kanted *kanted = context;
 
-	for (;;) {
-		int signal_number = sigtimedwait(signals, NULL, &second);
+	if (config_reload(kanted->config, kanted->config_path))
+		kanted_workers_set_policy(&kanted->workers, (enum policy)kanted->config->eviction);
+}
 
-		figures_publish(kanted);
-		if (signal_number == SIGINT || signal_number == SIGTERM) {
-			log_info("stopping on signal %d", signal_number);
-			return;
-		}
-		if (signal_number == SIGHUP && config_reload(kanted->config, kanted->config_path))
-			kanted_workers_set_policy(&kanted->workers,
-			                          (enum policy)kanted->config->eviction);
-	}
+static void wake(void *context, uint32_t worker)
+{
+	struct kanted *kanted = context;
+	struct sockets *sockets = worker_sockets(kanted->workers.list[worker].worker);
+
+	if (sockets != NULL)
+		sockets_wake(sockets);
+}
+
+static void tell_facts(void *context, const char *rest, struct evbuffer *answer)
+{
+	struct kanted *kanted = context;
+
+	answer_facts(&kanted->workers, &kanted->facts, kanted->config_path, answer);
+}
+
+static void tell_counters(void *context, const char *rest, struct evbuffer *answer)
+{
+	struct kanted *kanted = context;
+
+	answer_counters(&kanted->workers, answer);
+}
+
+/* It lies beside ours. */
+static void control_name(struct kanted *kanted)
+{
+	static const char name[] = "kante-control";
+	ssize_t length = readlink("/proc/self/exe", kanted->control_path, PATH_MAX - sizeof(name));
+	char *slash;
+
+	kanted->control_path[length < 0 ? 0 : length] = '\0';
+	slash = strrchr(kanted->control_path, '/');
+	strcpy(slash == NULL ? kanted->control_path : slash + 1, name);
+	kanted->control_arguments[0] = name;
+	kanted->control_arguments[1] = "--config";
+	kanted->control_arguments[2] = kanted->config_path;
+}
+
+static int keeper_start(struct kanted *kanted)
+{
+	static const struct keeper_question questions[] = {
+	    {"facts", tell_facts},
+	    {"counters", tell_counters},
+	};
+	struct keeper_options options = {
+	    .child_path = kanted->workers.has_control ? kanted->control_path : NULL,
+	    .child_arguments = kanted->control_arguments,
+	    .worker_count = kanted->workers.shared.count,
+	    .inners = kanted->inners,
+	    .wake = wake,
+	    .questions = questions,
+	    .question_count = sizeof(questions) / sizeof(questions[0]),
+	    .every_second = figures_publish,
+	    .reload = reload,
+	    .clock_us = kanted_now_us,
+	    .context = kanted,
+	};
+	int r;
+
+	control_name(kanted);
+	for (uint32_t i = 0; i < options.worker_count; i++)
+		kanted->inners[i] = worker_inners(kanted->workers.list[i].worker);
+	r = keeper_create(&kanted->keeper, &options);
+	if (r < 0 || options.child_path == NULL)
+		return r;
+	return keeper_start_control(kanted->keeper);
 }
 
 static void stop_all(struct kanted *kanted)
 {
 	kanted_workers_stop(&kanted->workers);
+	keeper_destroy(kanted->keeper);
 	/* the devices may still refer to the workers' memory */
 	dpdk_stop(kanted->workers.dpdk);
 	kanted_workers_destroy(&kanted->workers);
@@ -223,11 +292,12 @@ static int run(struct kanted *kanted)
 	kanted->workers.read_facts = facts_read;
 	kanted->workers.facts_context = &kanted->facts;
 	kanted->workers.ports = kanted->ports;
-	/* before any thread is made, so that all inherit it and only sigtimedwait() sees them */
+	/* before any thread is made, so that all inherit it and only the keeper hears them */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	r = kanted_workers_choose_cores(&kanted->workers, cores);
@@ -249,12 +319,15 @@ static int run(struct kanted *kanted)
 	r = kanted_workers_create(&kanted->workers, cores);
 	if (r < 0)
 		return r;
+	r = keeper_start(kanted);
+	if (r < 0)
+		return r;
 	r = kanted_workers_launch(&kanted->workers);
 	if (r < 0)
 		return r;
 	describe(kanted);
 	log_info("ready");
-	wait_for_end(kanted, &signals);
+	keeper_run(kanted->keeper);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the workers' memory comes from, and how their items outlive the process: with `memory_file`
  * they lie in a file on a tmpfs or a hugetlbfs, which the next start takes up if an orderly stop
- * has left it there and nothing about it is in doubt. Owner: the control thread. */
+ * has left it there and nothing about it is in doubt. Owner: the keeper. */
 #pragma once
 
 #include "config/config.h"

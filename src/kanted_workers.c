@@ -136,6 +136,7 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
 	    .idle_timeout_us = config->idle_timeout_us,
 	    .with_sockets = has_sockets(config),
+	    .with_inners = workers->has_control,
 	    .clock_us = kanted_now_us,
 	};
 
@@ -152,31 +153,39 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	return options;
 }
 
-#define GROUP(module, index, descriptions, struct_of_counters)                                     \
+#define GROUP(module, index, descriptions, struct_of_counters, is_common)                          \
 	&(struct counter_group)                                                                    \
 	{                                                                                          \
 		module, index, descriptions, sizeof(descriptions) / sizeof(descriptions[0]),       \
-		    (const _Atomic uint64_t *)(struct_of_counters)                                 \
+		    (const _Atomic uint64_t *)(struct_of_counters), is_common                      \
 	}
 
-/* What it counts itself, and what is counted for all. */
-static void add_counters(struct kanted_workers *workers, uint32_t number)
+/* What is counted for all is listed by the first. */
+static void add_common_counters(struct kanted_workers *workers, struct worker *worker)
 {
 	static const struct counter_description port[] = {DPDK_COUNTERS(COUNTER_DESCRIBE)};
 	static const struct counter_description thread[] = {LOGIN_COUNTERS(COUNTER_DESCRIBE)};
+
+	for (uint32_t i = 0; i < workers->config->port_count; i++)
+		if (workers->config->ports[i].kind != PORT_SOCKET)
+			worker_add_counters(worker,
+			                    GROUP("port", i, port, &workers->ports[i], true));
+	if (workers->login != NULL)
+		worker_add_counters(worker, GROUP("login", COUNTER_NO_INDEX, thread,
+		                                  login_counters(workers->login), true));
+}
+
+static void add_counters(struct kanted_workers *workers, uint32_t number)
+{
 	static const struct counter_description asked[] = {LOGIN_WORKER_COUNTERS(COUNTER_DESCRIBE)};
 	struct worker *worker = workers->list[number].worker;
 	const struct login *login = workers->login;
 
-	for (uint32_t i = 0; i < workers->config->port_count; i++)
-		if (workers->config->ports[i].kind != PORT_SOCKET)
-			worker_add_counters(worker, GROUP("port", i, port, &workers->ports[i]));
-	if (login == NULL)
-		return;
-	worker_add_counters(worker,
-	                    GROUP("login", COUNTER_NO_INDEX, thread, login_counters(login)));
-	worker_add_counters(
-	    worker, GROUP("login", COUNTER_NO_INDEX, asked, login_worker_counters(login, number)));
+	if (number == 0)
+		add_common_counters(workers, worker);
+	if (login != NULL)
+		worker_add_counters(worker, GROUP("login", COUNTER_NO_INDEX, asked,
+		                                  login_worker_counters(login, number), false));
 }
 
 static void add_netifs(struct kanted_workers *workers, uint32_t number)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kanted's workers: their cores, memory and threads. Owner: the control thread. */
+/* kanted's workers: their cores, memory and threads. Owner: the keeper. */
 #pragma once
 
 #include "config/config.h"
@@ -29,6 +29,7 @@ struct kanted_workers {
 	void (*read_facts)(void *context, struct stats_facts *ret_facts);
 	void *facts_context;
 	const struct dpdk_counters *ports; /* by port */
+	bool has_control;                  /* there is a process that asks things */
 	/* kanted_workers.c's: */
 	struct workers shared;
 	struct kanted_worker list[WORKER_COUNT_MAX];
@@ -38,7 +39,7 @@ struct kanted_workers {
 };
 
 /* Where they are to run: as the config says, else the last cores that we may use, so that the first
- * ones are left to the kernel and the control thread. 0; a negative errno, and the log says why. */
+ * ones are left to the kernel and the keeper. 0; a negative errno, and the log says why. */
 int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cores[]);
 
 /* Makes them, with their share of all ports. Results likewise. */

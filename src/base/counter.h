@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct counter_group {
 	const struct counter_description *descriptions;
 	size_t count;
 	const _Atomic uint64_t *counters;
+	bool is_common; /* of the process, and not of the worker that lists them */
 };
 
 /* Only the owning worker writes, so load and store need no locked add. */

@@ -294,7 +294,7 @@ static int queues_create(struct login *login)
 	return 0;
 }
 
-/* With all signals blocked: they are the control thread's. */
+/* With all signals blocked: they are the keeper's. */
 static int thread_start(struct login *login)
 {
 	sigset_t all, saved;

@@ -9,7 +9,7 @@
  * one look to the next is read, also when it was replaced by renaming or by turning a symbolic
  * link. If it is wrong in any line, or gone, that is logged and the users read before go on.
  * Whoever is logged in stays so when his line goes or changes (as with memcached): to be rid of
- * him, close his connection, too. Owner: the control thread. */
+ * him, close his connection, too. Owner: the keeper. */
 #pragma once
 
 #include "base/counter.h"

@@ -102,7 +102,7 @@ static void argument_add(struct dpdk *dpdk, const char *format, ...)
 	dpdk->argument_text_used += (size_t)length + 1;
 }
 
-/* Which CPUs the control thread gets: those without a worker, if there are any. */
+/* Which CPUs the keeper gets: those without a worker, if there are any. */
 static cpu_set_t control_cores(const struct dpdk_options *options)
 {
 	cpu_set_t allowed, control;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The DPDK environment of the process, and its ports of the kinds pci, xdp, tap and memif.
  *
- * Worker i is lcore i, pinned to its core; the caller of dpdk_start(), the control thread, becomes
+ * Worker i is lcore i, pinned to its core; the caller of dpdk_start(), the keeper, becomes
  * the main lcore, which is lcore `worker_count` and has the remaining cores (or shares the workers'
  * when there are none). Each worker has one receive and one transmit queue of every port; of a
  * device that has fewer, the first ones have them.
@@ -10,7 +10,7 @@
  * is left behind then: no interface, XDP program, hugepage file, socket or runtime directory. Nor
  * after SIGKILL, save a memif socket's file, which the next start removes.
  *
- * Owner: the control thread; a netif is its worker's. */
+ * Owner: the keeper; a netif is its worker's. */
 #pragma once
 
 #include "base/counter.h"
@@ -43,7 +43,7 @@ struct dpdk_options {
 	X(transmit_drops, "frames", COUNTER_TOTAL, "Dropped: the device did not take them")        \
 	XDP_COUNTERS(X)
 
-/* Writer: the control thread. */
+/* Writer: the keeper. */
 struct dpdk_counters {
 	DPDK_COUNTERS(COUNTER_FIELD)
 };

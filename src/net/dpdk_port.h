@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One port of dpdk.c. Inside the DPDK part of net only. Owner: the control thread.
+/* One port of dpdk.c. Inside the DPDK part of net only. Owner: the keeper.
  *
  * A port is checked before DPDK starts, so that what can be known to fail is told in our words,
  * and opened after. */

@@ -397,7 +397,7 @@ static int listener_open(struct memif *memif, const char *path)
 	return listen(memif->listen_fd, (int)memif->client_count) < 0 ? -errno : 0;
 }
 
-/* With all signals blocked: they are the control thread's. */
+/* With all signals blocked: they are the keeper's. */
 static int thread_start(struct memif *memif)
 {
 	sigset_t all, saved;

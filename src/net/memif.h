@@ -9,7 +9,7 @@
  * Not supported: interrupts (a client must poll), chains on frames to the client (its buffers must
  * hold a whole frame), memory that the client could shrink.
  *
- * A thread of its own serves the socket. Owner: the control thread; a netif is its worker's. */
+ * A thread of its own serves the socket. Owner: the keeper; a netif is its worker's. */
 #pragma once
 
 #include "net/netif.h"

@@ -36,6 +36,16 @@ struct port_options {
 	uint16_t backlog; /* socket: connections that wait to be accepted, at most */
 };
 
+static inline const char *port_kind_name(enum port_kind kind)
+{
+	static const char *const names[] = {
+	    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
+	    [PORT_MEMIF] = "memif", [PORT_SOCKET] = "socket",
+	};
+
+	return names[kind];
+}
+
 static inline bool port_is_unix(const struct port_options *port)
 {
 	return port->kind == PORT_SOCKET && port->name[0] != '\0';

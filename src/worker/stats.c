@@ -430,8 +430,7 @@ static const struct counter_group *find_group(const struct stats_worker *worker,
 	return NULL;
 }
 
-/* The sums over the workers from number `first` on, who is the first that has them. What one for
- * all counts is listed by all, and counted once. */
+/* The sums over the workers from number `first` on, who is the first that has them. */
 static bool add_group(const struct stats_options *options, const struct stats_sink *sink,
                       uint32_t first, const struct counter_group *group)
 {
@@ -441,7 +440,7 @@ static bool add_group(const struct stats_options *options, const struct stats_si
 		for (uint32_t w = first + 1; w < options->worker_count; w++) {
 			const struct counter_group *other = find_group(&options->workers[w], group);
 
-			if (other != NULL && other->counters != group->counters)
+			if (other != NULL)
 				count += counter_read(&other->counters[i]);
 		}
 		if (!add_counter(sink, group, i, count))

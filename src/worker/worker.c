@@ -36,7 +36,7 @@ void worker_add_counters(struct worker *worker, const struct counter_group *grou
 	                    &(struct counter_group){                                               \
 	                        #module, port_index, module##_descriptions,                        \
 	                        sizeof(module##_descriptions) / sizeof(module##_descriptions[0]),  \
-	                        (const _Atomic uint64_t *)(struct_of_counters)})
+	                        (const _Atomic uint64_t *)(struct_of_counters), false})
 
 /* For struct seats. Of all workers; a few more may get in while they come in at several. */
 static bool admit(void *context)

@@ -6,7 +6,7 @@
  * which the kernel takes away with the process, however it ends.
  *
  * Errors: negative errno, and one sentence in `error` (XDP_ERROR_BYTES) that says what is wrong and
- * what to do. Owner: the control thread. */
+ * what to do. Owner: the keeper. */
 #pragma once
 
 #include "xdp/layout.h"

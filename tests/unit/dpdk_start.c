@@ -291,7 +291,7 @@ static const struct unit_case cases[] = {
     {"only devices in the config are touched", test_only_devices_in_the_config_are_touched},
     {"hugepages are used when there are enough", test_hugepages_are_used_when_there_are_enough},
     {"who cannot say how many hugepages has none", test_who_cannot_say_how_many_hugepages_has_none},
-    {"the control thread leaves the workers' cores alone",
+    {"the keeper leaves the workers' cores alone",
      test_the_control_thread_leaves_the_workers_cores_alone},
     {"a start that fails says what DPDK said first",
      test_a_start_that_fails_says_what_dpdk_said_first},

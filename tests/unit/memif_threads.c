@@ -41,7 +41,7 @@ struct rig {
 	struct netif *netif; /* the worker's */
 	pthread_t worker, control;
 	atomic_bool stop;
-	bool drops_went_back; /* seen by the control thread: written before it is joined */
+	bool drops_went_back; /* seen by the keeper: written before it is joined */
 	/* The client: */
 	int fd;
 	uint8_t *region;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kanted_answers.h"
+
+static const char *kind_name(enum counter_kind kind)
+{
+	return kind == COUNTER_LEVEL ? "level" : "total";
+}
+
+static void number_format(char *to, size_t bytes, uint32_t number)
+{
+	if (number == COUNTER_NO_INDEX)
+		snprintf(to, bytes, "-");
+	else
+		snprintf(to, bytes, "%u", number);
+}
+
+static void add_group(struct evbuffer *answer, uint32_t worker, const struct counter_group *group)
+{
+	char of_worker[16], of_port[16];
+
+	number_format(of_worker, sizeof(of_worker), group->is_common ? COUNTER_NO_INDEX : worker);
+	number_format(of_port, sizeof(of_port), group->index);
+	for (size_t i = 0; i < group->count; i++) {
+		const struct counter_description *counter = &group->descriptions[i];
+
+		evbuffer_add_printf(answer, "%s %s %s %s %s %s %llu %s\n", of_worker, group->module,
+		                    of_port, kind_name(counter->kind), counter->unit, counter->name,
+		                    (unsigned long long)counter_read(&group->counters[i]),
+		                    counter->help);
+	}
+}
+
+void answer_counters(const struct kanted_workers *workers, struct evbuffer *answer)
+{
+	for (uint32_t i = 0; i < workers->shared.count; i++) {
+		const struct stats_worker *published = &workers->published[i];
+
+		for (uint32_t j = 0; j < published->group_count; j++)
+			if (i == 0 || !published->groups[j].is_common)
+				add_group(answer, i, &published->groups[j]);
+	}
+}
+
+void answer_facts(const struct kanted_workers *workers, const struct facts *facts,
+                  const char *config_path, struct evbuffer *answer)
+{
+	const struct config *config = workers->config;
+	uint64_t uptime_s = counter_read(&facts->uptime_s);
+
+	evbuffer_add_printf(answer, "version %s\npid %llu\nstart %llu\nuptime %llu\nconfig %s\n",
+	                    KANTE_VERSION, (unsigned long long)facts->pid,
+	                    (unsigned long long)(counter_read(&facts->unix_time_s) - uptime_s),
+	                    (unsigned long long)uptime_s, config_path);
+	evbuffer_add_printf(answer, "memory %llu\nhugepages %s\nworkers %u\n",
+	                    (unsigned long long)config->memory_bytes,
+	                    workers->memory.is_huge ? "true" : "false", workers->shared.count);
+	for (uint32_t i = 0; i < workers->shared.count; i++)
+		evbuffer_add_printf(answer, "core %u %u\n", i, workers->list[i].core);
+	for (uint32_t i = 0; i < config->port_count; i++)
+		evbuffer_add_printf(answer, "port %u %s %s\n", i,
+		                    port_kind_name(config->ports[i].kind), config->ports[i].name);
+}

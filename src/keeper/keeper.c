@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/keeper.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINE_BYTES    257 /* as control/link.h says, and NUL */
+#define START_US      15000000ull
+#define MESSAGES_A_GO 16
+#define ANSWERS_MAX   32 /* that the control process has not read yet */
+#define ANSWER_WAIT_S 10
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+
+#define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
+
+struct keeper {
+	struct keeper_options options;
+	struct event_base *base;
+	struct event *signal_events[SIGNAL_COUNT];
+	struct event *second;
+	struct event *link; /* NULL: no control process runs */
+	struct child child;
+	struct relays relays;
+	LIST_HEAD(, answer) answers;
+	uint32_t answer_count;
+	uint64_t start_end_us; /* until then the control process may begin; 0: it has */
+	bool ends;
+};
+
+/* On its way to the control process. */
+struct answer {
+	struct keeper *keeper;
+	struct bufferevent *socket;
+	LIST_ENTRY(answer) others;
+};
+
+static void answer_end(struct answer *answer)
+{
+	LIST_REMOVE(answer, others);
+	answer->keeper->answer_count--;
+	bufferevent_free(answer->socket); /* closes it */
+	free(answer);
+}
+
+static void on_answered(struct bufferevent *socket, void *context)
+{
+	answer_end(context);
+}
+
+static void on_answer_event(struct bufferevent *socket, short events, void *context)
+{
+	answer_end(context);
+}
+
+/* Takes the socket. The answer goes out as the control process reads it. */
+static void answer(struct keeper *keeper, const struct keeper_question *question, const char *rest,
+                   int fd)
+{
+	static const struct timeval patience = {.tv_sec = ANSWER_WAIT_S};
+	struct answer *answer = NULL;
+
+	if (keeper->answer_count < ANSWERS_MAX)
+		answer = calloc(1, sizeof(*answer));
+	if (answer == NULL)
+		goto fail;
+	answer->keeper = keeper;
+	answer->socket = bufferevent_socket_new(keeper->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (answer->socket == NULL)
+		goto fail;
+	LIST_INSERT_HEAD(&keeper->answers, answer, others);
+	keeper->answer_count++;
+	bufferevent_setcb(answer->socket, NULL, on_answered, on_answer_event, answer);
+	bufferevent_set_timeouts(answer->socket, NULL, &patience);
+	question->answer(keeper->options.context, rest, bufferevent_get_output(answer->socket));
+	if (evbuffer_get_length(bufferevent_get_output(answer->socket)) == 0)
+		answer_end(answer);
+	return;
+fail:
+	free(answer);
+	close(fd);
+}
+
+/* "worker 3" */
+static void join_worker(struct keeper *keeper, const char *number, int fd)
+{
+	char *end;
+	unsigned long worker = strtoul(number, &end, 10);
+
+	if (end == number || *end != '\0' || worker >= keeper->options.worker_count)
+		close(fd);
+	else if (relays_add(&keeper->relays, fd, keeper->options.inners[worker], (uint32_t)worker) <
+	         0)
+		log_warning("the control process asks for more than a worker can do at once");
+}
+
+static const struct keeper_question *question_find(const struct keeper *keeper, const char *name)
+{
+	for (uint32_t i = 0; i < keeper->options.question_count; i++)
+		if (strcmp(keeper->options.questions[i].name, name) == 0)
+			return &keeper->options.questions[i];
+	return NULL;
+}
+
+static void heed(struct keeper *keeper, char *line, int fd)
+{
+	char *rest = line + strcspn(line, " ");
+	const struct keeper_question *question;
+
+	child_is_alive(&keeper->child, keeper->options.clock_us());
+	if (*rest != '\0')
+		*rest++ = '\0';
+	if (fd < 0) {
+		if (strcmp(line, "ready") == 0) {
+			keeper->child.is_ready = true;
+			if (keeper->start_end_us != 0)
+				event_base_loopbreak(keeper->base);
+		}
+		return;
+	}
+	question = question_find(keeper, line);
+	if (strcmp(line, "worker") == 0)
+		join_worker(keeper, rest, fd);
+	else if (question != NULL)
+		answer(keeper, question, rest, fd);
+	else
+		close(fd);
+}
+
+/* One message of the link. False: there are none, or no link any more. */
+static bool hear(struct keeper *keeper)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char line[LINE_BYTES];
+	struct iovec text = {.iov_base = line, .iov_len = sizeof(line) - 1};
+	struct msghdr message = {.msg_iov = &text,
+	                         .msg_iovlen = 1,
+	                         .msg_control = &control,
+	                         .msg_controllen = sizeof(control)};
+	ssize_t length = recvmsg(keeper->child.link_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct cmsghdr *header = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	int fd = -1;
+
+	if (length <= 0) {
+		/* the end of it is heard of by SIGCHLD */
+		if (length == 0)
+			event_del(keeper->link);
+		return false;
+	}
+	if (header != NULL && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	line[length] = '\0';
+	heed(keeper, line, fd);
+	return true;
+}
+
+static void on_link(evutil_socket_t fd, short events, void *context)
+{
+	for (uint32_t i = 0; i < MESSAGES_A_GO && hear(context); i++) {
+	}
+}
+
+static void link_close(struct keeper *keeper)
+{
+	if (keeper->link != NULL)
+		event_free(keeper->link);
+	keeper->link = NULL;
+	if (keeper->child.link_fd >= 0)
+		close(keeper->child.link_fd);
+	keeper->child.link_fd = -1;
+}
+
+static int control_begin(struct keeper *keeper)
+{
+	int r = child_begin(&keeper->child, keeper->options.clock_us());
+
+	if (r < 0)
+		return r;
+	keeper->link =
+	    event_new(keeper->base, keeper->child.link_fd, EV_READ | EV_PERSIST, on_link, keeper);
+	if (keeper->link != NULL)
+		event_add(keeper->link, NULL);
+	return 0;
+}
+
+static void control_look(struct keeper *keeper)
+{
+	if (!child_has_ended(&keeper->child, keeper->options.clock_us()))
+		return;
+	link_close(keeper);
+	if (keeper->start_end_us != 0)
+		event_base_loopbreak(keeper->base);
+}
+
+static void on_second(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+
+	keeper->options.every_second(keeper->options.context);
+	if (keeper->options.child_path == NULL)
+		return;
+	control_look(keeper);
+	if (keeper->start_end_us != 0) {
+		if (keeper->options.clock_us() >= keeper->start_end_us)
+			event_base_loopbreak(keeper->base);
+		return;
+	}
+	if (child_watch(&keeper->child, keeper->options.clock_us()))
+		control_begin(keeper);
+}
+
+static void on_signal(evutil_socket_t number, short events, void *context)
+{
+	struct keeper *keeper = context;
+
+	if (number == SIGHUP) {
+		keeper->options.reload(keeper->options.context);
+		if (keeper->child.pid != 0)
+			kill(keeper->child.pid, SIGHUP); /* its certificates */
+	} else if (number == SIGCHLD) {
+		control_look(keeper);
+	} else {
+		log_info("stopping on signal %d", (int)number);
+		keeper->ends = true;
+		event_base_loopbreak(keeper->base);
+	}
+}
+
+static int events_create(struct keeper *keeper)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	keeper->base = event_base_new();
+	if (keeper->base == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < SIGNAL_COUNT; i++) {
+		keeper->signal_events[i] =
+		    evsignal_new(keeper->base, signals[i], on_signal, keeper);
+		if (keeper->signal_events[i] == NULL ||
+		    event_add(keeper->signal_events[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	keeper->second = event_new(keeper->base, -1, EV_PERSIST, on_second, keeper);
+	if (keeper->second == NULL || event_add(keeper->second, &second) < 0)
+		return -ENOMEM;
+	return relays_create(&keeper->relays, keeper->base, keeper->options.wake,
+	                     keeper->options.context);
+}
+
+int keeper_create(struct keeper **ret_keeper, const struct keeper_options *options)
+{
+	struct keeper *keeper = calloc(1, sizeof(*keeper));
+	sigset_t heard;
+	int r = -ENOMEM;
+
+	if (keeper == NULL)
+		goto fail;
+	keeper->options = *options;
+	child_create(&keeper->child, options->child_path, options->child_arguments);
+	r = events_create(keeper);
+	if (r < 0)
+		goto fail;
+	sigemptyset(&heard);
+	for (uint32_t i = 0; i < SIGNAL_COUNT; i++)
+		sigaddset(&heard, signals[i]);
+	pthread_sigmask(SIG_UNBLOCK, &heard, NULL);
+	*ret_keeper = keeper;
+	return 0;
+fail:
+	log_error("not enough memory for the keeper's events");
+	keeper_destroy(keeper);
+	return r;
+}
+
+void keeper_destroy(struct keeper *keeper)
+{
+	if (keeper == NULL)
+		return;
+	child_end(&keeper->child);
+	link_close(keeper);
+	while (!LIST_EMPTY(&keeper->answers))
+		answer_end(LIST_FIRST(&keeper->answers));
+	relays_destroy(&keeper->relays);
+	for (uint32_t i = 0; i < SIGNAL_COUNT; i++)
+		if (keeper->signal_events[i] != NULL)
+			event_free(keeper->signal_events[i]);
+	if (keeper->second != NULL)
+		event_free(keeper->second);
+	if (keeper->base != NULL)
+		event_base_free(keeper->base);
+	free(keeper);
+}
+
+int keeper_start_control(struct keeper *keeper)
+{
+	int r = control_begin(keeper);
+
+	if (r < 0)
+		return r;
+	keeper->start_end_us = keeper->options.clock_us() + START_US;
+	event_base_loop(keeper->base, 0);
+	keeper->start_end_us = 0;
+	if (keeper->child.is_ready || keeper->ends)
+		return 0;
+	if (keeper->child.pid == 0) {
+		log_error("the control process cannot serve: see what it says above");
+		return -ECHILD;
+	}
+	log_error("the control process is not ready after %llu s", START_US / 1000000);
+	return -ETIMEDOUT;
+}
+
+const struct child *keeper_child(const struct keeper *keeper)
+{
+	return &keeper->child;
+}
+
+void keeper_run(struct keeper *keeper)
+{
+	while (!keeper->ends && event_base_loop(keeper->base, 0) == 0) {
+	}
+}

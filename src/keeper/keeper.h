@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What kanted's main thread does while the workers serve: it heeds signals, publishes figures once
+ * a second, watches over the control process, and answers what that asks.
+ *
+ * The control process sends a line with a socket (control/link.h), and what it asked for goes into
+ * the socket:
+ *
+ *	worker N      the socket is a client of worker N, let in without a password: memcached's
+ *	              text protocol, both ways
+ *	ready         (no socket) the control process serves
+ *	alive         (no socket) a sign of life, at least every few seconds
+ *	NAME [REST]   one of the questions in the options: text, then the end
+ *
+ * Owner: the thread that calls keeper_run(). */
+#pragma once
+
+#include "keeper/child.h"
+#include "keeper/relay.h"
+
+#include <event2/buffer.h>
+
+struct keeper_question {
+	const char *name;
+	/* Writes the answer. */
+	void (*answer)(void *context, const char *rest, struct evbuffer *answer);
+};
+
+struct keeper_options {
+	const char *child_path; /* the control process's program; NULL: there is none */
+	const char *const *child_arguments;
+	uint32_t worker_count;
+	struct inners *const *inners; /* of each worker */
+	void (*wake)(void *context, uint32_t worker);
+	const struct keeper_question *questions;
+	uint32_t question_count;
+	void (*every_second)(void *context);
+	void (*reload)(void *context); /* SIGHUP */
+	uint64_t (*clock_us)(void);    /* monotonic */
+	void *context;
+};
+
+struct keeper;
+
+/* 0; a negative errno, and the log says why. SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in all
+ * threads. */
+int keeper_create(struct keeper **ret_keeper, const struct keeper_options *options);
+
+/* Ends the control process. The workers have ended. Takes NULL. */
+void keeper_destroy(struct keeper *keeper);
+
+/* Begins the control process and waits until it serves. 0; a negative errno, and the log says why:
+ * -ETIMEDOUT, or -ECHILD: it has ended. */
+int keeper_start_control(struct keeper *keeper);
+
+/* What is known of the control process. */
+const struct child *keeper_child(const struct keeper *keeper);
+
+/* Until SIGINT or SIGTERM. */
+void keeper_run(struct keeper *keeper);
