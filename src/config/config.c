@@ -6,7 +6,6 @@
 #include "config/file.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,185 +19,6 @@ const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER
 const uint32_t config_parameter_count = PARAMETER_COUNT;
 
 #define WORKER_MEMORY_BYTES_MAX (256 * CONFIG_GIB)
-
-#define REASON_BYTES 256
-
-#define WORD(name) #name,
-
-struct unit {
-	const char *suffix;
-	uint64_t factor;
-};
-
-/* Largest first, which config_format_quantity() relies on. */
-static const struct unit size_units[] = {
-    {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
-static const struct unit duration_units[] = {{"h", 3600000000}, {"min", 60000000}, {"s", 1000000},
-                                             {"ms", 1000},      {"us", 1},         {NULL, 0}};
-static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
-static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
-
-static const struct unit *units_of(enum config_type type)
-{
-	switch (type) {
-	case CONFIG_SIZE: return size_units;
-	case CONFIG_DURATION: return duration_units;
-	case CONFIG_PERCENT: return percent_units;
-	default: return count_units;
-	}
-}
-
-/* The words that may stand for 0, 1 … ; NULL: numbers stand there. */
-static const char *const *words_of(enum config_type type)
-{
-	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(WORD) NULL};
-	static const char *const policies[] = {POLICIES(WORD) NULL};
-
-	static const char *const switches[] = {"false", "true", NULL};
-
-	switch (type) {
-	case CONFIG_CONGESTION: return congestion;
-	case CONFIG_POLICY: return policies;
-	case CONFIG_SWITCH: return switches;
-	default: return NULL;
-	}
-}
-
-static const char *type_hint(enum config_type type)
-{
-	switch (type) {
-	case CONFIG_SIZE:
-		return "not a size: write a number of bytes, or one with KiB, MiB or GiB, such as "
-		       "64MiB";
-	case CONFIG_DURATION:
-		return "not a duration: write a number with us, ms, s, min or h, such as 10s";
-	case CONFIG_PERCENT: return "not a percentage: write a whole number with %, such as 20%";
-	default: return "not a whole number: write digits only";
-	}
-}
-
-void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
-                            uint64_t value)
-{
-	const struct unit *unit = units_of(type);
-
-	if (words_of(type) != NULL) {
-		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%s", words_of(type)[value]);
-		return;
-	}
-	while (unit->suffix != NULL && (value == 0 || value % unit->factor != 0))
-		unit++;
-	if (unit->suffix == NULL)
-		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%llu", (unsigned long long)value);
-	else
-		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%llu%s",
-		         (unsigned long long)(value / unit->factor), unit->suffix);
-}
-
-bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char *text)
-{
-	const char *at = text;
-	uint64_t number = 0;
-
-	if (*at < '0' || *at > '9' || (at[0] == '0' && at[1] >= '0' && at[1] <= '9'))
-		return false;
-	for (; *at >= '0' && *at <= '9'; at++) {
-		if (__builtin_mul_overflow(number, 10, &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
-			return false;
-	}
-	*ret_number = number;
-	*ret_end = at;
-	return true;
-}
-
-void config_entry_path(char ret_path[CONFIG_PATH_BYTES], const char *list, uint32_t index,
-                       const char *field)
-{
-	char quoted[FAULTS_QUOTE_BYTES];
-
-	faults_quote(quoted, field);
-	snprintf(ret_path, CONFIG_PATH_BYTES, "%s[%u]%s%s", list, index,
-	         field[0] == '\0' ? "" : ".", quoted);
-}
-
-void config_refuse_text(struct faults *faults, const struct node *node, const char *path,
-                        const char *format, ...)
-{
-	char quoted[FAULTS_QUOTE_BYTES], reason[REASON_BYTES];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(reason, sizeof(reason), format, arguments);
-	va_end(arguments);
-	faults_quote(quoted, node->text);
-	faults_add(faults, node->line, path, "\"%s\" is %s", quoted, reason);
-}
-
-bool config_check_scalar(struct faults *faults, const struct node *node, const char *path)
-{
-	if (node->kind != NODE_SCALAR) {
-		faults_add(faults, node->key_line, path,
-		           "a list or mapping where one value belongs: write a single value");
-		return false;
-	}
-	if (node->text[0] == '\0') {
-		faults_add(faults, node->line, path, "no value given: give one or remove the line");
-		return false;
-	}
-	return true;
-}
-
-static bool parse_quantity(const char *text, enum config_type type, uint64_t *ret_value)
-{
-	uint64_t number;
-	const char *suffix;
-
-	if (!config_parse_number(&number, &suffix, text))
-		return false;
-	if (number == 0 && *suffix == '\0') {
-		*ret_value = 0;
-		return true;
-	}
-	for (const struct unit *unit = units_of(type); unit->suffix != NULL; unit++) {
-		if (strcmp(unit->suffix, suffix) == 0)
-			return !__builtin_mul_overflow(number, unit->factor, ret_value);
-	}
-	return false;
-}
-
-bool config_check_quantity(struct faults *faults, const struct node *node, const char *path,
-                           enum config_type type, uint64_t minimum, uint64_t maximum,
-                           uint64_t *ret_value)
-{
-	char quoted[FAULTS_QUOTE_BYTES];
-	char from[CONFIG_QUANTITY_BYTES], to[CONFIG_QUANTITY_BYTES];
-	uint64_t value;
-
-	if (!config_check_scalar(faults, node, path))
-		return false;
-	faults_quote(quoted, node->text);
-	if (!parse_quantity(node->text, type, &value)) {
-		faults_add(faults, node->line, path, "\"%s\" is %s", quoted, type_hint(type));
-		return false;
-	}
-	if (value < minimum || value > maximum) {
-		config_format_quantity(from, type, minimum);
-		config_format_quantity(to, type, maximum);
-		faults_add(faults, node->line, path,
-		           "%s is out of range: choose a value from %s to %s", quoted, from, to);
-		return false;
-	}
-	*ret_value = value;
-	return true;
-}
-
-bool config_check_count(struct faults *faults, const struct node *node, const char *path,
-                        uint64_t minimum, uint64_t maximum, uint64_t *ret_number)
-{
-	return config_check_quantity(faults, node, path, CONFIG_COUNT, minimum, maximum,
-	                             ret_number);
-}
 
 /* Whether the cores exist and are ours is for whoever starts the workers to find out. */
 static void check_cores(struct config *config, const struct node *list, struct faults *faults)
@@ -230,28 +50,6 @@ static void check_cores(struct config *config, const struct node *list, struct f
 	config->cores_given = true;
 }
 
-static void check_word(struct faults *faults, const struct node *node, const char *path,
-                       enum config_type type, uint64_t *ret_value)
-{
-	const char *const *words = words_of(type);
-	char quoted[FAULTS_QUOTE_BYTES], known[256];
-	size_t used = 0;
-
-	if (!config_check_scalar(faults, node, path))
-		return;
-	for (uint64_t i = 0; words[i] != NULL; i++) {
-		if (strcmp(words[i], node->text) == 0) {
-			*ret_value = i;
-			return;
-		}
-		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-		                         i == 0 ? "" : " or ", words[i]);
-	}
-	ASSERT(used < sizeof(known));
-	faults_quote(quoted, node->text);
-	faults_add(faults, node->line, path, "\"%s\" is not known: write %s", quoted, known);
-}
-
 static void check_parameter(struct config *config, const struct config_parameter *parameter,
                             const struct node *node, struct faults *faults)
 {
@@ -260,8 +58,8 @@ static void check_parameter(struct config *config, const struct config_parameter
 
 	if (parameter->type == CONFIG_WORKERS && node->kind == NODE_SEQUENCE)
 		check_cores(config, node, faults);
-	else if (words_of(type) != NULL)
-		check_word(faults, node, parameter->name, type, field);
+	else if (config_words(type) != NULL)
+		config_check_word(faults, node, parameter->name, type, field);
 	else
 		config_check_quantity(faults, node, parameter->name, type, parameter->minimum,
 		                      parameter->maximum, field);

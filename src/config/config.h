@@ -145,3 +145,6 @@ void config_destroy(struct config *config); /* takes NULL */
 /* A value of a parameter as it is written in the file: "64MiB", "10s", "cubic". */
 void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
                             uint64_t value);
+
+/* The words that stand for 0, 1 … in a value of that type, ended by NULL. NULL: it has none. */
+const char *const *config_words(enum config_type type);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What config.c, config_class.c and config_port.c share. Nobody else includes this. */
+/* What config.c and the other config_….c share. Nobody else includes this. */
 #pragma once
 
 #include "config/config.h"
@@ -19,6 +19,10 @@ bool config_check_quantity(struct faults *faults, const struct node *node, const
 /* A whole number from minimum to maximum, or a fault. */
 bool config_check_count(struct faults *faults, const struct node *node, const char *path,
                         uint64_t minimum, uint64_t maximum, uint64_t *ret_number);
+
+/* One of the type's words, or a fault. */
+bool config_check_word(struct faults *faults, const struct node *node, const char *path,
+                       enum config_type type, uint64_t *ret_value);
 
 /* "ports[0].allow"; with an empty field "ports[0]". */
 void config_entry_path(char ret_path[CONFIG_PATH_BYTES], const char *list, uint32_t index,
