@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PARAMETER(field, name, type, minimum, maximum, default_value, help)                        \
-	{name, type, minimum, maximum, default_value, help, offsetof(struct config, field)},
+#define PARAMETER(field, name, type, minimum, maximum, default_value, effect, help)                \
+	{name, type, minimum, maximum, default_value, effect, help, offsetof(struct config, field)},
 
 const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER)};
 

@@ -33,49 +33,54 @@ enum config_type {
 	CONFIG_TEXT,       /* its range is that of its length in bytes */
 };
 
-/* field, name in the file, type, minimum, maximum, default, help */
+/* When a changed value counts. */
+enum config_effect {
+	CONFIG_RESTART, /* from the next start */
+	CONFIG_LIVE,    /* while kanted runs: at once */
+};
+
+/* field, name in the file, type, minimum, maximum, default, effect, help */
 #define CONFIG_PARAMETERS(X)                                                                       \
-	X(worker_count, "workers", CONFIG_WORKERS, 1, CONFIG_WORKER_COUNT_MAX, 1,                  \
+	X(worker_count, "workers", CONFIG_WORKERS, 1, CONFIG_WORKER_COUNT_MAX, 1, CONFIG_RESTART,  \
 	  "How many workers, or the list of cores they are pinned to")                             \
 	X(memory_bytes, "memory", CONFIG_SIZE, 4 * CONFIG_MIB, 4096 * CONFIG_GIB, 64 * CONFIG_MIB, \
-	  "Memory for items and their index, of all workers together")                             \
+	  CONFIG_RESTART, "Memory for items and their index, of all workers together")             \
 	X(item_bytes_max, "item_size_max", CONFIG_SIZE, CONFIG_KIB, CONFIG_GIB, CONFIG_MIB,        \
-	  "The largest value; at most half of a worker's share of memory")                         \
-	X(eviction, "eviction", CONFIG_POLICY, 0, POLICY_COUNT - 1, POLICY_s3fifo,                 \
-	  "Who has to go for want of memory: s3fifo, lru, lfu, size, ttl, priority or adaptive; "  \
-	  "may change "                                                                            \
-	  "while kanted runs")                                                                     \
-	X(connection_count_max, "max_connections", CONFIG_COUNT, 1, 1000000, 1024,                 \
+	  CONFIG_RESTART, "The largest value; at most half of a worker's share of memory")         \
+	X(eviction, "eviction", CONFIG_POLICY, 0, POLICY_COUNT - 1, POLICY_s3fifo, CONFIG_LIVE,    \
+	  "Who has to go for want of memory")                                                      \
+	X(connection_count_max, "max_connections", CONFIG_COUNT, 1, 1000000, 1024, CONFIG_RESTART, \
 	  "Connections of all workers together; one more is refused")                              \
 	X(request_timeout_us, "request_timeout", CONFIG_DURATION, 100000, 3600000000, 10000000,    \
-	  "A request that is not whole after this long closes its connection")                     \
-	X(idle_timeout_us, "idle_timeout", CONFIG_DURATION, 0, 604800000000, 0,                    \
+	  CONFIG_LIVE, "A request that is not whole after this long closes its connection")        \
+	X(idle_timeout_us, "idle_timeout", CONFIG_DURATION, 0, 604800000000, 0, CONFIG_LIVE,       \
 	  "A connection without a request for this long is closed; 0: never")                      \
-	X(keepalive_us, "keepalive", CONFIG_DURATION, 0, 604800000000, 7200000000,                 \
+	X(keepalive_us, "keepalive", CONFIG_DURATION, 0, 604800000000, 7200000000, CONFIG_RESTART, \
 	  "An idle client is asked whether it is there after this long, nine times in 12 "         \
-	  "minutes; "                                                                              \
-	  "0: never. For kernel sockets the kernel's own setting holds")                           \
+	  "minutes; 0: never. For kernel sockets the kernel's own setting holds")                  \
 	X(user_timeout_us, "user_timeout", CONFIG_DURATION, 1000000, 3600000000, 120000000,        \
-	  "A client that acknowledges nothing for this long is given up")                          \
+	  CONFIG_RESTART, "A client that acknowledges nothing for this long is given up")          \
 	X(source_connection_count_max, "connections_per_source", CONFIG_COUNT, 0, 1000000, 0,      \
+	  CONFIG_LIVE,                                                                             \
 	  "Connections of one IPv4 address, or one IPv6 /64, through our own TCP; 0: any number")  \
 	X(congestion, "congestion", CONFIG_CONGESTION, 0, TCP_CONGESTION_COUNT - 1,                \
-	  TCP_CONGESTION_cubic, "Congestion control of our own TCP: cubic or newreno")             \
-	X(shutdown_command, "shutdown_command", CONFIG_SWITCH, 0, 1, 0,                            \
+	  TCP_CONGESTION_cubic, CONFIG_RESTART, "Congestion control of our own TCP")               \
+	X(shutdown_command, "shutdown_command", CONFIG_SWITCH, 0, 1, 0, CONFIG_LIVE,               \
 	  "Whether clients may end the process by the command shutdown")                           \
-	X(idle_sleep_us, "idle_sleep_max", CONFIG_DURATION, 0, 100000, 1000,                       \
+	X(idle_sleep_us, "idle_sleep_max", CONFIG_DURATION, 0, 100000, 1000, CONFIG_LIVE,          \
 	  "A worker that finds nothing to do polls its ports after this long at the latest; 0: "   \
 	  "all the time")                                                                          \
-	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400,                \
+	X(udp_reply_bytes_max, "udp_reply_bytes_max", CONFIG_COUNT, 64, 1400, 1400, CONFIG_LIVE,   \
 	  "Bytes of a reply by UDP, at most")                                                      \
-	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10,               \
+	X(udp_amplification_max, "udp_amplification_max", CONFIG_COUNT, 1, 1000, 10, CONFIG_LIVE,  \
 	  "A reply by UDP is at most this many times its request, save to sources that `allow` "   \
 	  "lists")                                                                                 \
-	X(udp_rate_max, "udp_rate_max", CONFIG_COUNT, 0, 1000000000, 1000,                         \
+	X(udp_rate_max, "udp_rate_max", CONFIG_COUNT, 0, 1000000000, 1000, CONFIG_LIVE,            \
 	  "Requests by UDP a second from one source that are answered, save from those that "      \
 	  "`allow` lists; 0: all")
 
-#define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, help) uint64_t field;
+#define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, effect, help)             \
+	uint64_t field;
 
 struct config {
 	CONFIG_PARAMETERS(CONFIG_FIELD)
@@ -97,6 +102,7 @@ struct config_parameter {
 	uint64_t minimum;
 	uint64_t maximum;
 	uint64_t default_value;
+	enum config_effect effect;
 	const char *help;
 	size_t offset; /* of its uint64_t in struct config */
 };

@@ -157,6 +157,28 @@ static void test_every_default_is_within_its_range(void)
 	}
 }
 
+static void test_the_table_says_what_counts_at_once_and_what_from_the_next_start(void)
+{
+	static const char *const live[] = {
+	    "eviction",       "request_timeout",     "idle_timeout",
+	    "idle_sleep_max", "udp_reply_bytes_max", "udp_amplification_max",
+	    "udp_rate_max",   "shutdown_command",    "connections_per_source",
+	};
+	const size_t live_count = sizeof(live) / sizeof(live[0]);
+	size_t found = 0;
+
+	for (uint32_t i = 0; i < config_parameter_count; i++) {
+		bool is_live = false;
+
+		for (size_t j = 0; j < live_count; j++)
+			is_live |= strcmp(config_parameters[i].name, live[j]) == 0;
+		CU_ASSERT_EQUAL(config_parameters[i].effect,
+		                is_live ? CONFIG_LIVE : CONFIG_RESTART);
+		found += is_live;
+	}
+	CU_ASSERT_EQUAL(found, live_count);
+}
+
 static void test_quantities_are_written_as_they_are_read(void)
 {
 	char text[CONFIG_QUANTITY_BYTES];
@@ -519,6 +541,8 @@ static const struct unit_case cases[] = {
     {"a whole example fills the ports", test_a_whole_example_fills_the_ports},
     {"what is not said has its default", test_what_is_not_said_has_its_default},
     {"every default is within its range", test_every_default_is_within_its_range},
+    {"the table says what counts at once and what from the next start",
+     test_the_table_says_what_counts_at_once_and_what_from_the_next_start},
     {"quantities are written as they are read", test_quantities_are_written_as_they_are_read},
     {"bad documents are refused with line and reason",
      test_bad_documents_are_refused_with_line_and_reason},
