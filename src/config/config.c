@@ -9,15 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PARAMETER(field, name, type, minimum, maximum, default_value, effect, help)                \
-	{name, type, minimum, maximum, default_value, effect, help, offsetof(struct config, field)},
-
-const struct config_parameter config_parameters[] = {CONFIG_PARAMETERS(PARAMETER)};
-
-#define PARAMETER_COUNT (sizeof(config_parameters) / sizeof(config_parameters[0]))
-
-const uint32_t config_parameter_count = PARAMETER_COUNT;
-
 #define WORKER_MEMORY_BYTES_MAX (256 * CONFIG_GIB)
 
 /* Whether the cores exist and are ours is for whoever starts the workers to find out. */
@@ -106,48 +97,47 @@ static void check_unknown(const struct node *node, struct faults *faults)
 	for (uint32_t i = 0; i < config_parameter_count; i++)
 		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s, ",
 		                         config_parameters[i].name);
+	for (uint32_t i = 0; i < config_others.count; i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+		                         i == 0 ? "" : ", ", config_others.parameters[i].name);
 	ASSERT(used < sizeof(known));
 	faults_quote(quoted, node->key);
-	faults_add(faults, node->key_line, quoted,
-	           "no such parameter: there are %sauth_file, memory_file, classes, ports", known);
+	faults_add(faults, node->key_line, quoted, "no such parameter: there are %s", known);
 }
 
-/* Parameters that are the path of a file. Whether it can be read, and what is in it, is for whoever
- * reads it to find out. */
-static const struct {
-	const char *name;
-	size_t offset; /* of its CONFIG_FILE_PATH_BYTES in struct config */
-	const char *example;
-} files[] = {
-    {"auth_file", offsetof(struct config, auth_file), "/etc/kante/users"},
-    {"memory_file", offsetof(struct config, memory_file), "/dev/shm/kante"},
-};
-
-#define FILE_COUNT (sizeof(files) / sizeof(files[0]))
-
+/* Whether a file can be read, and what is in it, is for whoever reads it to find out. */
 static void check_files(struct config *config, const struct node *root, struct faults *faults)
 {
-	for (size_t i = 0; i < FILE_COUNT; i++) {
-		const struct node *node = node_child(root, files[i].name);
+	for (uint32_t i = 0; i < config_others.count; i++) {
+		const struct config_parameter *parameter = &config_others.parameters[i];
+		const struct node *node = node_child(root, parameter->name);
 
-		if (node == NULL || !config_check_scalar(faults, node, node->key))
-			continue;
-		if (node->text[0] == '/' && strlen(node->text) < CONFIG_FILE_PATH_BYTES)
-			snprintf((char *)config + files[i].offset, CONFIG_FILE_PATH_BYTES, "%s",
-			         node->text);
-		else
-			config_refuse_text(faults, node, node->key,
-			                   "not an absolute path: write one such as %s",
-			                   files[i].example);
+		if (node != NULL && parameter->type == CONFIG_PATH)
+			config_check_path(faults, node, node->key, parameter,
+			                  (char *)config + parameter->offset);
 	}
 }
 
-static bool is_file(const char *name)
+static void check_node(struct config *config, const struct node *node, struct faults *faults)
 {
-	for (size_t i = 0; i < FILE_COUNT; i++)
-		if (strcmp(files[i].name, name) == 0)
-			return true;
-	return false;
+	uint32_t i = 0;
+
+	if (strcmp(node->key, "ports") == 0) {
+		config_check_ports(config, node, faults);
+		return;
+	}
+	if (strcmp(node->key, "classes") == 0) {
+		config_check_classes(config, node, faults);
+		return;
+	}
+	if (config_table_find(&config_others, node->key) != NULL)
+		return; /* checked first */
+	while (i < config_parameter_count && strcmp(config_parameters[i].name, node->key) != 0)
+		i++;
+	if (i < config_parameter_count)
+		check_parameter(config, &config_parameters[i], node, faults);
+	else
+		check_unknown(node, faults);
 }
 
 static void check_root(struct config *config, const struct node *root, struct faults *faults)
@@ -163,27 +153,8 @@ static void check_root(struct config *config, const struct node *root, struct fa
 	}
 	/* first, as ports go by it */
 	check_files(config, root, faults);
-	for (const struct node *node = root->first; node != NULL; node = node->next) {
-		uint32_t i = 0;
-
-		if (is_file(node->key))
-			continue;
-		if (strcmp(node->key, "ports") == 0) {
-			config_check_ports(config, node, faults);
-			continue;
-		}
-		if (strcmp(node->key, "classes") == 0) {
-			config_check_classes(config, node, faults);
-			continue;
-		}
-		while (i < config_parameter_count &&
-		       strcmp(config_parameters[i].name, node->key) != 0)
-			i++;
-		if (i < config_parameter_count)
-			check_parameter(config, &config_parameters[i], node, faults);
-		else
-			check_unknown(node, faults);
-	}
+	for (const struct node *node = root->first; node != NULL; node = node->next)
+		check_node(config, node, faults);
 	if (node_child(root, "ports") == NULL)
 		faults_add(faults, root->line, "ports",
 		           "missing: say where clients come in, such as "

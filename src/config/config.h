@@ -20,17 +20,25 @@
 #define CONFIG_MIB (1024 * CONFIG_KIB)
 #define CONFIG_GIB (1024 * CONFIG_MIB)
 
-/* Written with a unit in the file, held in the unit that the field's name ends with. */
+/* What a value is, and how it is written. Those before CONFIG_TEXT are held as numbers, in the
+ * unit that the field's name ends with. */
 enum config_type {
 	CONFIG_COUNT,
 	CONFIG_SIZE,       /* bytes; KiB, MiB, GiB */
 	CONFIG_DURATION,   /* us, ms, s, min, h; 0 needs no unit */
+	CONFIG_PERCENT,    /* %; 0 needs no unit */
+	CONFIG_MODE,       /* of a file, in octal */
 	CONFIG_WORKERS,    /* a count, or a list of cores */
+	CONFIG_SWITCH,     /* false, true */
 	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
 	CONFIG_POLICY,     /* enum policy, by name */
-	CONFIG_SWITCH,     /* false, true */
-	CONFIG_PERCENT,    /* %; 0 needs no unit */
+	CONFIG_PORT_KIND,  /* enum port_kind, by name */
 	CONFIG_TEXT,       /* its range is that of its length in bytes */
+	CONFIG_PATH,       /* absolute; its maximum is that of its length in bytes */
+	CONFIG_LISTEN,     /* an address with a port number, or an absolute path */
+	CONFIG_PREFIXES,   /* a list of addresses, each with the length of its network */
+	CONFIG_NETWORKS,   /* a list of networks, or `any` */
+	CONFIG_ENTRIES,    /* a list of mappings, each with the parameters of a table */
 };
 
 /* When a changed value counts. */
@@ -96,45 +104,46 @@ struct config {
 	char memory_file[CONFIG_FILE_PATH_BYTES];
 };
 
+/* A parameter, wherever in the file it may stand. What does not apply is 0 or NULL. */
 struct config_parameter {
 	const char *name;
 	enum config_type type;
 	uint64_t minimum;
 	uint64_t maximum;
-	uint64_t default_value;
+	uint64_t
+	    default_value; /* of one held as a number that has neither `without` nor is needed */
 	enum config_effect effect;
 	const char *help;
-	size_t offset; /* of its uint64_t in struct config */
+	size_t offset; /* of what holds it, in the struct that the table is for */
+	bool is_required;
+	const char *without; /* what holds without it, in words, where no value says that */
+	const char *example; /* as it is written, where there is no default */
+	const char *pattern; /* what a text has to look like, as a regular expression (ECMA-262) */
+	uint32_t kinds;      /* of a port's: bits 1 << enum port_kind that take it */
+	uint32_t required_kinds;            /* of those, the ones that cannot be without */
+	const struct config_table *entries; /* CONFIG_ENTRIES */
 };
 
+struct config_table {
+	const struct config_parameter *parameters;
+	uint32_t count;
+};
+
+/* Those of the top level: as in CONFIG_PARAMETERS, each a uint64_t; and all others. */
 extern const struct config_parameter config_parameters[];
 extern const uint32_t config_parameter_count;
+extern const struct config_table config_others;
 
-/* What may stand in an entry of `ports:`. */
-struct config_port_field {
-	const char *name;
-	uint32_t kinds;          /* bits 1 << enum port_kind that take it */
-	uint32_t required_kinds; /* of those, the ones that cannot be without */
-	const char *help;
-};
+/* What may stand in an entry of `ports:`; offset is not used. */
+extern const struct config_table config_port_fields;
 
-extern const struct config_port_field config_port_fields[];
-extern const uint32_t config_port_field_count;
+/* What may stand in an entry of `classes:`. A duration's range is in microseconds, and what is held
+ * in seconds: uint32_t, or text, in struct class_rules. */
+extern const struct config_table config_class_fields;
 
-/* What may stand in an entry of `classes:`. */
-struct config_class_field {
-	const char *name;
-	enum config_type type;
-	uint64_t minimum; /* as config_format_quantity() takes it, so durations in microseconds */
-	uint64_t maximum;
-	uint64_t default_value;
-	bool is_required; /* then it has no default */
-	const char *help;
-	size_t offset; /* of its uint32_t, or its text, in struct class_rules */
-};
-
-extern const struct config_class_field config_class_fields[];
-extern const uint32_t config_class_field_count;
+/* NULL: it has none of that name. */
+const struct config_parameter *config_table_find(const struct config_table *table,
+                                                 const char *name);
 
 /* Reads and checks a file. 0; a negative errno with `error` filled in: one line a fault,
  * "kante.yaml:4: ports[0].allow: what is wrong: what to do". -EINVAL: it is read, but wrong. */

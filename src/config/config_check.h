@@ -7,6 +7,9 @@
 
 #define CONFIG_PATH_BYTES 96
 
+/* Percent; the rest is for what is stored just now, whatever it is. */
+#define CONFIG_SHARE_MIN_SUM_MAX 90
+
 /* A number without sign, blanks or leading zeros, whole and followed by nothing but a unit.
  * Sets *ret_end to what follows the digits. False: it is none, or is above 2^64 - 1. */
 bool config_parse_number(uint64_t *ret_number, const char **ret_end, const char *text);
@@ -23,6 +26,11 @@ bool config_check_count(struct faults *faults, const struct node *node, const ch
 /* One of the type's words, or a fault. */
 bool config_check_word(struct faults *faults, const struct node *node, const char *path,
                        enum config_type type, uint64_t *ret_value);
+
+/* An absolute path, copied into `to`, which has room for the parameter's maximum and a NUL; or a
+ * fault. */
+bool config_check_path(struct faults *faults, const struct node *node, const char *path,
+                       const struct config_parameter *parameter, char *to);
 
 /* "ports[0].allow"; with an empty field "ports[0]". */
 void config_entry_path(char ret_path[CONFIG_PATH_BYTES], const char *list, uint32_t index,

@@ -5,44 +5,9 @@
 
 #include <stdio.h>
 
-#define SECOND_US  1000000ull
-#define TTL_US_MAX (87600 * 3600 * SECOND_US) /* ten years */
-
-/* Percent; the rest is for what is stored just now, whatever it is. */
-#define SHARE_MIN_SUM_MAX 90
+#define SECOND_US 1000000ull
 
 _Static_assert(CLASS_PREFIX_BYTES <= UINT8_MAX, "its length has a byte");
-
-#define RULE(field) offsetof(struct class_rules, field)
-
-const struct config_class_field config_class_fields[] = {
-    {"name", CONFIG_TEXT, 1, CLASS_NAME_BYTES, 0, true,
-     "What it is called: letters, digits, '_', '.' or '-'", RULE(name)},
-    {"prefix", CONFIG_TEXT, 0, CLASS_PREFIX_BYTES, 0, true,
-     "What its keys begin with; \"\": all keys that no other class has", RULE(prefix)},
-    {"priority", CONFIG_COUNT, 0, CLASS_PRIORITY_MAX, CLASS_PRIORITY_DEFAULT, false,
-     "With `eviction: priority` items of the lowest go first for want of memory", RULE(priority)},
-    {"share_min", CONFIG_PERCENT, 0, SHARE_MIN_SUM_MAX, 0, false,
-     "Of all that is held: below it none of the class goes for want of memory; 90% of all classes "
-     "together at most",
-     RULE(share_min)},
-    {"share_max", CONFIG_PERCENT, 1, 100, 100, false,
-     "Of all that is held: above it the class's items go first; not below share_min",
-     RULE(share_max)},
-    {"ttl_default", CONFIG_DURATION, 0, TTL_US_MAX, 0, false,
-     "What is stored without an expiry expires after this long, in whole seconds; 0: never; not "
-     "above ttl_max",
-     RULE(ttl_default_s)},
-    {"ttl_max", CONFIG_DURATION, 0, TTL_US_MAX, 0, false,
-     "Nothing expires later than after this long, in whole seconds; 0: any time is good",
-     RULE(ttl_max_s)},
-    {"rate_max", CONFIG_COUNT, 0, 1000000000, 0, false,
-     "Requests a second of all workers together; 0: any number", RULE(rate_max)},
-};
-
-#define CLASS_FIELD_COUNT (sizeof(config_class_fields) / sizeof(config_class_fields[0]))
-
-const uint32_t config_class_field_count = CLASS_FIELD_COUNT;
 
 /* One entry of `classes:` while it is checked. */
 struct entry {
@@ -59,7 +24,7 @@ static void entry_path(const struct entry *entry, const char *field, char path[C
 }
 
 /* The value is in the unit of the field's range. */
-static void rules_set(struct class_rules *rules, const struct config_class_field *field,
+static void rules_set(struct class_rules *rules, const struct config_parameter *field,
                       uint64_t value)
 {
 	uint32_t *rule = (uint32_t *)(void *)((char *)rules + field->offset);
@@ -166,7 +131,7 @@ static void check_prefix(struct entry *entry, const struct node *node, const cha
 	memcpy(entry->rules.prefix, node->text, entry->rules.prefix_bytes);
 }
 
-static void check_field(struct entry *entry, const struct config_class_field *field,
+static void check_field(struct entry *entry, const struct config_parameter *field,
                         const struct node *node, const char *path)
 {
 	uint64_t value;
@@ -195,13 +160,14 @@ static void check_known(struct entry *entry, const struct node *node)
 	size_t used = 0;
 
 	entry_path(entry, node->key, path);
-	for (uint32_t i = 0; i < CLASS_FIELD_COUNT; i++) {
-		if (strcmp(config_class_fields[i].name, node->key) == 0) {
-			check_field(entry, &config_class_fields[i], node, path);
+	for (uint32_t i = 0; i < config_class_fields.count; i++) {
+		if (strcmp(config_class_fields.parameters[i].name, node->key) == 0) {
+			check_field(entry, &config_class_fields.parameters[i], node, path);
 			return;
 		}
-		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-		                         used == 0 ? "" : ", ", config_class_fields[i].name);
+		used +=
+		    (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+		                     used == 0 ? "" : ", ", config_class_fields.parameters[i].name);
 	}
 	ASSERT(used < sizeof(known));
 	faults_add(entry->faults, node->key_line, path, "no such field: a class has %s", known);
@@ -211,8 +177,8 @@ static void check_required(const struct entry *entry)
 {
 	char path[CONFIG_PATH_BYTES];
 
-	for (uint32_t i = 0; i < CLASS_FIELD_COUNT; i++) {
-		const struct config_class_field *field = &config_class_fields[i];
+	for (uint32_t i = 0; i < config_class_fields.count; i++) {
+		const struct config_parameter *field = &config_class_fields.parameters[i];
 
 		if (!field->is_required || node_child(entry->node, field->name) != NULL)
 			continue;
@@ -257,10 +223,10 @@ static void check_entry(struct entry *entry)
 		           "not a class: write {name: ..., prefix: ..., ...}");
 		return;
 	}
-	for (uint32_t i = 0; i < CLASS_FIELD_COUNT; i++) {
-		if (config_class_fields[i].type != CONFIG_TEXT)
-			rules_set(&entry->rules, &config_class_fields[i],
-			          config_class_fields[i].default_value);
+	for (uint32_t i = 0; i < config_class_fields.count; i++) {
+		if (config_class_fields.parameters[i].type != CONFIG_TEXT)
+			rules_set(&entry->rules, &config_class_fields.parameters[i],
+			          config_class_fields.parameters[i].default_value);
 	}
 	for (const struct node *node = entry->node->first; node != NULL; node = node->next)
 		check_known(entry, node);
@@ -295,8 +261,8 @@ void config_check_classes(struct config *config, const struct node *classes, str
 		if (faults->count == fault_count)
 			classes_add(&config->classes, &entry.rules);
 	}
-	if (share_min_sum > SHARE_MIN_SUM_MAX)
+	if (share_min_sum > CONFIG_SHARE_MIN_SUM_MAX)
 		faults_add(faults, classes->key_line, "classes",
 		           "share_min of all together is %u%%, above %d%%: lower some",
-		           share_min_sum, SHARE_MIN_SUM_MAX);
+		           share_min_sum, CONFIG_SHARE_MIN_SUM_MAX);
 }

@@ -7,45 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MODE_DEFAULT    0700 /* as memcached's */
-#define BACKLOG_DEFAULT 4096 /* the kernel lowers it to net.core.somaxconn */
-
-#define KIND(kind)   (1u << (kind))
-#define KINDS_ALL    (KIND(PORT_SOCKET + 1) - 1)
-#define KINDS_DEVICE (KINDS_ALL & ~KIND(PORT_SOCKET)) /* those that carry our own stack */
-#define KINDS_OWN    (KINDS_DEVICE & ~KIND(PORT_XDP)) /* those whose addresses the kernel has not */
-
-const struct config_port_field config_port_fields[] = {
-    {"kind", KINDS_ALL, KINDS_ALL, "pci, xdp, tap, memif or socket"},
-    {"device", KIND(PORT_PCI), KIND(PORT_PCI), "PCI address of the NIC, as lspci -D shows it"},
-    {"interface", KIND(PORT_XDP), KIND(PORT_XDP), "The kernel's interface to take packets from"},
-    {"name", KIND(PORT_TAP), KIND(PORT_TAP), "Name of the interface to make"},
-    {"socket", KIND(PORT_MEMIF), KIND(PORT_MEMIF), "Path of the memif socket"},
-    {"listen", KIND(PORT_SOCKET), KIND(PORT_SOCKET),
-     "ADDRESS:PORT to listen on by TCP, or the path of a Unix socket"},
-    {"mode", KIND(PORT_SOCKET), 0,
-     "Who may use the Unix socket, as chmod has it; 0700 if not given"},
-    {"backlog", KIND(PORT_SOCKET), 0,
-     "Connections that may wait to be accepted; 4096 if not given"},
-    {"addresses", KINDS_OWN, KINDS_OWN, "Our addresses, each with its network's length"},
-    {"tcp", KINDS_DEVICE, 0, "Port number for TCP; without it there is no TCP"},
-    {"udp", KINDS_ALL, 0, "Port number for UDP; without it there is no UDP"},
-    {"allow", KINDS_ALL, KINDS_DEVICE,
-     "Networks that clients may come from, or `any`; needed unless on loopback, or with auth_file"},
-};
-
-#define PORT_FIELD_COUNT (sizeof(config_port_fields) / sizeof(config_port_fields[0]))
-
-const uint32_t config_port_field_count = PORT_FIELD_COUNT;
-
-static const char *const kind_names[] = {
-    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
-    [PORT_MEMIF] = "memif", [PORT_SOCKET] = "socket",
-};
-
-#define KIND_COUNT (sizeof(kind_names) / sizeof(kind_names[0]))
-
-_Static_assert(KIND_COUNT == PORT_SOCKET + 1, "every kind has a name");
+#define KIND(kind) (1u << (kind))
 
 /* One entry of `ports:` while it is checked. */
 struct entry {
@@ -54,6 +16,11 @@ struct entry {
 	uint32_t index;
 	struct port_options *port;
 };
+
+static const char *kind_name(enum port_kind kind)
+{
+	return config_words(CONFIG_PORT_KIND)[kind];
+}
 
 static void entry_path(const struct entry *entry, const char *field, char path[CONFIG_PATH_BYTES])
 {
@@ -338,12 +305,12 @@ static void check_listen(const struct entry *entry, const struct node *node, con
 	port->address_count = 1;
 }
 
-static void check_u16(const struct entry *entry, const struct node *node, const char *path,
-                      uint16_t *ret_number)
+static void check_u16(const struct entry *entry, const struct config_parameter *field,
+                      const struct node *node, const char *path, uint16_t *ret_number)
 {
 	uint64_t number;
 
-	if (config_check_count(entry->faults, node, path, 1, 65535, &number))
+	if (config_check_count(entry->faults, node, path, field->minimum, field->maximum, &number))
 		*ret_number = (uint16_t)number;
 }
 
@@ -362,7 +329,8 @@ static void check_mode(const struct entry *entry, const struct node *node, const
 	entry->port->mode = (uint32_t)strtoul(digits, NULL, 8);
 }
 
-static void check_field(const struct entry *entry, const struct node *node, const char *path)
+static void check_field(const struct entry *entry, const struct config_parameter *field,
+                        const struct node *node, const char *path)
 {
 	if (strcmp(node->key, "kind") == 0)
 		return; /* checked first */
@@ -371,15 +339,15 @@ static void check_field(const struct entry *entry, const struct node *node, cons
 	else if (strcmp(node->key, "mode") == 0)
 		check_mode(entry, node, path);
 	else if (strcmp(node->key, "backlog") == 0)
-		check_u16(entry, node, path, &entry->port->backlog);
+		check_u16(entry, field, node, path, &entry->port->backlog);
 	else if (strcmp(node->key, "addresses") == 0)
 		check_addresses(entry, node, path);
 	else if (strcmp(node->key, "allow") == 0)
 		check_allow(entry, node, path);
 	else if (strcmp(node->key, "tcp") == 0)
-		check_u16(entry, node, path, &entry->port->tcp_port);
+		check_u16(entry, field, node, path, &entry->port->tcp_port);
 	else if (strcmp(node->key, "udp") == 0)
-		check_u16(entry, node, path, &entry->port->udp_port);
+		check_u16(entry, field, node, path, &entry->port->udp_port);
 	else
 		check_name(entry, node, path);
 }
@@ -398,9 +366,9 @@ static bool check_kind(const struct entry *entry)
 	}
 	if (!config_check_scalar(entry->faults, node, path))
 		return false;
-	while (kind < KIND_COUNT && strcmp(kind_names[kind], node->text) != 0)
+	while (kind <= PORT_SOCKET && strcmp(kind_name(kind), node->text) != 0)
 		kind++;
-	if (kind == KIND_COUNT) {
+	if (kind > PORT_SOCKET) {
 		refuse_text(entry, node, path,
 		            "no kind of port: write one of pci, xdp, tap, memif, socket");
 		return false;
@@ -409,30 +377,33 @@ static bool check_kind(const struct entry *entry)
 	return true;
 }
 
+static const struct config_parameter *field_of(const char *name)
+{
+	return config_table_find(&config_port_fields, name);
+}
+
 static void check_known(const struct entry *entry, const struct node *node)
 {
-	const char *kind_name = kind_names[entry->port->kind];
 	char path[CONFIG_PATH_BYTES], known[128] = "";
 	size_t used = 0;
-	uint32_t i = 0;
+	const struct config_parameter *field = field_of(node->key);
 
 	entry_path(entry, node->key, path);
-	while (i < PORT_FIELD_COUNT && strcmp(config_port_fields[i].name, node->key) != 0)
-		i++;
-	if (i < PORT_FIELD_COUNT && (config_port_fields[i].kinds & KIND(entry->port->kind)) != 0) {
-		check_field(entry, node, path);
+	if (field != NULL && (field->kinds & KIND(entry->port->kind)) != 0) {
+		check_field(entry, field, node, path);
 		return;
 	}
-	for (uint32_t j = 0; j < PORT_FIELD_COUNT; j++) {
-		if ((config_port_fields[j].kinds & KIND(entry->port->kind)) != 0)
+	for (uint32_t j = 0; j < config_port_fields.count; j++) {
+		if ((config_port_fields.parameters[j].kinds & KIND(entry->port->kind)) != 0)
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-			                         used == 0 ? "" : ", ", config_port_fields[j].name);
+			                         used == 0 ? "" : ", ",
+			                         config_port_fields.parameters[j].name);
 	}
 	ASSERT(used < sizeof(known));
 	faults_add(entry->faults, node->key_line, path,
-	           i == PORT_FIELD_COUNT ? "no such field: a %s port has %s"
-	                                 : "not for a %s port, which has %s",
-	           kind_name, known);
+	           field == NULL ? "no such field: a %s port has %s"
+	                         : "not for a %s port, which has %s",
+	           kind_name(entry->port->kind), known);
 }
 
 static void check_required(const struct entry *entry)
@@ -440,15 +411,15 @@ static void check_required(const struct entry *entry)
 	uint32_t kind_bit = KIND(entry->port->kind);
 	char path[CONFIG_PATH_BYTES];
 
-	for (uint32_t i = 0; i < PORT_FIELD_COUNT; i++) {
-		const struct config_port_field *field = &config_port_fields[i];
+	for (uint32_t i = 0; i < config_port_fields.count; i++) {
+		const struct config_parameter *field = &config_port_fields.parameters[i];
 
 		if ((field->required_kinds & kind_bit) == 0 ||
 		    entry_field(entry, field->name) != NULL || strcmp(field->name, "allow") == 0)
 			continue;
 		entry_path(entry, field->name, path);
 		faults_add(entry->faults, entry->node->line, path,
-		           "missing, a %s port needs it: %s", kind_names[entry->port->kind],
+		           "missing, a %s port needs it: %s", kind_name(entry->port->kind),
 		           field->help);
 	}
 	if (entry->port->kind != PORT_SOCKET && entry_field(entry, "tcp") == NULL &&
@@ -578,8 +549,8 @@ void config_check_ports(struct config *config, const struct node *ports, struct 
 			return;
 		}
 		entry.port = &config->ports[config->port_count++];
-		entry.port->mode = MODE_DEFAULT;
-		entry.port->backlog = BACKLOG_DEFAULT;
+		entry.port->mode = (uint32_t)field_of("mode")->default_value;
+		entry.port->backlog = (uint16_t)field_of("backlog")->default_value;
 		check_entry(config, &entry);
 	}
 }

@@ -39,13 +39,17 @@ const char *const *config_words(enum config_type type)
 {
 	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(WORD) NULL};
 	static const char *const policies[] = {POLICIES(WORD) NULL};
-
 	static const char *const switches[] = {"false", "true", NULL};
+	static const char *const port_kinds[] = {
+	    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
+	    [PORT_MEMIF] = "memif", [PORT_SOCKET] = "socket", NULL,
+	};
 
 	switch (type) {
 	case CONFIG_CONGESTION: return congestion;
 	case CONFIG_POLICY: return policies;
 	case CONFIG_SWITCH: return switches;
+	case CONFIG_PORT_KIND: return port_kinds;
 	default: return NULL;
 	}
 }
@@ -70,6 +74,10 @@ void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_ty
 
 	if (config_words(type) != NULL) {
 		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%s", config_words(type)[value]);
+		return;
+	}
+	if (type == CONFIG_MODE) {
+		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%04llo", (unsigned long long)value);
 		return;
 	}
 	while (unit->suffix != NULL && (value == 0 || value % unit->factor != 0))
@@ -207,4 +215,26 @@ bool config_check_word(struct faults *faults, const struct node *node, const cha
 	faults_quote(quoted, node->text);
 	faults_add(faults, node->line, path, "\"%s\" is not known: write %s", quoted, known);
 	return false;
+}
+
+bool config_check_path(struct faults *faults, const struct node *node, const char *path,
+                       const struct config_parameter *parameter, char *to)
+{
+	size_t length;
+
+	if (!config_check_scalar(faults, node, path))
+		return false;
+	length = strlen(node->text);
+	if (node->text[0] != '/') {
+		config_refuse_text(faults, node, path, "not an absolute path: write one such as %s",
+		                   parameter->example);
+		return false;
+	}
+	if (length > parameter->maximum) {
+		config_refuse_text(faults, node, path, "longer than %u bytes: choose a shorter one",
+		                   (unsigned)parameter->maximum);
+		return false;
+	}
+	memcpy(to, node->text, length + 1);
+	return true;
 }

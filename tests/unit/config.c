@@ -473,7 +473,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 680);
+	config_parse(&config, "f", text, strlen(text), error, 720);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }

@@ -121,8 +121,8 @@ static void test_the_table_of_fields_says_the_defaults_of_class_0(void)
 	struct classes classes;
 
 	classes_create(&classes);
-	for (uint32_t i = 0; i < config_class_field_count; i++) {
-		const struct config_class_field *field = &config_class_fields[i];
+	for (uint32_t i = 0; i < config_class_fields.count; i++) {
+		const struct config_parameter *field = &config_class_fields.parameters[i];
 		const char *rule = (const char *)&classes.rules[0] + field->offset;
 		uint64_t unit = field->type == CONFIG_DURATION ? 1000000 : 1;
 		uint32_t held;
