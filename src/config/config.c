@@ -130,6 +130,10 @@ static void check_node(struct config *config, const struct node *node, struct fa
 		config_check_classes(config, node, faults);
 		return;
 	}
+	if (strcmp(node->key, "admin") == 0) {
+		config_check_admin(config, node, faults);
+		return;
+	}
 	if (config_table_find(&config_others, node->key) != NULL)
 		return; /* checked first */
 	while (i < config_parameter_count && strcmp(config_parameters[i].name, node->key) != 0)
@@ -162,6 +166,8 @@ static void check_root(struct config *config, const struct node *root, struct fa
 	if (faults->count == 0) {
 		check_item_fits(config, root, faults);
 		check_memory(config, root, faults);
+		if (admin_is_given(&config->admin))
+			config_check_admin_places(config, node_child(root, "admin"), faults);
 	}
 }
 

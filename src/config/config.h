@@ -5,6 +5,7 @@
  * from these tables. Owner: whoever loaded it; plain data, not changed afterwards. */
 #pragma once
 
+#include "config/admin.h"
 #include "net/port.h"
 #include "store/classes.h"
 #include "store/policy.h"
@@ -26,19 +27,26 @@ enum config_type {
 	CONFIG_COUNT,
 	CONFIG_SIZE,       /* bytes; KiB, MiB, GiB */
 	CONFIG_DURATION,   /* us, ms, s, min, h; 0 needs no unit */
+	CONFIG_SECONDS,    /* s, min, h; 0 needs no unit */
 	CONFIG_PERCENT,    /* %; 0 needs no unit */
 	CONFIG_MODE,       /* of a file, in octal */
 	CONFIG_WORKERS,    /* a count, or a list of cores */
 	CONFIG_SWITCH,     /* false, true */
-	CONFIG_CONGESTION, /* enum tcp_congestion, by name */
-	CONFIG_POLICY,     /* enum policy, by name */
-	CONFIG_PORT_KIND,  /* enum port_kind, by name */
-	CONFIG_TEXT,       /* its range is that of its length in bytes */
-	CONFIG_PATH,       /* absolute; its maximum is that of its length in bytes */
-	CONFIG_LISTEN,     /* an address with a port number, or an absolute path */
-	CONFIG_PREFIXES,   /* a list of addresses, each with the length of its network */
-	CONFIG_NETWORKS,   /* a list of networks, or `any` */
-	CONFIG_ENTRIES,    /* a list of mappings, each with the parameters of a table */
+	CONFIG_CONGESTION, /* enum tcp_congestion, by name, and so on */
+	CONFIG_POLICY,
+	CONFIG_PORT_KIND,
+	CONFIG_ROLE,
+	CONFIG_ALGORITHM,
+	CONFIG_WHEN_FULL,
+	CONFIG_METRICS,
+	CONFIG_TEXT,     /* its range is that of its length in bytes */
+	CONFIG_PATH,     /* absolute; its maximum is that of its length in bytes */
+	CONFIG_LISTEN,   /* an address with a port number, or an absolute path */
+	CONFIG_HOSTS,    /* a list of addresses; its range is that of their number */
+	CONFIG_PREFIXES, /* likewise, each with the length of its network */
+	CONFIG_NETWORKS, /* a list of networks, or `any` */
+	CONFIG_ENTRIES,  /* a list of mappings, each with the parameters of a table */
+	CONFIG_SECTION,  /* a mapping with the parameters of a table */
 };
 
 /* When a changed value counts. */
@@ -102,6 +110,7 @@ struct config {
 	char auth_file[CONFIG_FILE_PATH_BYTES];
 	/* "memory_file": the items lie there, and outlive the process; empty: they do not */
 	char memory_file[CONFIG_FILE_PATH_BYTES];
+	struct admin admin; /* without `admin`: !admin_is_given() */
 };
 
 /* A parameter, wherever in the file it may stand. What does not apply is 0 or NULL. */
@@ -110,23 +119,27 @@ struct config_parameter {
 	enum config_type type;
 	uint64_t minimum;
 	uint64_t maximum;
-	uint64_t
-	    default_value; /* of one held as a number that has neither `without` nor is needed */
+	uint64_t default_value; /* of a number that neither has `without` nor is needed */
 	enum config_effect effect;
 	const char *help;
 	size_t offset; /* of what holds it, in the struct that the table is for */
 	bool is_required;
-	const char *without; /* what holds without it, in words, where no value says that */
-	const char *example; /* as it is written, where there is no default */
+	const char *default_text; /* of a text that has a default */
+	const char *without;      /* what holds without it, in words, where no value says that */
+	const char *example;      /* as it is written, where there is no default */
 	const char *pattern; /* what a text has to look like, as a regular expression (ECMA-262) */
 	uint32_t kinds;      /* of a port's: bits 1 << enum port_kind that take it */
-	uint32_t required_kinds;            /* of those, the ones that cannot be without */
-	const struct config_table *entries; /* CONFIG_ENTRIES */
+	uint32_t required_kinds;          /* of those, the ones that cannot be without */
+	const struct config_table *table; /* of a section, or of each entry */
+	size_t
+	    count_offset; /* of the uint32_t that says how many; where offset is that of a list */
 };
 
 struct config_table {
 	const struct config_parameter *parameters;
 	uint32_t count;
+	const char *noun;   /* "a class" */
+	size_t entry_bytes; /* from one entry to the next */
 };
 
 /* Those of the top level: as in CONFIG_PARAMETERS, each a uint64_t; and all others. */
@@ -140,6 +153,9 @@ extern const struct config_table config_port_fields;
 /* What may stand in an entry of `classes:`. A duration's range is in microseconds, and what is held
  * in seconds: uint32_t, or text, in struct class_rules. */
 extern const struct config_table config_class_fields;
+
+/* What may stand in `admin:`, held in struct admin. */
+extern const struct config_table config_admin_fields;
 
 /* NULL: it has none of that name. */
 const struct config_parameter *config_table_find(const struct config_table *table,

@@ -48,3 +48,12 @@ void config_check_ports(struct config *config, const struct node *ports, struct 
 
 /* The value of `classes:`: adds to config->classes, which has class 0 alone, and adds faults. */
 void config_check_classes(struct config *config, const struct node *classes, struct faults *faults);
+
+/* The value of `admin:`: fills config->admin and adds faults. */
+void config_check_admin(struct config *config, const struct node *section, struct faults *faults);
+
+/* Where all else is without a fault: nothing of `admin:` may be where a port is. */
+void config_check_admin_places(const struct config *config, const struct node *section,
+                               struct faults *faults);
+
+bool config_is_multicast(const struct ip_address *address);

@@ -118,7 +118,7 @@ static bool is_loopback(const struct ip_address *address)
 	return memcmp(address->bytes, ip6_loopback, 16) == 0;
 }
 
-static bool is_multicast(const struct ip_address *address)
+bool config_is_multicast(const struct ip_address *address)
 {
 	return ip_address_is_ip4(address) ? address->bytes[12] >= 224 : address->bytes[0] == 0xff;
 }
@@ -151,7 +151,7 @@ static const char *address_reason(const struct ip_prefix *prefix)
 {
 	struct ip_address low = prefix_end(prefix, false), high = prefix_end(prefix, true);
 
-	if (is_unspecified(&prefix->address) || is_multicast(&prefix->address) ||
+	if (is_unspecified(&prefix->address) || config_is_multicast(&prefix->address) ||
 	    is_loopback(&prefix->address))
 		return "not an address that one host can have: write a unicast one";
 	if (ip_address_is_ip4(&prefix->address) && prefix->length < 127 &&
@@ -297,7 +297,7 @@ static void check_listen(const struct entry *entry, const struct node *node, con
 		            "\"[::1]:11211\", or the path of a Unix socket");
 		return;
 	}
-	if (is_multicast(&port->addresses[0].address)) {
+	if (config_is_multicast(&port->addresses[0].address)) {
 		refuse_text(entry, node, path, "a multicast address: write a unicast one");
 		return;
 	}

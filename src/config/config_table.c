@@ -129,7 +129,7 @@ static const struct config_parameter port_fields[] = {
              "auth_file"},
 };
 
-const struct config_table config_port_fields = {port_fields, COUNT(port_fields)};
+const struct config_table config_port_fields = {port_fields, COUNT(port_fields), "a port", 0};
 
 #define RULE(field) offsetof(struct class_rules, field)
 #define TTL_US_MAX  (87600 * 3600 * 1000000ull) /* ten years */
@@ -189,7 +189,243 @@ static const struct config_parameter class_fields[] = {
      .offset = RULE(rate_max)},
 };
 
-const struct config_table config_class_fields = {class_fields, COUNT(class_fields)};
+const struct config_table config_class_fields = {class_fields, COUNT(class_fields), "a class", 0};
+
+#define CLIENT(field) offsetof(struct admin_client, field)
+#define KEY(field)    offsetof(struct admin_key, field)
+#define TOKENS(field) offsetof(struct admin_tokens, field)
+#define AUDIT(field)  offsetof(struct admin_audit, field)
+#define ADMIN(field)  offsetof(struct admin, field)
+
+static const struct config_parameter client_fields[] = {
+    {.name = "match",
+     .type = CONFIG_TEXT,
+     .minimum = 4,
+     .maximum = ADMIN_TEXT_BYTES - 1,
+     .is_required = true,
+     .example = "\"CN=ops\"",
+     .pattern = "^(CN=|OU=|DNS:|URI:|email:).",
+     .help = "What the certificate has: CN=, OU=, DNS:, URI: or email: and the whole of it",
+     .offset = CLIENT(match)},
+    {.name = "role",
+     .type = CONFIG_ROLE,
+     .maximum = ROLE_COUNT - 1,
+     .is_required = true,
+     .example = "operator",
+     .help = "What its holder may do",
+     .offset = CLIENT(role)},
+};
+
+static const struct config_table clients = {client_fields, COUNT(client_fields), "a client",
+                                            sizeof(struct admin_client)};
+
+static const struct config_parameter key_fields[] = {
+    {.name = "id",
+     .type = CONFIG_TEXT,
+     .minimum = 1,
+     .maximum = ADMIN_TEXT_BYTES - 1,
+     .is_required = true,
+     .example = "2026-1",
+     .help = "The `kid` of the tokens that it signs",
+     .offset = KEY(id)},
+    {.name = "algorithm",
+     .type = CONFIG_ALGORITHM,
+     .maximum = ADMIN_ALGORITHM_HS256,
+     .is_required = true,
+     .example = "ES256",
+     .help = "The one algorithm that is taken with this key",
+     .offset = KEY(algorithm)},
+    {.name = "file",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .is_required = true,
+     .example = "/etc/kante/issuer.pem",
+     .help = "PEM of the public key or of a certificate; for HS256 the secret, of 32 bytes at "
+             "least",
+     .offset = KEY(file)},
+};
+
+static const struct config_table keys = {key_fields, COUNT(key_fields), "a key",
+                                         sizeof(struct admin_key)};
+
+static const struct config_parameter token_fields[] = {
+    {.name = "issuer",
+     .type = CONFIG_TEXT,
+     .minimum = 1,
+     .maximum = ADMIN_TEXT_BYTES - 1,
+     .is_required = true,
+     .example = "https://login.example.com",
+     .help = "What a token's `iss` has to be",
+     .offset = TOKENS(issuer)},
+    {.name = "audience",
+     .type = CONFIG_TEXT,
+     .minimum = 1,
+     .maximum = ADMIN_TEXT_BYTES - 1,
+     .is_required = true,
+     .example = "kante",
+     .help = "What a token's `aud` has to be, or to have in it",
+     .offset = TOKENS(audience)},
+    {.name = "role_claim",
+     .type = CONFIG_TEXT,
+     .minimum = 1,
+     .maximum = ADMIN_TEXT_BYTES - 1,
+     .default_text = "role",
+     .help = "The claim that says viewer, operator or admin",
+     .offset = TOKENS(role_claim)},
+    {.name = "skew",
+     .type = CONFIG_SECONDS,
+     .maximum = 600,
+     .default_value = 60,
+     .help = "The clocks of the issuer and of this node may differ by so much",
+     .offset = TOKENS(skew_s)},
+    {.name = "lifetime_max",
+     .type = CONFIG_SECONDS,
+     .minimum = 60,
+     .maximum = 8760 * 3600,
+     .default_value = 24 * 3600,
+     .help = "A token that expires later than so long after it was issued is refused",
+     .offset = TOKENS(lifetime_s_max)},
+    {.name = "keys",
+     .type = CONFIG_ENTRIES,
+     .minimum = 1,
+     .maximum = ADMIN_KEY_COUNT_MAX,
+     .is_required = true,
+     .help = "What the issuer signs with",
+     .offset = TOKENS(keys),
+     .table = &keys,
+     .count_offset = TOKENS(key_count)},
+};
+
+static const struct config_table tokens = {token_fields, COUNT(token_fields), "the section", 0};
+
+static const struct config_parameter audit_fields[] = {
+    {.name = "file_size_max",
+     .type = CONFIG_SIZE,
+     .minimum = 64 * CONFIG_KIB,
+     .maximum = CONFIG_GIB,
+     .default_value = 64 * CONFIG_MIB,
+     .help = "A longer file of the audit log is closed, and the next one begun",
+     .offset = AUDIT(file_bytes_max)},
+    {.name = "files_kept",
+     .type = CONFIG_COUNT,
+     .maximum = 1000000,
+     .help = "Of closed files, the older ones are deleted; 0: none are",
+     .offset = AUDIT(files_kept_max)},
+    {.name = "when_full",
+     .type = CONFIG_WHEN_FULL,
+     .maximum = ADMIN_WHEN_FULL_allow,
+     .default_value = ADMIN_WHEN_FULL_refuse,
+     .help = "What becomes of changes while the audit log cannot be written",
+     .offset = AUDIT(when_full)},
+};
+
+static const struct config_table audit = {audit_fields, COUNT(audit_fields), "the section", 0};
+
+static const struct config_parameter admin_fields[] = {
+    {.name = "directory",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .is_required = true,
+     .example = "/var/lib/kante",
+     .help = "Holds the audit log, API keys, and the CA and certificates made here",
+     .offset = ADMIN(directory)},
+    {.name = "socket",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_SOCKET_BYTES - 1,
+     .default_text = "/run/kante/admin.sock",
+     .help = "Path of the Unix socket that `kante` uses on the node itself",
+     .offset = ADMIN(socket)},
+    {.name = "listen",
+     .type = CONFIG_HOSTS,
+     .minimum = 1,
+     .maximum = ADMIN_LISTEN_COUNT_MAX,
+     .without = "no HTTPS",
+     .example = "[127.0.0.1, \"::1\"]",
+     .help = "Addresses to listen on for HTTPS",
+     .offset = ADMIN(listen),
+     .count_offset = ADMIN(listen_count)},
+    {.name = "port",
+     .type = CONFIG_COUNT,
+     .minimum = 1,
+     .maximum = UINT16_MAX,
+     .default_value = 11280,
+     .help = "Port number for HTTPS",
+     .offset = ADMIN(port)},
+    {.name = "certificate",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .without = "one that is made here",
+     .example = "/etc/kante/server.crt",
+     .help = "The server's certificate, PEM, with what lies between it and a root behind it; read "
+             "again when it changes",
+     .offset = ADMIN(certificate)},
+    {.name = "key",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .without = "one that is made here",
+     .example = "/etc/kante/server.key",
+     .help = "The key of the certificate, PEM",
+     .offset = ADMIN(key)},
+    {.name = "client_ca",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .without = "one that is made here",
+     .example = "/etc/kante/clients.crt",
+     .help = "Who signs the certificates of clients, PEM, one or more; read again when it changes",
+     .offset = ADMIN(client_ca)},
+    {.name = "crl",
+     .type = CONFIG_PATH,
+     .maximum = ADMIN_PATH_BYTES - 1,
+     .without = "that of the CA that is made here, or none",
+     .example = "/etc/kante/clients.crl",
+     .help = "Which certificates of client_ca are revoked, PEM; read again when it changes",
+     .offset = ADMIN(crl)},
+    {.name = "clients",
+     .type = CONFIG_ENTRIES,
+     .minimum = 1,
+     .maximum = ADMIN_CLIENT_COUNT_MAX,
+     .without = "certificates that were issued here have the role they were issued with",
+     .help = "What the holders of certificates may do; the first that fits counts",
+     .offset = ADMIN(clients),
+     .table = &clients,
+     .count_offset = ADMIN(client_count)},
+    {.name = "tokens",
+     .type = CONFIG_SECTION,
+     .without = "no tokens are taken",
+     .help = "JSON Web Tokens that somebody else issues",
+     .offset = ADMIN(tokens),
+     .table = &tokens},
+    {.name = "audit",
+     .type = CONFIG_SECTION,
+     .without = "each as by default",
+     .help = "The audit log: all changes, and all that was refused",
+     .offset = ADMIN(audit),
+     .table = &audit},
+    {.name = "connections_max",
+     .type = CONFIG_COUNT,
+     .minimum = 1,
+     .maximum = 4096,
+     .default_value = 64,
+     .help = "Connections of the admin server; one more is refused",
+     .offset = ADMIN(connection_count_max)},
+    {.name = "request_timeout",
+     .type = CONFIG_DURATION,
+     .minimum = 100000,
+     .maximum = 3600000000,
+     .default_value = 10000000,
+     .help = "A TLS handshake or request to the admin server that is not whole after this long "
+             "closes its connection",
+     .offset = ADMIN(request_timeout_us)},
+    {.name = "metrics",
+     .type = CONFIG_METRICS,
+     .maximum = ADMIN_METRICS_open,
+     .default_value = ADMIN_METRICS_viewer,
+     .help = "Who may read /metrics: those with the role viewer, or, if it is open, anybody",
+     .offset = ADMIN(metrics)},
+};
+
+const struct config_table config_admin_fields = {admin_fields, COUNT(admin_fields), "the section",
+                                                 0};
 
 static const struct config_parameter others[] = {
     {.name = "auth_file",
@@ -212,17 +448,24 @@ static const struct config_parameter others[] = {
      .maximum = CLASS_COUNT_MAX,
      .without = "all keys are alike",
      .help = "Rules for keys that begin alike",
-     .entries = &config_class_fields},
+     .table = &config_class_fields},
     {.name = "ports",
      .type = CONFIG_ENTRIES,
      .minimum = 1,
      .maximum = PORT_COUNT_MAX,
      .is_required = true,
      .help = "Where clients come in; several are one cache",
-     .entries = &config_port_fields},
+     .table = &config_port_fields},
+    {.name = "admin",
+     .type = CONFIG_SECTION,
+     .without = "no control process, so nobody can manage the node",
+     .help = "Who may manage the node, from where, and how it is written down: starts the control "
+             "process",
+     .offset = offsetof(struct config, admin),
+     .table = &config_admin_fields},
 };
 
-const struct config_table config_others = {others, COUNT(others)};
+const struct config_table config_others = {others, COUNT(others), NULL, 0};
 
 const struct config_parameter *config_table_find(const struct config_table *table, const char *name)
 {

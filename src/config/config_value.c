@@ -21,6 +21,7 @@ static const struct unit size_units[] = {
     {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
 static const struct unit duration_units[] = {{"h", 3600000000}, {"min", 60000000}, {"s", 1000000},
                                              {"ms", 1000},      {"us", 1},         {NULL, 0}};
+static const struct unit second_units[] = {{"h", 3600}, {"min", 60}, {"s", 1}, {NULL, 0}};
 static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
@@ -29,6 +30,7 @@ static const struct unit *units_of(enum config_type type)
 	switch (type) {
 	case CONFIG_SIZE: return size_units;
 	case CONFIG_DURATION: return duration_units;
+	case CONFIG_SECONDS: return second_units;
 	case CONFIG_PERCENT: return percent_units;
 	default: return count_units;
 	}
@@ -39,6 +41,10 @@ const char *const *config_words(enum config_type type)
 {
 	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(WORD) NULL};
 	static const char *const policies[] = {POLICIES(WORD) NULL};
+	static const char *const roles[] = {ROLES(ROLE_NAME) NULL};
+	static const char *const algorithms[] = {ADMIN_ALGORITHMS(WORD) NULL};
+	static const char *const when_full[] = {ADMIN_WHEN_FULL(WORD) NULL};
+	static const char *const metrics[] = {ADMIN_METRICS(WORD) NULL};
 	static const char *const switches[] = {"false", "true", NULL};
 	static const char *const port_kinds[] = {
 	    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
@@ -50,6 +56,10 @@ const char *const *config_words(enum config_type type)
 	case CONFIG_POLICY: return policies;
 	case CONFIG_SWITCH: return switches;
 	case CONFIG_PORT_KIND: return port_kinds;
+	case CONFIG_ROLE: return roles;
+	case CONFIG_ALGORITHM: return algorithms;
+	case CONFIG_WHEN_FULL: return when_full;
+	case CONFIG_METRICS: return metrics;
 	default: return NULL;
 	}
 }
@@ -62,6 +72,9 @@ static const char *type_hint(enum config_type type)
 		       "64MiB";
 	case CONFIG_DURATION:
 		return "not a duration: write a number with us, ms, s, min or h, such as 10s";
+	case CONFIG_SECONDS:
+		return "not a duration in whole seconds: write a number with s, min or h, such as "
+		       "60s";
 	case CONFIG_PERCENT: return "not a percentage: write a whole number with %, such as 20%";
 	default: return "not a whole number: write digits only";
 	}
@@ -227,7 +240,8 @@ bool config_check_path(struct faults *faults, const struct node *node, const cha
 	length = strlen(node->text);
 	if (node->text[0] != '/') {
 		config_refuse_text(faults, node, path, "not an absolute path: write one such as %s",
-		                   parameter->example);
+		                   parameter->example == NULL ? parameter->default_text
+		                                              : parameter->example);
 		return false;
 	}
 	if (length > parameter->maximum) {
