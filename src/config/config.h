@@ -179,3 +179,11 @@ void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_ty
 
 /* The words that stand for 0, 1 … in a value of that type, ended by NULL. NULL: it has none. */
 const char *const *config_words(enum config_type type);
+
+struct config_unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+/* The units of a number that is not a word, largest first, ended by a suffix of NULL. */
+const struct config_unit *config_units(enum config_type type);

@@ -11,21 +11,15 @@
 
 #define WORD(name) #name,
 
-struct unit {
-	const char *suffix;
-	uint64_t factor;
-};
-
-/* Largest first, which config_format_quantity() relies on. */
-static const struct unit size_units[] = {
+static const struct config_unit size_units[] = {
     {"GiB", CONFIG_GIB}, {"MiB", CONFIG_MIB}, {"KiB", CONFIG_KIB}, {"", 1}, {NULL, 0}};
-static const struct unit duration_units[] = {{"h", 3600000000}, {"min", 60000000}, {"s", 1000000},
-                                             {"ms", 1000},      {"us", 1},         {NULL, 0}};
-static const struct unit second_units[] = {{"h", 3600}, {"min", 60}, {"s", 1}, {NULL, 0}};
-static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
-static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
+static const struct config_unit duration_units[] = {
+    {"h", 3600000000}, {"min", 60000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}, {NULL, 0}};
+static const struct config_unit second_units[] = {{"h", 3600}, {"min", 60}, {"s", 1}, {NULL, 0}};
+static const struct config_unit percent_units[] = {{"%", 1}, {NULL, 0}};
+static const struct config_unit count_units[] = {{"", 1}, {NULL, 0}};
 
-static const struct unit *units_of(enum config_type type)
+const struct config_unit *config_units(enum config_type type)
 {
 	switch (type) {
 	case CONFIG_SIZE: return size_units;
@@ -36,7 +30,6 @@ static const struct unit *units_of(enum config_type type)
 	}
 }
 
-/* The words that may stand for 0, 1 … ; NULL: numbers stand there. */
 const char *const *config_words(enum config_type type)
 {
 	static const char *const congestion[] = {TCP_CONGESTION_CONTROLS(WORD) NULL};
@@ -83,7 +76,7 @@ static const char *type_hint(enum config_type type)
 void config_format_quantity(char ret_text[CONFIG_QUANTITY_BYTES], enum config_type type,
                             uint64_t value)
 {
-	const struct unit *unit = units_of(type);
+	const struct config_unit *unit = config_units(type);
 
 	if (config_words(type) != NULL) {
 		snprintf(ret_text, CONFIG_QUANTITY_BYTES, "%s", config_words(type)[value]);
@@ -167,7 +160,7 @@ static bool parse_quantity(const char *text, enum config_type type, uint64_t *re
 		*ret_value = 0;
 		return true;
 	}
-	for (const struct unit *unit = units_of(type); unit->suffix != NULL; unit++) {
+	for (const struct config_unit *unit = config_units(type); unit->suffix != NULL; unit++) {
 		if (strcmp(unit->suffix, suffix) == 0)
 			return !__builtin_mul_overflow(number, unit->factor, ret_value);
 	}
