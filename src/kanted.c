@@ -289,6 +289,7 @@ static int run(struct kanted *kanted)
 	int r;
 
 	kanted->workers.config = kanted->config;
+	kanted->workers.has_control = admin_is_given(&kanted->config->admin);
 	kanted->workers.read_facts = facts_read;
 	kanted->workers.facts_context = &kanted->facts;
 	kanted->workers.ports = kanted->ports;

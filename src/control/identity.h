@@ -2,6 +2,7 @@
 /* Who asks, how that is known, and what he may. Plain data; owner: the request. */
 #pragma once
 
+#include "base/bytes.h"
 #include "base/role.h"
 
 #define IDENTITY_NAME_BYTES       256

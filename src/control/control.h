@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All that the control process owns. Owner: its one thread. */
+#pragma once
+
+#include "base/counter.h"
+#include "config/config.h"
+#include "control/audit.h"
+#include "control/guard.h"
+#include "control/keys.h"
+#include "control/tls.h"
+#include "control/tokens.h"
+
+#include <event2/event.h>
+
+/* name, unit, kind, help */
+#define CONTROL_COUNTERS(X)                                                                        \
+	X(connections, "connections", COUNTER_LEVEL, "To the admin server, open")                  \
+	X(connections_total, "connections", COUNTER_TOTAL, "To the admin server, taken")           \
+	X(connections_refused, "connections", COUNTER_TOTAL,                                       \
+	  "Closed at once: too many, or too many of one source")                                   \
+	X(connections_expired, "connections", COUNTER_TOTAL,                                       \
+	  "Closed: no whole request within request_timeout")                                       \
+	X(requests, "requests", COUNTER_TOTAL, "Of the admin API")                                 \
+	X(refused_credential, "requests", COUNTER_TOTAL,                                           \
+	  "Refused: no credential, or one that is not good")                                       \
+	X(refused_role, "requests", COUNTER_TOTAL, "Refused: the role may not")                    \
+	X(refused_locked, "requests", COUNTER_TOTAL,                                               \
+	  "Refused: the source has failed too often, and is locked out")                           \
+	X(refused_request, "requests", COUNTER_TOTAL, "Refused: malformed, too large, or unknown") \
+	X(refused_audit, "requests", COUNTER_TOTAL,                                                \
+	  "Refused: a change, while the audit log cannot be written")                              \
+	X(certificates_read, "times", COUNTER_TOTAL, "Certificates were read anew")                \
+	X(certificates_refused, "times", COUNTER_TOTAL,                                            \
+	  "Certificates had changed and were wrong: those before went on")                         \
+	X(audit_seq, "lines", COUNTER_TOTAL, "In the audit log")                                   \
+	X(audit_lost, "lines", COUNTER_TOTAL, "That could not be written to the audit log")        \
+	X(audit_fails, "times", COUNTER_LEVEL, "1: the audit log cannot be written")
+
+struct control_counters {
+	CONTROL_COUNTERS(COUNTER_FIELD)
+};
+
+struct server;
+
+struct control {
+	struct event_base *base;
+	int link_fd;
+	const char *config_path;
+	struct config *config;
+	struct audit *audit;
+	struct keys *keys;
+	struct tokens *tokens; /* NULL: the config has no `tokens` */
+	struct guard *guard;
+	struct tls *tls; /* NULL: no HTTPS */
+	struct server *server;
+	struct control_counters counters;
+};
+
+/* Unix time. */
+uint64_t control_now_us(void);
+uint64_t control_now_s(void);

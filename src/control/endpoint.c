@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/endpoint.h"
+
+#include "control/api.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct endpoint endpoints[] = {
+    {EVHTTP_REQ_GET, "/healthz", ROLE_none, api_healthz},
+    {EVHTTP_REQ_GET, "/readyz", ROLE_none, api_readyz},
+    {EVHTTP_REQ_GET, "/metrics", ROLE_viewer, api_metrics},
+    {EVHTTP_REQ_GET, "/v1/openapi.yaml", ROLE_none, api_openapi},
+    {EVHTTP_REQ_GET, "/v1/status", ROLE_viewer, api_status},
+    {EVHTTP_REQ_GET, "/v1/counters", ROLE_viewer, api_counters},
+    {EVHTTP_REQ_GET, "/v1/whoami", ROLE_viewer, api_whoami},
+    {EVHTTP_REQ_GET, "/v1/keys", ROLE_admin, api_keys_list},
+    {EVHTTP_REQ_POST, "/v1/keys", ROLE_admin, api_keys_create},
+    {EVHTTP_REQ_DELETE, "/v1/keys/{id}", ROLE_admin, api_keys_revoke},
+};
+
+const uint32_t endpoint_count = sizeof(endpoints) / sizeof(endpoints[0]);
+
+/* Decodes what stands for "{name}". False: it is none. */
+static bool argument_read(const char *text, char ret_argument[EXCHANGE_ARGUMENT_BYTES])
+{
+	size_t length;
+	char *decoded;
+	bool fits;
+
+	if (*text == '\0' || strchr(text, '/') != NULL)
+		return false;
+	decoded = evhttp_uridecode(text, 0, &length);
+	if (decoded == NULL)
+		return false;
+	fits = length < EXCHANGE_ARGUMENT_BYTES && strlen(decoded) == length;
+	if (fits)
+		memcpy(ret_argument, decoded, length + 1);
+	free(decoded);
+	return fits;
+}
+
+static bool matches(const struct endpoint *endpoint, const char *path,
+                    char ret_argument[EXCHANGE_ARGUMENT_BYTES])
+{
+	size_t fixed = strcspn(endpoint->path, "{");
+
+	ret_argument[0] = '\0';
+	if (endpoint->path[fixed] == '\0')
+		return strcmp(endpoint->path, path) == 0;
+	return strncmp(endpoint->path, path, fixed) == 0 &&
+	       argument_read(path + fixed, ret_argument);
+}
+
+const struct endpoint *endpoint_find(enum evhttp_cmd_type method, const char *path,
+                                     char ret_argument[EXCHANGE_ARGUMENT_BYTES],
+                                     uint32_t *ret_methods)
+{
+	*ret_methods = 0;
+	for (uint32_t i = 0; i < endpoint_count; i++) {
+		if (!matches(&endpoints[i], path, ret_argument))
+			continue;
+		if (endpoints[i].method == method)
+			return &endpoints[i];
+		*ret_methods |= (uint32_t)endpoints[i].method;
+	}
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What kanted and this process count, as kanted tells it (answer_counters() in kanted_answers.h).
+ * Owner: whoever read them. */
+#pragma once
+
+#include "control/control.h"
+
+#include <event2/buffer.h>
+
+#define FIGURES_NONE UINT32_MAX
+
+/* All texts lie in the answer. */
+struct figure {
+	uint32_t worker; /* FIGURES_NONE: of the process */
+	uint32_t port;   /* its place in the config; FIGURES_NONE: of none */
+	const char *module;
+	const char *class_name; /* "class:sessions" is module "class" of this class; "" */
+	enum counter_kind kind;
+	const char *unit;
+	const char *name;
+	uint64_t value;
+	const char *help;
+};
+
+struct figures {
+	char *text;
+	struct figure *list;
+	uint32_t count;
+};
+
+/* Takes in kanted's answer, and adds those of this process as module "admin". 0; -EBADMSG: it is
+ * not such an answer; -ENOMEM. */
+int figures_read(struct figures *figures, struct evbuffer *answer,
+                 const struct control_counters *own);
+void figures_free(struct figures *figures);
+
+/* So that all of one name are together, in the order of workers and ports. */
+void figures_sort(struct figures *figures);
