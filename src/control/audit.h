@@ -9,13 +9,19 @@
  * `,"hash"`, closed with `}`; prev is the hash of the line before, 64 zeros for the first.
  *
  * The directory has audit.log, which is written, audit-<first seq, 12 digits>.log, which are full,
- * and audit.head: seq and hash of the newest line, so that lines taken off the end are missed, too.
- * Owner: the control process's loop. */
+ * and audit.head: seq and hash of the newest line that was brought to the disk, so that lines taken
+ * off the end are missed, too. Writing there is for one process at a time (flock of the directory).
+ *
+ * Actions that begin with "audit." are about the log itself. Those of kind system are its own:
+ * audit.started and audit.stopped, audit.recovered (a cut line was taken off), audit.rotated (the
+ * first line of a new file), audit.deleted (an old file; before: first_seq and last_seq of it) and
+ * audit.lost. Owner: the control process's loop. */
 #pragma once
 
 #include "control/identity.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 /* name, help: what a report counts it as */
 #define AUDIT_KINDS(X)                                                                             \
@@ -43,12 +49,13 @@ enum audit_result {
 struct audit_event {
 	enum audit_kind kind;
 	enum audit_result result;
-	const char *action;         /* "config.set", "login", "purge" */
+	const char *action;         /* "config.set", "login", "purge"; never NULL */
 	const struct identity *who; /* NULL: the node itself */
 	const char *target;         /* what was changed: "eviction"; NULL: nothing to name */
-	const json_t *before;       /* NULL: there was none */
-	const json_t *after;
-	const char *reason; /* of what was refused or has failed, or why; NULL */
+	const json_t *before;       /* NULL: there was none; of what is over 16 KiB */
+	const json_t *after;        /* or 32 levels, size and hash are written instead */
+	const char *reason; /* of what was refused or has failed, or why; NULL. As the target, it
+	                     * is cut at 1024 bytes */
 	uint64_t count;     /* that one line stands for; 0: 1 */
 };
 
@@ -61,13 +68,14 @@ struct audit_options {
 
 struct audit;
 
-/* Takes up the chain that is there, or begins one. A last line that a crash has cut is taken off,
- * and that is a line, too. 0; a negative errno with `error` filled in: what is wrong, and what to
- * do. -EBADMSG: the chain that is there is broken (where, is in `error`): it is not gone on with;
- * the files are left alone. */
+/* Takes up the chain that is there, or begins one; a line says so. A last line that a crash has cut
+ * is taken off, and that is a line, too. When these lines cannot be written (the disk is full), it
+ * is open nevertheless and audit_failure() says why. 0; a negative errno with `error` filled in:
+ * what is wrong, and what to do. -EBADMSG: the chain that is there is broken (where, is in
+ * `error`): it is not gone on with; the files are left alone. */
 int audit_open(struct audit **ret_audit, const struct audit_options *options, uint64_t now_us,
                char *error, size_t error_bytes);
-void audit_close(struct audit *audit); /* takes NULL */
+void audit_close(struct audit *audit); /* writes a last line; takes NULL */
 
 /* Adds a line; now_us: Unix time. What can be flooded by strangers (refused logins) is summed up:
  * from the tenth within a second on, same action, reason and source without its port, one line with
