@@ -2,7 +2,8 @@
 /* Against guessing: who has failed too often is not listened to for a while. By source (an IPv4
  * address, an IPv6 /64), not by name: else anybody could lock out anybody. Bounded memory: when it
  * is full, those whose last failure is longest ago are forgotten, but never one that is locked out
- * while there is another. Owner: the control process's loop. */
+ * while there is another. Seconds are of a clock that nobody sets (CLOCK_MONOTONIC). Owner: the
+ * control process's loop. */
 #pragma once
 
 #include "net/address.h"
@@ -10,7 +11,7 @@
 #define GUARD_SOURCE_COUNT_MAX 4096
 #define GUARD_FAILURES_MAX     5 /* within GUARD_WINDOW_S: the next is not listened to */
 #define GUARD_WINDOW_S         60
-#define GUARD_LOCK_S_MIN       30 /* doubles with each lock-out that follows within an hour */
+#define GUARD_LOCK_S_MIN       30 /* doubles when another follows within an hour of its end */
 #define GUARD_LOCK_S_MAX       3600
 
 struct guard;
