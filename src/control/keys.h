@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* API keys: made here, shown once, kept as hashes. A key is `kante_ID_SECRET`: 10 characters that
- * name it, and 256 random bits, both in base62. What is kept is SHA-256 of the secret with the id
- * before it (of a random key nothing slower is needed).
+ * name it, and 43 (256 bits), all of them random, of base62. What is kept is SHA-256 of ID_SECRET
+ * (of a random key nothing slower is needed).
  *
- * Kept in one JSON file, written anew whole with each change. Owner: the control process's loop. */
+ * Kept in one JSON file, written anew whole with each change (kept.h), which is not read when
+ * others could have changed it (private_file.h). Owner: the control process's loop. */
 #pragma once
 
 #include "control/identity.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 #define KEYS_COUNT_MAX      10000 /* with the revoked and expired ones */
 #define KEYS_ID_BYTES       11    /* with NUL */
@@ -18,7 +20,8 @@
 struct keys;
 
 /* Reads the file, or begins with none when there is no file yet. 0; a negative errno with `error`
- * filled in: what is wrong with which line, and what to do. */
+ * filled in: a line a fault, what is wrong with which line of the file, and what to do; it is left
+ * alone. */
 int keys_open(struct keys **ret_keys, const char *path, char *error, size_t error_bytes);
 void keys_close(struct keys *keys); /* takes NULL; wipes */
 
@@ -27,9 +30,10 @@ struct keys_made {
 	char text[KEYS_TEXT_BYTES]; /* shown once; the caller wipes it */
 };
 
-/* `name`: printable, 1 to KEYS_NAME_BYTES_MAX bytes, of no other key that is good; expires_s: Unix
- * time, 0: never. 0; a negative errno with `error` filled in, and nothing has changed: -EINVAL,
- * -EEXIST (name), -ENOSPC (too many: prune), or of the disk. */
+/* `name`: printable UTF-8, 1 to KEYS_NAME_BYTES_MAX bytes, of no other key that is good; expires_s:
+ * Unix time, 0: never; creator: an identity's name. 0; a negative errno with `error` filled in, and
+ * nothing has changed: -EINVAL, -EEXIST (name), -ENOSPC (too many: prune), -EIO (no randomness), or
+ * of the disk. */
 int keys_create(struct keys *keys, const char *name, enum role role, uint64_t expires_s,
                 const char *creator, uint64_t now_s, struct keys_made *ret_made, char *error,
                 size_t error_bytes);
@@ -41,8 +45,9 @@ int keys_revoke(struct keys *keys, const char *id, uint64_t now_s, char *error, 
 int keys_prune(struct keys *keys, uint64_t older_s, uint64_t now_s, uint64_t *ret_count,
                char *error, size_t error_bytes);
 
-/* Whose key that is: fills in role, credential, name and credential_id (the id also when it is
- * refused but known). 0; -EACCES: no such key; -EKEYEXPIRED; -EKEYREVOKED. Takes as long for an id
+/* Whose key that is: fills in role, credential, name and credential_id. 0; -EACCES: no such key;
+ * -EKEYEXPIRED; -EKEYREVOKED; -ENOMEM: it could not be looked at. What is refused has the role
+ * none, and its id when that is known, its name when the secret is right. Takes as long for an id
  * that is not there. */
 int keys_check(const struct keys *keys, const char *text, uint64_t now_s,
                struct identity *ret_identity);

@@ -8,6 +8,7 @@
 #include "control/identity.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 #define TOKENS_KEY_COUNT_MAX  16
 #define TOKENS_TEXT_BYTES_MAX 8192
