@@ -10,9 +10,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define TOKENS_KEY_COUNT_MAX  16
-#define TOKENS_TEXT_BYTES_MAX 8192
-#define TOKENS_JTI_BYTES_MAX  (IDENTITY_CREDENTIAL_BYTES - 1)
+#define TOKENS_KEY_COUNT_MAX     16
+#define TOKENS_KEY_ID_BYTES_MAX  128
+#define TOKENS_TEXT_BYTES_MAX    8192
+#define TOKENS_JTI_BYTES_MAX     (IDENTITY_CREDENTIAL_BYTES - 1)
+#define TOKENS_REVOKED_COUNT_MAX 10000
 
 enum token_algorithm {
 	TOKEN_RS256,
@@ -23,7 +25,9 @@ enum token_algorithm {
 struct token_key {
 	const char *id; /* kid */
 	enum token_algorithm algorithm;
-	const char *path; /* PEM of a public key or certificate; HS256: at least 32 secret bytes */
+	/* PEM of one public key or certificate (of which only the key counts); HS256: at least 32
+	 * secret bytes. A newline at the end of a secret that is text is no part of it. */
+	const char *path;
 };
 
 struct tokens_options {
@@ -49,18 +53,25 @@ void tokens_close(struct tokens *tokens); /* takes NULL; wipes */
 
 #define TOKENS_REASON_BYTES 160
 
-/* Whose token that is. exp and iat must be there; nbf is minded; a token without jti cannot be
- * revoked alone and is taken. 0: fills in role, credential, name (sub) and credential_id (jti);
- * -EACCES, -EKEYEXPIRED, -EKEYREVOKED, each with a reason for the audit log and `kante token
- * check`: "audience is \"x\", not \"kante\"". Nothing of a reason is of the token before its
- * signature was verified, save its kid, made printable. */
+/* Whose token that is. kid, exp, iat and sub must be there; nbf is minded; a token without jti
+ * cannot be revoked alone and is taken. 0: fills in role, credential, name (sub) and credential_id
+ * (jti); -EACCES, -EKEYEXPIRED, -EKEYREVOKED, -ENOMEM (it could not be looked at), each with a
+ * reason for the audit log and `kante token check`: "audience is \"x\", not \"kante\"". What is
+ * refused has the role none, and sub and jti when its signature is good. Nothing of a reason is of
+ * the token before its signature was verified, save its kid, made printable.
+ *
+ * Any bytes are written in one way only (RFC 4648, 3.5), but whoever has an ES256 token can make
+ * another signature of it (r, -s). That is no harm: it says the same, and what is revoked is what
+ * it says. */
 int tokens_check(const struct tokens *tokens, const char *text, uint64_t now_s,
                  struct identity *ret_identity, char ret_reason[TOKENS_REASON_BYTES]);
 
-/* expires_s: when the token will have expired anyway, and can be forgotten. 0; a negative errno
- * with `error`: -EALREADY, -EINVAL, -ENOSPC, or of the disk. */
+/* expires_s: the token's exp, after which (and the skew) this can be forgotten; 0: not known, so
+ * as late as it can be of one that was issued by now. 0; a negative errno with `error`, and nothing
+ * has changed: -EALREADY, -EINVAL, -ENOSPC, or of the disk. */
 int tokens_revoke(struct tokens *tokens, const char *jti, uint64_t expires_s, uint64_t now_s,
                   char *error, size_t error_bytes);
 
-/* {keys: [{id, algorithm, bits, fingerprint}], revoked: [{jti, revoked, expires}]}. */
+/* {keys: [{id, algorithm, bits, fingerprint}], revoked: [{jti, revoked, expires}]}, times in
+ * RFC 3339, the fingerprint SHA-256 of the public key (null of a secret). NULL: no memory. */
 json_t *tokens_list(const struct tokens *tokens);
