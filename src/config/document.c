@@ -14,6 +14,8 @@ struct builder {
 	uint32_t depth;
 	char *key; /* owned: waits for its value */
 	uint32_t key_line;
+	size_t key_start;
+	size_t key_end;
 	uint32_t document_count;
 };
 
@@ -59,6 +61,8 @@ static int take_key(struct builder *builder, const yaml_event_t *event)
 	if (r < 0)
 		return r;
 	builder->key_line = line_of(event);
+	builder->key_start = event->start_mark.index;
+	builder->key_end = event->end_mark.index;
 	for (; child != NULL; child = child->next) {
 		if (strcmp(child->key, builder->key) != 0)
 			continue;
@@ -92,6 +96,14 @@ static void link_node(struct builder *builder, struct node *node)
 	parent->last = node;
 }
 
+static bool is_flow(const yaml_event_t *event)
+{
+	if (event->type == YAML_SEQUENCE_START_EVENT)
+		return event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+	return event->type == YAML_MAPPING_START_EVENT &&
+	       event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+}
+
 static int add_node(struct builder *builder, const yaml_event_t *event, enum node_kind kind)
 {
 	struct document *document = builder->document;
@@ -101,7 +113,13 @@ static int add_node(struct builder *builder, const yaml_event_t *event, enum nod
 		return refuse(builder, line_of(event),
 		              "more than 4096 values: no config needs so many");
 	node = &document->nodes[document->node_count++];
-	*node = (struct node){.kind = kind, .line = line_of(event)};
+	*node = (struct node){.kind = kind,
+	                      .line = line_of(event),
+	                      .is_flow = is_flow(event),
+	                      .start = event->start_mark.index,
+	                      .end = event->end_mark.index,
+	                      .key_start = builder->key_start,
+	                      .key_end = builder->key_end};
 	node->key = builder->key;
 	node->key_line = builder->key == NULL ? node->line : builder->key_line;
 	builder->key = NULL;
@@ -171,7 +189,9 @@ static int take_event(struct builder *builder, const yaml_event_t *event)
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT: return take_value(builder, event);
 	case YAML_SEQUENCE_END_EVENT:
-	case YAML_MAPPING_END_EVENT: builder->depth--; return 0;
+	case YAML_MAPPING_END_EVENT:
+		builder->open[--builder->depth]->end = event->end_mark.index;
+		return 0;
 	default: return 0;
 	}
 }

@@ -9,6 +9,7 @@
 #include "config/faults.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define DOCUMENT_DEPTH_MAX        8
 #define DOCUMENT_NODE_COUNT_MAX   4096
@@ -22,11 +23,18 @@ enum node_kind {
 
 struct node {
 	enum node_kind kind;
-	uint32_t line;      /* where the value starts, from 1 */
-	uint32_t key_line;  /* where the key stands, or as line */
-	char *key;          /* of a mapping's child, else NULL */
-	char *text;         /* of a scalar, else NULL; has no NUL inside */
-	bool is_plain;      /* a scalar without quotes: "" is one that was left out */
+	uint32_t line;     /* where the value starts, from 1 */
+	uint32_t key_line; /* where the key stands, or as line */
+	char *key;         /* of a mapping's child, else NULL */
+	char *text;        /* of a scalar, else NULL; has no NUL inside */
+	bool is_plain;     /* a scalar without quotes: "" is one that was left out */
+	bool is_flow;      /* a sequence or a mapping in brackets or braces */
+	/* Characters (not bytes) before its first and up to its last, quotes and brackets included;
+	 * of what is no scalar and not in brackets, the end may lie anywhere before what follows */
+	size_t start;
+	size_t end;
+	size_t key_start; /* likewise of the key, if it has one */
+	size_t key_end;
 	struct node *first; /* child of a sequence or a mapping, in the file's order */
 	struct node *last;
 	struct node *next; /* sibling */
