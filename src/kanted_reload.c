@@ -2,53 +2,51 @@
 #include "kanted_reload.h"
 
 #include "base/log.h"
+#include "config/diff.h"
 
-static uint64_t *value_of(struct config *config, const struct config_parameter *parameter)
+static const char *told(const char *value)
 {
-	return (uint64_t *)(void *)((char *)config + parameter->offset);
+	return value == NULL ? "none" : value;
 }
 
-static bool take_over(struct config *config, struct config *fresh)
+/* True: something that runs has changed. */
+static bool take_over(struct config *config, const struct config *fresh,
+                      const struct config_diff *diff)
 {
 	bool has_changed = config->eviction != fresh->eviction;
 
-	for (uint32_t i = 0; i < config_parameter_count; i++) {
-		const struct config_parameter *parameter = &config_parameters[i];
-		uint64_t *value = value_of(config, parameter);
-		uint64_t wanted = *value_of(fresh, parameter);
-		char before[CONFIG_QUANTITY_BYTES], after[CONFIG_QUANTITY_BYTES];
+	for (uint32_t i = 0; i < diff->count; i++) {
+		const struct config_difference *difference = &diff->list[i];
+		const char *before = told(difference->before), *after = told(difference->after);
 
-		if (*value == wanted)
-			continue;
-		config_format_quantity(before, parameter->type, *value);
-		config_format_quantity(after, parameter->type, wanted);
-		if (value == &config->eviction) {
-			*value = wanted;
-			log_info("%s: %s from now on, %s before", parameter->name, after, before);
-		} else {
+		if (strcmp(difference->path, "eviction") == 0)
+			log_info("%s: %s from now on, %s before", difference->path, after, before);
+		else
 			log_warning("%s: %s counts from the next start, it is %s until then",
-			            parameter->name, after, before);
-		}
+			            difference->path, after, before);
 	}
-	if (memcmp(&config->classes, &fresh->classes, sizeof(config->classes)) != 0)
-		log_warning("classes: what has changed counts from the next start");
+	config->eviction = fresh->eviction;
 	return has_changed;
 }
 
 bool config_reload(struct config *config, const char *path)
 {
 	char error[CONFIG_ERROR_BYTES];
-	struct config *fresh;
-	bool has_changed;
+	struct config_diff *diff = NULL;
+	struct config *fresh = NULL;
+	bool has_changed = false;
 
 	if (config_load(&fresh, path, error, sizeof(error)) < 0) {
 		log_lines(LOG_LEVEL_ERROR, error);
 		log_error("%s is not taken over: all goes on as before", path);
-		return false;
+	} else if (config_diff_create(&diff, config, fresh) < 0) {
+		log_error("%s is not taken over for want of memory: all goes on as before", path);
+	} else {
+		has_changed = take_over(config, fresh, diff);
+		if (!has_changed)
+			log_info("%s: nothing in it changes what runs", path);
 	}
-	has_changed = take_over(config, fresh);
-	if (!has_changed)
-		log_info("%s: nothing in it changes what runs", path);
+	config_diff_destroy(diff);
 	config_destroy(fresh);
 	return has_changed;
 }

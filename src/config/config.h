@@ -11,6 +11,8 @@
 #include "store/policy.h"
 #include "tcp/congestion.h"
 
+#include <stdio.h>
+
 #define CONFIG_WORKER_COUNT_MAX 64
 #define CONFIG_CORE_MAX         1023
 #define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
@@ -187,3 +189,6 @@ struct config_unit {
 
 /* The units of a number that is not a word, largest first, ended by a suffix of NULL. */
 const struct config_unit *config_units(enum config_type type);
+
+/* A text as it is written in the file: in quotes if it needs them. */
+void config_write_text(FILE *to, const char *text);

@@ -245,3 +245,27 @@ bool config_check_path(struct faults *faults, const struct node *node, const cha
 	memcpy(to, node->text, length + 1);
 	return true;
 }
+
+/* What means the same to every reader without quotes. */
+static bool needs_quotes(const char *value)
+{
+	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                              "0123456789_./%-");
+
+	return value[0] == '\0' || value[length] != '\0' || strchr("_.%-", value[0]) != NULL;
+}
+
+void config_write_text(FILE *to, const char *text)
+{
+	if (!needs_quotes(text)) {
+		fputs(text, to);
+		return;
+	}
+	fputc('"', to);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', to);
+		fputc(*text, to);
+	}
+	fputc('"', to);
+}

@@ -397,15 +397,6 @@ static int find_parameter(struct editor *editor)
 	return 0;
 }
 
-/* What means the same to every reader without quotes. */
-static bool needs_quotes(const char *value)
-{
-	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                              "0123456789_./%-");
-
-	return value[0] == '\0' || value[length] != '\0' || strchr("_.%-", value[0]) != NULL;
-}
-
 static bool is_list(const struct editor *editor)
 {
 	return strcmp(editor->edit->parameter, "workers") == 0 && editor->edit->value[0] == '[';
@@ -414,7 +405,8 @@ static bool is_list(const struct editor *editor)
 static int write_value(struct editor *editor)
 {
 	const char *value = editor->edit->value;
-	char *to;
+	size_t length;
+	FILE *to;
 
 	if (value == NULL)
 		return 0;
@@ -428,21 +420,14 @@ static int write_value(struct editor *editor)
 	if (is_list(editor) && strspn(value, "[0123456789, ]") != strlen(value))
 		return refuse(editor, -EINVAL,
 		              "not a list of cores: write one such as [2, 3], or a count");
-	editor->value = to = malloc(2 * strlen(value) + 3);
+	to = open_memstream(&editor->value, &length);
 	if (to == NULL)
 		return -ENOMEM;
-	if (is_list(editor) || !needs_quotes(value)) {
-		memcpy(to, value, strlen(value) + 1);
-		return 0;
-	}
-	*to++ = '"';
-	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\')
-			*to++ = '\\';
-		*to++ = *value;
-	}
-	memcpy(to, "\"", 2);
-	return 0;
+	if (is_list(editor))
+		fputs(value, to);
+	else
+		config_write_text(to, value);
+	return fclose(to) == 0 ? 0 : -ENOMEM;
 }
 
 static int build(const struct editor *editor, char **ret_text, size_t *ret_length)

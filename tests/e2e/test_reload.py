@@ -38,6 +38,12 @@ class Reload(unittest.TestCase):
             self.assertGreater(rig.stats(host, "127.0.0.1")["store:shadow_bytes"], 0)
             self.reload(kanted, "eviction: best\n" + PORTS, "\"best\" is not known",
                         "all goes on as before")
+            self.reload(kanted, "eviction: adaptive\nclasses: [{name: default, prefix: \"\", "
+                        "rate_max: 7}]\n" + PORTS + "  - {kind: socket, listen: /k}\n",
+                        "classes[default].rate_max: 7 counts from the next start, it is 0 until",
+                        "ports[socket /k]: {kind: socket, listen: /k, mode: 0700, backlog: 4096} "
+                        "counts from the next start, it is none until then",
+                        "nothing in it changes what runs")
             self.reload(kanted, PORTS, "eviction: s3fifo from now on, adaptive before")
             self.policy(host, 0)
             self.assertEqual(kanted.stop(), 0)
