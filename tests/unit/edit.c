@@ -283,6 +283,15 @@ static void test_what_would_become_a_bad_config_is_refused_with_its_faults(void)
 	refused_by(CLASSES "- name: b\n  prefix: b\n", &name, -EINVAL,
 	           "f:4: classes[0].name: missing, a class needs it: What it is called: letters, "
 	           "digits, '_', '.' or '-'");
+	refused_by(CLASSES "- {name: b}\n", &name, -EINVAL,
+	           "f:4: classes[0].name: missing, a class needs it: What it is called: letters, "
+	           "digits, '_', '.' or '-'\n"
+	           "f:4: classes[0].prefix: missing, a class needs it: What its keys begin with; "
+	           "\"\": all keys that no other class has");
+	refused_by(
+	    CLASSES "- name: b\n", &name, -ENOTSUP,
+	    "f: name: the file is written in a way that cannot be changed here: change it by "
+	    "hand");
 	refused("", "memory", "1GiB", -EINVAL,
 	        "f:1: ports: missing: say where clients come in, such as `ports: [{kind: socket, "
 	        "listen: \"127.0.0.1:11211\"}]`");
