@@ -59,3 +59,6 @@ struct control {
 /* Unix time. */
 uint64_t control_now_us(void);
 uint64_t control_now_s(void);
+
+/* Monotonic: for what lasts, whatever is done to the clock. */
+uint64_t control_monotonic_s(void);

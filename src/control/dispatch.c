@@ -2,6 +2,7 @@
 #include "control/dispatch.h"
 
 #include "base/log.h"
+#include "control/api.h"
 #include "control/endpoint.h"
 #include "control/who.h"
 
@@ -12,24 +13,6 @@
 #include <strings.h>
 
 #define VISIT_S 3600 /* who comes again within it is no new login */
-
-static const struct {
-	enum evhttp_cmd_type method;
-	const char *name;
-} methods[] = {
-    {EVHTTP_REQ_GET, "GET"},       {EVHTTP_REQ_POST, "POST"},   {EVHTTP_REQ_PUT, "PUT"},
-    {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_PATCH, "PATCH"},
-};
-
-#define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
-
-static const char *method_name(enum evhttp_cmd_type method)
-{
-	for (size_t i = 0; i < METHOD_COUNT; i++)
-		if (methods[i].method == method)
-			return methods[i].name;
-	return "?";
-}
 
 void dispatch_create(struct dispatch *dispatch, struct control *control)
 {
@@ -62,7 +45,7 @@ static bool is_new_visitor(struct dispatch *dispatch, const struct exchange *exc
 	char text[IDENTITY_NAME_BYTES + IDENTITY_CREDENTIAL_BYTES + IDENTITY_FROM_BYTES + 8];
 	const char *colon = strrchr(exchange->who.from, ':');
 	int host_bytes = colon == NULL ? 0 : (int)(colon - exchange->who.from);
-	uint64_t now_s = control_now_s();
+	uint64_t now_s = control_monotonic_s();
 	struct dispatch_visitor *visitor;
 	uint64_t hash;
 	bool is_new;
@@ -104,6 +87,15 @@ static bool let_in(struct dispatch *dispatch, struct exchange *exchange, const s
 	}
 }
 
+static enum role role_needed(const struct exchange *exchange)
+{
+	const struct admin *admin = &exchange->control->config->admin;
+
+	if (exchange->endpoint->run == api_metrics && admin->metrics == ADMIN_METRICS_open)
+		return ROLE_none;
+	return exchange->endpoint->role;
+}
+
 /* False: it was refused, and is gone. */
 static bool check_role(struct exchange *exchange)
 {
@@ -118,7 +110,8 @@ static bool check_role(struct exchange *exchange)
 	if (exchange->who.role >= exchange->endpoint->role)
 		return true;
 	counter_add(&exchange->control->counters.refused_role, 1);
-	snprintf(action, sizeof(action), "%s %s", method_name(evhttp_request_get_command(request)),
+	snprintf(action, sizeof(action), "%s %s",
+	         endpoint_method_name(evhttp_request_get_command(request)),
 	         exchange->endpoint->path);
 	audit_append(exchange->control->audit, &event, control_now_us());
 	exchange_refuse(exchange, 403, "%s has the role %s, this needs %s", exchange->who.name,
@@ -185,7 +178,7 @@ static bool find_endpoint(struct exchange *exchange)
 	struct evhttp_request *request = exchange->request;
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	char allow[64] = "";
+	char allow[64];
 	uint32_t others;
 
 	exchange->endpoint =
@@ -197,13 +190,10 @@ static bool find_endpoint(struct exchange *exchange)
 		                "no such path: see /v1/openapi.yaml for those there are");
 		return false;
 	}
-	for (size_t i = 0; i < METHOD_COUNT; i++)
-		if (others & (uint32_t)methods[i].method)
-			snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s%s",
-			         allow[0] == '\0' ? "" : ", ", methods[i].name);
+	endpoint_methods_format(others, allow, sizeof(allow));
 	evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
-	exchange_refuse(exchange, 405, "%s is not for this path: it takes %s", method_name(method),
-	                allow);
+	exchange_refuse(exchange, 405, "%s is not for this path: it takes %s",
+	                endpoint_method_name(method), allow);
 	return false;
 }
 
@@ -222,7 +212,7 @@ void dispatch(struct dispatch *dispatch, struct evhttp_request *request, const s
 		counter_add(&counters->refused_request, 1);
 		return;
 	}
-	if (exchange->endpoint->role > ROLE_none &&
+	if (role_needed(exchange) > ROLE_none &&
 	    (!let_in(dispatch, exchange, peer) || !check_role(exchange) || !check_audit(exchange)))
 		return;
 	if (!read_request(exchange)) {

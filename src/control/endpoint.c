@@ -4,10 +4,11 @@
 #include "control/api.h"
 
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct endpoint endpoints[] = {
+static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/healthz", ROLE_none, api_healthz},
     {EVHTTP_REQ_GET, "/readyz", ROLE_none, api_readyz},
     {EVHTTP_REQ_GET, "/metrics", ROLE_viewer, api_metrics},
@@ -20,7 +21,43 @@ const struct endpoint endpoints[] = {
     {EVHTTP_REQ_DELETE, "/v1/keys/{id}", ROLE_admin, api_keys_revoke},
 };
 
-const uint32_t endpoint_count = sizeof(endpoints) / sizeof(endpoints[0]);
+#define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
+
+static const struct {
+	enum evhttp_cmd_type method;
+	const char *name;
+} methods[] = {
+    {EVHTTP_REQ_GET, "GET"},       {EVHTTP_REQ_POST, "POST"},   {EVHTTP_REQ_PUT, "PUT"},
+    {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_PATCH, "PATCH"},
+};
+
+#define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
+
+const char *endpoint_method_name(enum evhttp_cmd_type method)
+{
+	for (size_t i = 0; i < METHOD_COUNT; i++)
+		if (methods[i].method == method)
+			return methods[i].name;
+	return "?";
+}
+
+void endpoint_methods_format(uint32_t bits, char *text, size_t text_bytes)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < METHOD_COUNT && used < text_bytes; i++)
+		if (bits & (uint32_t)methods[i].method)
+			used += (size_t)snprintf(text + used, text_bytes - used, "%s%s",
+			                         used == 0 ? "" : ", ", methods[i].name);
+}
+
+void endpoint_list(void)
+{
+	for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+		printf("%s %s %s\n", endpoint_method_name(endpoints[i].method), endpoints[i].path,
+		       role_name(endpoints[i].role));
+}
 
 /* Decodes what stands for "{name}". False: it is none. */
 static bool argument_read(const char *text, char ret_argument[EXCHANGE_ARGUMENT_BYTES])
@@ -58,7 +95,7 @@ const struct endpoint *endpoint_find(enum evhttp_cmd_type method, const char *pa
                                      uint32_t *ret_methods)
 {
 	*ret_methods = 0;
-	for (uint32_t i = 0; i < endpoint_count; i++) {
+	for (uint32_t i = 0; i < ENDPOINT_COUNT; i++) {
 		if (!matches(&endpoints[i], path, ret_argument))
 			continue;
 		if (endpoints[i].method == method)

@@ -14,11 +14,16 @@ struct endpoint {
 	void (*run)(struct exchange *exchange);
 };
 
-extern const struct endpoint endpoints[];
-extern const uint32_t endpoint_count;
-
 /* What a method at a path is. NULL: none; *ret_methods has those that the path does take, 0: there
  * is no such path. ret_argument: what stands in the place of "{name}", decoded, or "". */
 const struct endpoint *endpoint_find(enum evhttp_cmd_type method, const char *path,
                                      char ret_argument[EXCHANGE_ARGUMENT_BYTES],
                                      uint32_t *ret_methods);
+
+const char *endpoint_method_name(enum evhttp_cmd_type method);
+
+/* "GET, POST" of such bits. */
+void endpoint_methods_format(uint32_t bits, char *text, size_t text_bytes);
+
+/* Prints "METHOD path role" of each. */
+void endpoint_list(void);

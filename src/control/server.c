@@ -94,7 +94,7 @@ static struct bufferevent *take_connection(struct event_base *base, void *contex
 	connection->server = server;
 	connection->ssl = ssl;
 	connection->deadline_s =
-	    control_now_s() + control->config->admin.request_timeout_us / 1000000 + 1;
+	    control_monotonic_s() + control->config->admin.request_timeout_us / 1000000 + 1;
 	connection->socket = bufferevent_openssl_socket_new(
 	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (connection->socket == NULL || SSL_set_ex_data(ssl, server->ssl_index, connection) == 0)
@@ -160,7 +160,7 @@ static bool is_too_many(const struct connection *connection)
 void server_tick(struct server *server)
 {
 	struct control_counters *counters = &server->control->counters;
-	uint64_t now_s = control_now_s();
+	uint64_t now_s = control_monotonic_s();
 	struct connection *connection, *next;
 
 	LIST_FOREACH(connection, &server->connections, others)
@@ -176,7 +176,8 @@ void server_tick(struct server *server)
 			counter_add(&counters->connections_refused, 1);
 			end_connection(connection);
 		} else if (SSL_is_init_finished(connection->ssl) &&
-		           !tls_still_good(server->control->tls, connection->ssl, now_s)) {
+		           !tls_still_good(server->control->tls, connection->ssl,
+		                           control_now_s())) {
 			end_connection(connection);
 		}
 	}
@@ -189,7 +190,7 @@ static void on_replied(struct evhttp_request *request, void *context)
 {
 	struct connection *connection = context;
 
-	connection->deadline_s = control_now_s() + KEEP_ALIVE_S;
+	connection->deadline_s = control_monotonic_s() + KEEP_ALIVE_S;
 }
 
 static void on_request(struct evhttp_request *request, void *context)

@@ -72,7 +72,7 @@ static enum who_verdict of_bearer(struct exchange *exchange, const struct ip_add
                                   const char *text, char *ret_reason)
 {
 	struct guard *guard = exchange->control->guard;
-	uint64_t now_s = control_now_s();
+	uint64_t now_s = control_monotonic_s();
 	uint64_t locked_s = source == NULL ? 0 : guard_locked_s(guard, source, now_s);
 	enum who_verdict verdict;
 

@@ -198,17 +198,21 @@ static void when_it_is_full_the_oldest_failures_are_forgotten(void)
 
 	for (uint32_t i = 0; i < GUARD_SOURCE_COUNT_MAX; i++) {
 		source = source_of(i);
-		for (int j = 0; j < GUARD_FAILURES_MAX - 1; j++)
+		for (int j = 0; j < GUARD_FAILURES_MAX - 2; j++)
 			guard_failed(guard, &source, 100);
 	}
-	source = source_of(0); /* one that is new takes its place */
+	source = source_of(0); /* its last failure is now the youngest */
+	CU_ASSERT_FALSE(guard_failed(guard, &source, 101));
+	source = source_of(GUARD_SOURCE_COUNT_MAX); /* takes the place of 1 */
+	CU_ASSERT_FALSE(guard_failed(guard, &source, 101));
+	source = source_of(0);
 	CU_ASSERT_TRUE(guard_failed(guard, &source, 101));
-	source = source_of(GUARD_SOURCE_COUNT_MAX);
-	CU_ASSERT_FALSE(guard_failed(guard, &source, 101));
-	source = source_of(1); /* has gone; 2 goes for it */
-	CU_ASSERT_FALSE(guard_failed(guard, &source, 101));
+	source = source_of(1); /* takes the place of 2 */
+	CU_ASSERT_EQUAL(fail_until_locked(guard, &source, 101), GUARD_FAILURES_MAX);
 	source = source_of(3);
-	CU_ASSERT_TRUE(guard_failed(guard, &source, 101));
+	CU_ASSERT_EQUAL(fail_until_locked(guard, &source, 101), 2);
+	source = source_of(2);
+	CU_ASSERT_EQUAL(fail_until_locked(guard, &source, 101), GUARD_FAILURES_MAX);
 	guard_destroy(guard);
 }
 
