@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kante: the command line of a node. This file is the one place that knows every command. */
 #include "cli/command.h"
+#include "cli/doctor_command.h"
 
 static int help(const struct command_call *call)
 {
@@ -28,6 +29,15 @@ static int version(const struct command_call *call)
 }
 
 static const struct command list[] = {
+    {
+        .name = "doctor",
+        .arguments = "",
+        .options = doctor_command_options,
+        .help = "Say what is wrong with this machine as a host for kanted, and how to mend it",
+        .details = DOCTOR_COMMAND_DETAILS,
+        .role = ROLE_none,
+        .run = doctor_command,
+    },
     {
         .name = "help",
         .arguments = "[COMMAND]",
