@@ -107,7 +107,7 @@ static int load_signer(struct authority *authority)
 	r = load_certificate(authority);
 	if (r == 0)
 		r = authority_has(authority, "ca.key", &has);
-	if (!has)
+	if (r == 0 && !has)
 		return authority_refuse(authority, ENOENT, "ca.key",
 		                        "the CA's key is not here, so nothing can be signed: bring "
 		                        "it back, or take ca.crt away as well to begin anew");

@@ -7,9 +7,10 @@
  * one.
  *
  * Each call is whole: it has done all of it, or nothing. One that is killed in the middle leaves
- * nothing that authority_make() does not mend, save a client's certificate in the list that nobody
- * has. A directory that others can write to is refused with -EPERM; -EBUSY: another process is
- * changing it. Errors are "DIRECTORY/FILE: what is wrong: what to do". */
+ * nothing that authority_make() and authority_refresh_crl() do not mend, save a client's
+ * certificate in the list that nobody has: revoke it. A directory that others can write to is
+ * refused with -EPERM; -EBUSY: another process is changing it. Errors are "DIRECTORY/FILE: what is
+ * wrong: what to do". */
 #pragma once
 
 #include "control/identity.h"
