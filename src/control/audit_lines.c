@@ -350,14 +350,21 @@ int audit_line_scan(struct audit_line *ret_line, const char *text, size_t length
 	return 0;
 }
 
-const char *audit_line_text(const json_t *line, const char *name)
+const char *audit_string(const json_t *value)
 {
-	return json_string_value(json_object_get(line, name));
+	const char *text = json_string_value(value);
+
+	return text == NULL ? "" : text;
 }
 
-uint64_t audit_line_number(const json_t *line, const char *name)
+const char *audit_line_text(const json_t *object, const char *name)
 {
-	json_int_t number = json_integer_value(json_object_get(line, name));
+	return audit_string(json_object_get(object, name));
+}
+
+uint64_t audit_line_number(const json_t *object, const char *name)
+{
+	json_int_t number = json_integer_value(json_object_get(object, name));
 
 	return number < 0 ? 0 : (uint64_t)number;
 }

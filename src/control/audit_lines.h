@@ -55,6 +55,9 @@ struct audit_line {
  * and prev is JSON is not looked at: when the hash matches, it is what was written. */
 int audit_line_scan(struct audit_line *ret_line, const char *text, size_t length);
 
-/* Strings and numbers of a line that was read; NULL and 0 when it has none. */
-const char *audit_line_text(const json_t *line, const char *name);
-uint64_t audit_line_number(const json_t *line, const char *name);
+/* What it says; "" when it is no string. */
+const char *audit_string(const json_t *value);
+
+/* Strings and numbers of an object that was read; "" and 0 when it has none of that name. */
+const char *audit_line_text(const json_t *object, const char *name);
+uint64_t audit_line_number(const json_t *object, const char *name);

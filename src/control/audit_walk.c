@@ -187,11 +187,9 @@ static void check_head(struct walk *walk, const struct audit_line *line)
 static void note_deletion(struct walk *walk, const json_t *object)
 {
 	const json_t *before = json_object_get(object, "before");
-	const char *action = audit_line_text(object, "action");
-	const char *result = audit_line_text(object, "result");
 
-	if (action != NULL && strcmp(action, "audit.deleted") == 0 && result != NULL &&
-	    strcmp(result, "ok") == 0)
+	if (strcmp(audit_line_text(object, "action"), "audit.deleted") == 0 &&
+	    strcmp(audit_line_text(object, "result"), "ok") == 0)
 		walk->deleted_through =
 		    max_u64(walk->deleted_through, audit_line_number(before, "last_seq"));
 }

@@ -16,6 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef AUDIT_RIG_OWN_DISK
+/* No test waits for a disk, unless it is about that. */
+int fdatasync(int fd)
+{
+	return 0;
+}
+
+int fsync(int fd)
+{
+	return 0;
+}
+#endif
+
 #define START_US    1795824000000000u /* 2026-11-28T00:00:00Z */
 #define SECOND_US   1000000u
 #define ERROR_BYTES 1024

@@ -373,8 +373,8 @@ static void a_line_of_right_hash_that_is_none_of_ours_is_found(void)
 	static const char *const wrong[] = {
 	    "{\"seq\":01,\"time\":\"2026-11-28T00:00:00.000000Z\",\"kind\":\"login\"",
 	    "{\"seq\":0,\"time\":\"2026-11-28T00:00:00.000000Z\",\"kind\":\"login\"",
-	    "{\"seq\":1000000000000000001,\"time\":\"2026-11-28T00:00:00.000000Z\","
-	    "\"kind\":\"login\"",
+	    ("{\"seq\":1000000000000000001,\"time\":\"2026-11-28T00:00:00.000000Z\","
+	     "\"kind\":\"login\""),
 	    "{\"seq\":,\"time\":\"2026-11-28T00:00:00.000000Z\",\"kind\":\"login\"",
 	    "{\"seq\":1,\"time\":\"2026-11-31T00:00:00.000000Z\",\"kind\":\"login\"",
 	    "{\"seq\":1,\"kind\":\"login\"",
