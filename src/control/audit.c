@@ -53,25 +53,6 @@ static int put(struct audit *audit, const struct audit_event *event)
 	return audit_disk_add(disk, audit->line, length, hash, audit_kind_waits(event->kind));
 }
 
-/* A line about the log itself. `before` and `after` are given away. */
-static int put_own(struct audit *audit, const char *action, const char *target, json_t *before,
-                   json_t *after, const char *reason)
-{
-	const struct audit_event event = {
-	    .kind = AUDIT_system,
-	    .action = action,
-	    .target = target,
-	    .before = before,
-	    .after = after,
-	    .reason = reason,
-	};
-	int r = put(audit, &event);
-
-	json_decref(before);
-	json_decref(after);
-	return r;
-}
-
 static int delete_file(struct audit *audit, uint64_t first_seq, uint64_t last_seq)
 {
 	char name[AUDIT_NAME_BYTES];
@@ -124,7 +105,9 @@ static int delete_old(struct audit *audit)
 static int make_room(struct audit *audit)
 {
 	struct audit_disk *disk = &audit->disk;
-	char name[AUDIT_NAME_BYTES];
+	char name[AUDIT_NAME_BYTES]; /* of the file before */
+	const struct audit_event rotated = {
+	    .kind = AUDIT_system, .action = "audit.rotated", .target = name};
 	int r = 0;
 
 	if (disk->log_fd >= 0 && disk->log_bytes >= audit->options.file_bytes_max)
@@ -134,7 +117,7 @@ static int make_room(struct audit *audit)
 	if (r < 0 || disk->log_bytes > 0 || disk->head.seq == 0)
 		return r;
 	audit_name_format(name, disk->last_file_seq);
-	r = put_own(audit, "audit.rotated", name, NULL, NULL, NULL);
+	r = put(audit, &rotated);
 	return r < 0 ? r : delete_old(audit);
 }
 
@@ -383,6 +366,7 @@ int audit_append(struct audit *audit, const struct audit_event *event, uint64_t 
 {
 	ASSERT(audit->magic == AUDIT_MAGIC);
 	ASSERT(event->action != NULL);
+	ASSERT(event->kind < AUDIT_KIND_COUNT);
 	audit->now_us = now_us;
 	if (audit_flood_takes(audit->flood, event, now_us))
 		return 0;
@@ -391,16 +375,15 @@ int audit_append(struct audit *audit, const struct audit_event *event, uint64_t 
 
 void audit_tick(struct audit *audit, uint64_t now_us)
 {
-	int r;
+	int r, r_sync;
 
 	ASSERT(audit->magic == AUDIT_MAGIC);
 	audit->now_us = now_us;
 	r = audit_flood_flush(audit->flood, write_sum, audit);
 	if (r == 0 && audit->lost.count > 0)
 		r = prepare(audit);
-	if (r == 0)
-		r = audit_disk_sync(&audit->disk);
-	note(audit, r);
+	r_sync = audit_disk_sync(&audit->disk);
+	note(audit, r < 0 ? r : r_sync);
 }
 
 const char *audit_failure(const struct audit *audit)

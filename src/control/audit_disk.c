@@ -98,10 +98,9 @@ int audit_disk_take_up(struct audit_disk *disk)
 	r = open_log(disk, 0);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = cut_tail(disk);
 	/* the head may be behind, and what it is behind of may not be on the disk */
 	disk->waiting = true;
-	return r < 0 ? r : audit_disk_sync(disk);
+	return cut_tail(disk);
 }
 
 void audit_disk_close(struct audit_disk *disk)
@@ -180,7 +179,7 @@ int audit_disk_add(struct audit_disk *disk, const char *line, size_t length, con
 		disk->last_file_seq = head.seq;
 	disk->log_bytes += length;
 	disk->head = head;
-	disk->waiting = waits || disk->waiting;
+	disk->waiting = waits; /* when it does not, nothing else does either */
 	return 0;
 }
 

@@ -76,7 +76,7 @@ bool audit_flood_takes(struct audit_flood *flood, const struct audit_event *even
 		sort = &flood->others;
 		memcpy(sort->action, wanted.action, sizeof(sort->action));
 	} else {
-		if (sort->summed_count == 0 && is_over(sort, now_us)) {
+		if (is_over(sort, now_us)) {
 			sort->since_us = now_us;
 			sort->count = 0;
 		}

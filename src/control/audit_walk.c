@@ -282,8 +282,8 @@ static int walk_lines(struct walk *walk, struct reader *reader, bool is_log)
 static const char *reason_of(int error_number)
 {
 	switch (error_number) {
-	case ENOENT:
-		return "there is no such file: check the path, or do it again if it was rotated";
+	case ENOENT: return "there is no audit log: check the path";
+	case ESTALE: return "it was deleted while the log was read: do it again";
 	case EACCES:
 	case EPERM: return "no permission to read it: do it as its owner";
 	case ENXIO: return "not a regular file: put back the one that was written";
@@ -302,8 +302,8 @@ static int walk_file(struct walk *walk, const struct audit_files *files, char *b
 
 	audit_name_format(walk->file, first_seq);
 	r = audit_file_open(&reader.fd, &reader.left_bytes, files->directory_fd, walk->file);
-	if (r < 0)
-		return r;
+	if (r < 0) /* it was there a moment ago; ENOENT says that there is no log at all */
+		return r == -ENOENT ? -ESTALE : r;
 	bytes = reader.left_bytes;
 	r = walk_lines(walk, &reader, false);
 	close(reader.fd);

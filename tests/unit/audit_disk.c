@@ -12,6 +12,8 @@
 
 FAULTY(ssize_t, -1, pwrite, (int fd, const void *bytes, size_t length, off_t offset),
        (fd, bytes, length, offset))
+FAULTY(int, -1, fstatat, (int fd, const char *name, struct stat *status, int flags),
+       (fd, name, status, flags))
 FAULTY(int, -1, unlinkat, (int fd, const char *name, int flags), (fd, name, flags))
 FAULTY(int, -1, renameat, (int from_fd, const char *from, int to_fd, const char *to),
        (from_fd, from, to_fd, to))
@@ -214,7 +216,7 @@ static void half_a_line_that_cannot_be_taken_off_is_taken_off_before_the_next(vo
 
 static void a_rotation_that_fails_is_tried_again(void)
 {
-	static const char *const calls[] = {"renameat", "openat", "fsync", "write", "fdatasync"};
+	static const char *const calls[] = {"renameat", "fdatasync", "openat", "fsync", "write"};
 	uint64_t first_seqs[4];
 	struct rig rig;
 
@@ -230,6 +232,9 @@ static void a_rotation_that_fails_is_tried_again(void)
 		CU_ASSERT_EQUAL(rig_append(&rig, AUDIT_change, "y"), -EIO);
 		CU_ASSERT_TRUE(fault_over());
 		fault_clear();
+		/* a file gets its new name when it is on the disk */
+		if (i < 2)
+			CU_ASSERT_EQUAL(full_files(rig.folder, first_seqs, 4), 0);
 		rig_verifies(&rig);
 		rig_appends(&rig, AUDIT_change, "z");
 		rig_verifies(&rig);
@@ -261,6 +266,38 @@ static void a_log_that_cannot_be_begun_is_refused_and_leaves_nothing_half_made(v
 	}
 }
 
+static void a_log_that_never_stands_still_is_not_verified(void)
+{
+	struct rig rig;
+
+	rig_write(&rig, 3);
+	fault_set("fstatat", ENOENT, 0, 3);
+	rig_verifies(&rig);
+	fault_set("fstatat", ENOENT, 0, EVERY);
+	CU_ASSERT_EQUAL(rig_verify(&rig), -EAGAIN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.fault, "it is written to all the time"));
+	fault_clear();
+	rig_close(&rig);
+}
+
+static void a_file_that_goes_while_it_is_looked_for_is_no_beginning(void)
+{
+	struct rig rig;
+
+	rig_write_files(&rig, 0, 10);
+	fault_set("openat", ENOENT, 3, 1); /* after audit.log, the directory and audit.head */
+	CU_ASSERT_EQUAL(rig_verify(&rig), -ESTALE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.fault, "it was deleted while the log was read"));
+	fault_set("openat", ENOENT, 3, 1);
+	CU_ASSERT_EQUAL(
+	    audit_open(&rig.audit, &rig.options, START_US, rig.error, sizeof(rig.error)), -ESTALE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.error, "do it again"));
+	fault_clear();
+	rig_open_log(&rig);
+	rig_verifies(&rig);
+	rig_close(&rig);
+}
+
 static void a_log_opens_on_a_full_disk_and_says_that_it_is(void)
 {
 	struct rig rig;
@@ -271,8 +308,10 @@ static void a_log_opens_on_a_full_disk_and_says_that_it_is(void)
 	fault_set("write", ENOSPC, 0, 2);
 	rig_open_log(&rig);
 	CU_ASSERT_PTR_NOT_NULL(audit_failure(rig.audit));
+	sync_count = 0;
 	audit_tick(rig.audit, rig.now_us);
 	CU_ASSERT_PTR_NOT_NULL(audit_failure(rig.audit));
+	CU_ASSERT_EQUAL(sync_count, 2); /* of lines that the process before may have left */
 	CU_ASSERT_TRUE(fault_over());
 	fault_clear();
 	/* nobody has to do anything for it to be noticed that there is room */
@@ -530,6 +569,10 @@ int main(void)
 	    {"a rotation that fails is tried again", a_rotation_that_fails_is_tried_again},
 	    {"a log that cannot be begun is refused, and leaves nothing half made",
 	     a_log_that_cannot_be_begun_is_refused_and_leaves_nothing_half_made},
+	    {"a log that never stands still is not verified",
+	     a_log_that_never_stands_still_is_not_verified},
+	    {"a file that goes while it is looked for is no beginning",
+	     a_file_that_goes_while_it_is_looked_for_is_no_beginning},
 	    {"a log opens on a full disk, and says that it is",
 	     a_log_opens_on_a_full_disk_and_says_that_it_is},
 	    {"logins and reads wait for the disk, and all else does not",
