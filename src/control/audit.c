@@ -252,7 +252,11 @@ static int find_end(struct audit *audit, struct audit_walk_result *ret_result, c
 {
 	struct faults_told told = {0};
 	const struct audit_walk_options options = {
-	    .directory = audit->options.directory, .fault = tell_fault, .context = &told};
+	    .directory = audit->options.directory,
+	    .fault = tell_fault,
+	    .context = &told,
+	    .newest_only = true,
+	};
 	struct audit_disk *disk = &audit->disk;
 	const struct audit_verdict *verdict = &ret_result->verdict;
 	int r = audit_walk(ret_result, &options);

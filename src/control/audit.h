@@ -72,7 +72,8 @@ struct audit;
  * is taken off, and that is a line, too. When these lines cannot be written (the disk is full), it
  * is open nevertheless and audit_failure() says why. 0; a negative errno with `error` filled in:
  * what is wrong, and what to do. -EBADMSG: the chain that is there is broken (where, is in
- * `error`): it is not gone on with; the files are left alone. */
+ * `error`): it is not gone on with; the files are left alone. Of the full files only the newest is
+ * looked at, so that a start takes no longer the more is kept; audit_verify() looks at all. */
 int audit_open(struct audit **ret_audit, const struct audit_options *options, uint64_t now_us,
                char *error, size_t error_bytes);
 void audit_close(struct audit *audit); /* writes a last line; takes NULL */

@@ -14,6 +14,9 @@ struct audit_walk_options {
 	uint64_t from_us;
 	uint64_t to_us;
 	void *context;
+	/* Only audit.log and the newest full file: a start must not take the longer the more there
+	 * is to keep. */
+	bool newest_only;
 };
 
 struct audit_walk_result {

@@ -115,6 +115,43 @@ static void files_that_rotation_deleted_are_not_missed_and_others_are(void)
 	rig_close(&rig);
 }
 
+/* Flips a bit in the middle of a full file. */
+static void spoil(const struct rig *rig, uint64_t first_seq)
+{
+	size_t length;
+	char *bytes = file_bytes(rig->folder, full_name(first_seq), &length);
+
+	bytes[length / 2] ^= 1;
+	set_file(rig->folder, full_name(first_seq), bytes, length);
+	free(bytes);
+}
+
+static int take_up(struct rig *rig)
+{
+	char error[512];
+
+	return audit_open(&rig->audit, &rig->options, rig->now_us, error, sizeof(error));
+}
+
+static void a_start_looks_at_the_newest_files_alone(void)
+{
+	uint64_t first_seqs[64];
+	struct rig rig;
+	size_t count;
+
+	rig_write_files(&rig, 0, 60);
+	count = full_files(rig.folder, first_seqs, 64);
+	CU_ASSERT_TRUE_FATAL(count >= 3);
+	spoil(&rig, first_seqs[0]);
+	CU_ASSERT_EQUAL(take_up(&rig), 0);
+	rig_close_log(&rig);
+	CU_ASSERT_EQUAL(rig_verify(&rig), -EBADMSG);
+	spoil(&rig, first_seqs[count - 1]);
+	CU_ASSERT_EQUAL(take_up(&rig), -EBADMSG);
+	rig.audit = NULL;
+	rig_close(&rig);
+}
+
 static void other_files_are_not_minded(void)
 {
 	struct rig rig;
@@ -244,6 +281,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 	    {"an older copy of a file is found", an_older_copy_of_a_file_is_found},
 	    {"a missing file is found", a_missing_file_is_found},
+	    {"a start looks at the newest files alone", a_start_looks_at_the_newest_files_alone},
 	    {"files that rotation deleted are not missed, and others are",
 	     files_that_rotation_deleted_are_not_missed_and_others_are},
 	    {"other files are not minded", other_files_are_not_minded},
