@@ -224,7 +224,7 @@ static const struct command commands[] = {
     COMMAND("lru", REQUEST_ANSWERED, false, text_parse_lru),
     COMMAND("lru_crawler", REQUEST_ANSWERED, false, text_parse_lru_crawler),
     COMMAND("watch", REQUEST_WATCH, false, text_parse_watch),
-#ifdef KANTE_SLOW_ASSERTS
+#ifdef KANTE_DEBUG_TIME
     COMMAND("debugtime", REQUEST_DEBUG_TIME, false, text_parse_debugtime),
 #endif
 };

@@ -309,7 +309,7 @@ enum parse_verdict text_parse_watch(const struct line *line, struct request *req
 	return PARSE_DONE;
 }
 
-#ifdef KANTE_SLOW_ASSERTS
+#ifdef KANTE_DEBUG_TIME
 /* p, r, or seconds: pauses the clock, lets it go on, advances it. It never goes back. */
 enum parse_verdict text_parse_debugtime(const struct line *line, struct request *request,
                                         struct refusal *refusal)

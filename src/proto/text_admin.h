@@ -16,7 +16,7 @@ enum parse_verdict text_parse_lru(const struct line *line, struct request *reque
                                   struct refusal *refusal);
 enum parse_verdict text_parse_purge(const struct line *line, struct request *request,
                                     struct refusal *refusal);
-#ifdef KANTE_SLOW_ASSERTS
+#ifdef KANTE_DEBUG_TIME
 enum parse_verdict text_parse_debugtime(const struct line *line, struct request *request,
                                         struct refusal *refusal);
 #endif
