@@ -39,10 +39,7 @@ const char *const *config_words(enum config_type type)
 	static const char *const when_full[] = {ADMIN_WHEN_FULL(WORD) NULL};
 	static const char *const metrics[] = {ADMIN_METRICS(WORD) NULL};
 	static const char *const switches[] = {"false", "true", NULL};
-	static const char *const port_kinds[] = {
-	    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
-	    [PORT_MEMIF] = "memif", [PORT_SOCKET] = "socket", NULL,
-	};
+	static const char *const port_kinds[] = {PORT_KINDS(PORT_KIND_NAME) NULL};
 
 	switch (type) {
 	case CONFIG_CONGESTION: return congestion;

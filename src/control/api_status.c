@@ -61,14 +61,14 @@ void api_readyz(struct exchange *exchange)
 
 static json_t *number_of(const struct gathered *gathered, const char *name)
 {
-	const char *text = gathered_fact(gathered, name);
+	const char *text = fact_find(gathered->facts, name);
 
 	return text == NULL ? json_null() : json_integer((json_int_t)strtoull(text, NULL, 10));
 }
 
 static json_t *text_of(const struct gathered *gathered, const char *name)
 {
-	const char *text = gathered_fact(gathered, name);
+	const char *text = fact_find(gathered->facts, name);
 
 	return text == NULL ? json_null() : json_stringn(text, strcspn(text, "\n"));
 }

@@ -16,8 +16,7 @@
 #define CONTROL_COUNTERS(X)                                                                        \
 	X(connections, "connections", COUNTER_LEVEL, "To the admin server, open")                  \
 	X(connections_total, "connections", COUNTER_TOTAL, "To the admin server, taken")           \
-	X(connections_refused, "connections", COUNTER_TOTAL,                                       \
-	  "Closed at once: too many, or too many of one source")                                   \
+	X(connections_refused, "connections", COUNTER_TOTAL, "Closed: too many of one source")     \
 	X(connections_expired, "connections", COUNTER_TOTAL,                                       \
 	  "Closed: no whole request within request_timeout")                                       \
 	X(requests, "requests", COUNTER_TOTAL, "Of the admin API")                                 \

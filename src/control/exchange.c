@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/exchange.h"
 
-#include "base/assert.h"
-
-#include <event2/bufferevent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
-#define REFUSAL_BYTES    1024
-#define BEHIND_BYTES_MAX (256 * 1024)
+#define REFUSAL_BYTES 1024
 
 struct exchange *exchange_create(struct control *control, struct evhttp_request *request)
 {
@@ -91,30 +87,6 @@ void exchange_refuse(struct exchange *exchange, int status, const char *format, 
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	exchange_reply(exchange, status, json_pack("{s:s+}", "error", text, ""));
-}
-
-void exchange_stream_begin(struct exchange *exchange, const char *content_type)
-{
-	headers(exchange, content_type);
-	exchange->is_stream = true;
-	evhttp_send_reply_start(exchange->request, HTTP_OK, NULL);
-}
-
-bool exchange_stream(struct exchange *exchange, struct evbuffer *piece)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(exchange->request);
-	struct bufferevent *socket = evhttp_connection_get_bufferevent(connection);
-
-	evhttp_send_reply_chunk(exchange->request, piece);
-	return evbuffer_get_length(bufferevent_get_output(socket)) < BEHIND_BYTES_MAX;
-}
-
-void exchange_stream_end(struct exchange *exchange)
-{
-	ASSERT(exchange->is_stream);
-	detach(exchange);
-	evhttp_send_reply_end(exchange->request);
-	exchange_destroy(exchange);
 }
 
 const char *exchange_query(const struct exchange *exchange, const char *name)

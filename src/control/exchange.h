@@ -24,7 +24,6 @@ struct exchange {
 	char argument[EXCHANGE_ARGUMENT_BYTES];
 	json_t *body;               /* NULL: there is none */
 	struct ask *ask;            /* under way; cancelled with the exchange */
-	bool is_stream;             /* exchange_stream_begin() was called */
 	void *data;                 /* the endpoint's */
 	void (*forget)(void *data); /* frees it */
 };
@@ -43,12 +42,6 @@ void exchange_reply_text(struct exchange *exchange, int status, const char *cont
 /* {"error": "what is wrong: what to do"} */
 void exchange_refuse(struct exchange *exchange, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* A reply that goes on: of pieces, as they come. exchange_stream() returns false when the client is
- * behind by more than it may: the piece was sent all the same, but the next should wait. */
-void exchange_stream_begin(struct exchange *exchange, const char *content_type);
-bool exchange_stream(struct exchange *exchange, struct evbuffer *piece);
-void exchange_stream_end(struct exchange *exchange);
 
 /* The value of "name=value" in the query; NULL: it is not there. */
 const char *exchange_query(const struct exchange *exchange, const char *name);

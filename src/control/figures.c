@@ -95,14 +95,15 @@ static void add_own(struct figures *figures, const struct control_counters *own)
 int figures_read(struct figures *figures, struct evbuffer *answer,
                  const struct control_counters *own)
 {
-	size_t length = evbuffer_get_length(answer);
+	size_t length = answer == NULL ? 0 : evbuffer_get_length(answer);
 	char *line, *next;
 	int r = -ENOMEM;
 
 	*figures = (struct figures){.text = malloc(length + 1)};
 	if (figures->text == NULL)
 		goto fail;
-	evbuffer_remove(answer, figures->text, length);
+	if (length > 0)
+		evbuffer_remove(answer, figures->text, length);
 	figures->text[length] = '\0';
 	figures->list = calloc(count_lines(figures->text) + OWN_COUNT, sizeof(figures->list[0]));
 	if (figures->list == NULL)
@@ -114,7 +115,7 @@ int figures_read(struct figures *figures, struct evbuffer *answer,
 			goto fail;
 		figures->count++;
 	}
-	if (*line != '\0' || figures->count == 0)
+	if (*line != '\0' || (answer != NULL && figures->count == 0))
 		goto fail;
 	add_own(figures, own);
 	return 0;
@@ -149,4 +150,18 @@ static int compare(const void *a_figure, const void *b_figure)
 void figures_sort(struct figures *figures)
 {
 	qsort(figures->list, figures->count, sizeof(figures->list[0]), compare);
+}
+
+const char *fact_find(const char *facts, const char *name)
+{
+	size_t length = strlen(name);
+	const char *line = facts;
+
+	while (line != NULL && *line != '\0') {
+		if (strncmp(line, name, length) == 0 && line[length] == ' ')
+			return line + length + 1;
+		line = strchr(line, '\n');
+		line = line == NULL ? NULL : line + 1;
+	}
+	return NULL;
 }

@@ -28,11 +28,15 @@ struct figures {
 	uint32_t count;
 };
 
-/* Takes in kanted's answer, and adds those of this process as module "admin". 0; -EBADMSG: it is
- * not such an answer; -ENOMEM. */
+/* Takes in kanted's answer (NULL: it has given none), and adds those of this process as module
+ * "admin". 0; -EBADMSG: it is not such an answer; -ENOMEM: there are none. */
 int figures_read(struct figures *figures, struct evbuffer *answer,
                  const struct control_counters *own);
 void figures_free(struct figures *figures);
 
 /* So that all of one name are together, in the order of workers and ports. */
 void figures_sort(struct figures *figures);
+
+/* The value in a line "NAME value" of kanted's facts (answer_facts() in kanted_answers.h), up to
+ * the line's end; NULL: there is none, or no facts. */
+const char *fact_find(const char *facts, const char *name);

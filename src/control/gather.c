@@ -35,56 +35,45 @@ static void finish(struct gathering *gathering)
 /* Without kanted's. */
 static void read_own(struct gathering *gathering)
 {
-	static const char nothing[] = "- admin - level processes kanted_answers 0 "
-	                              "Whether kanted answers\n";
-	struct evbuffer *none = evbuffer_new();
-
-	if (none == NULL)
-		return;
-	evbuffer_add(none, nothing, sizeof(nothing) - 1);
-	figures_read(&gathering->gathered.figures, none, &gathering->exchange->control->counters);
-	evbuffer_free(none);
+	free(gathering->gathered.facts);
+	gathering->gathered.facts = NULL;
+	figures_read(&gathering->gathered.figures, NULL, &gathering->exchange->control->counters);
 }
 
-static void counters_ended(void *context, enum ask_end end, struct evbuffer *answer)
+static void counters_ended(void *context, bool is_whole, struct evbuffer *answer)
 {
 	struct gathering *gathering = context;
 	struct exchange *exchange = gathering->exchange;
 
 	exchange->ask = NULL;
-	if (end != ASK_ANSWERED ||
+	if (!is_whole ||
 	    figures_read(&gathering->gathered.figures, answer, &exchange->control->counters) < 0) {
-		free(gathering->gathered.facts);
-		gathering->gathered.facts = NULL;
 		read_own(gathering);
 	}
 	finish(gathering);
 }
 
-static bool ask_for(struct gathering *gathering, const char *line,
-                    void (*ended)(void *context, enum ask_end end, struct evbuffer *answer))
+static bool ask_for(struct gathering *gathering, const char *line, ask_ended_fn *ended)
 {
 	struct exchange *exchange = gathering->exchange;
 	struct control *control = exchange->control;
-	struct ask_options options = {.line = line, .ended = ended, .context = gathering};
 
-	return ask_begin(&exchange->ask, control->base, control->link_fd, &options) == 0;
+	return ask_begin(&exchange->ask, control->base, control->link_fd, line, ended, gathering) ==
+	       0;
 }
 
-static void facts_ended(void *context, enum ask_end end, struct evbuffer *answer)
+static void facts_ended(void *context, bool is_whole, struct evbuffer *answer)
 {
 	struct gathering *gathering = context;
 	size_t length = evbuffer_get_length(answer);
 
 	gathering->exchange->ask = NULL;
-	if (end == ASK_ANSWERED && length > 0)
+	if (is_whole && length > 0)
 		gathering->gathered.facts = calloc(1, length + 1);
 	if (gathering->gathered.facts != NULL)
 		evbuffer_remove(answer, gathering->gathered.facts, length);
 	if (gathering->gathered.facts != NULL && ask_for(gathering, "counters", counters_ended))
 		return;
-	free(gathering->gathered.facts);
-	gathering->gathered.facts = NULL;
 	read_own(gathering);
 	finish(gathering);
 }
@@ -105,20 +94,6 @@ void gather(struct exchange *exchange,
 		return;
 	read_own(gathering);
 	finish(gathering);
-}
-
-const char *gathered_fact(const struct gathered *gathered, const char *name)
-{
-	size_t length = strlen(name);
-	const char *line = gathered->facts;
-
-	while (line != NULL && *line != '\0') {
-		if (strncmp(line, name, length) == 0 && line[length] == ' ')
-			return line + length + 1;
-		line = strchr(line, '\n');
-		line = line == NULL ? NULL : line + 1;
-	}
-	return NULL;
 }
 
 uint64_t gathered_sum(const struct gathered *gathered, const char *module, const char *name)

@@ -15,8 +15,5 @@ struct gathered {
 void gather(struct exchange *exchange,
             void (*done)(struct exchange *exchange, struct gathered *gathered));
 
-/* A line "NAME value" of the facts; NULL: there is none. The value ends at the line's end. */
-const char *gathered_fact(const struct gathered *gathered, const char *name);
-
 /* The sum over all workers, ports and classes. */
 uint64_t gathered_sum(const struct gathered *gathered, const char *module, const char *name);

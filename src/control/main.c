@@ -20,10 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ERROR_BYTES 4096
-#define PATH_BYTES  (ADMIN_PATH_BYTES + 32)
-#define ALIVE_S     2
-#define CRL_LOOK_S  3600
+#define ERROR_BYTES   4096
+#define PATH_BYTES    (ADMIN_PATH_BYTES + 32)
+#define ALIVE_S       2
+#define CRL_LOOK_S    3600
+#define EXPIRY_LOOK_S 60
 
 uint64_t control_now_us(void)
 {
@@ -216,6 +217,7 @@ static void certificates_look(struct control *control, bool now)
 	case TLS_SAME: return;
 	case TLS_READ:
 		counter_add(&control->counters.certificates_read, 1);
+		server_look_at_certificates(control->server);
 		log_info("%s", text);
 		break;
 	case TLS_REFUSED:
@@ -265,6 +267,8 @@ static void on_second(evutil_socket_t fd, short events, void *context)
 
 	audit_look(control);
 	certificates_look(control, false);
+	if (now_s % EXPIRY_LOOK_S == 0)
+		server_look_at_certificates(control->server);
 	if (now_s % CRL_LOOK_S == 0)
 		crl_look(control);
 	server_tick(control->server);

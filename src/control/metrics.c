@@ -4,6 +4,7 @@
 #include "net/port.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_BYTES 128
@@ -123,28 +124,17 @@ static void write_gauge(struct evbuffer *to, const char *name, const char *help,
 	evbuffer_add_printf(to, "%s %.17g\n", name, value);
 }
 
-/* "uptime 12" among the facts. */
-static unsigned long long fact(const char *facts, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *line = facts; line != NULL && *line != '\0';) {
-		if (strncmp(line, name, length) == 0 && line[length] == ' ')
-			return strtoull(line + length + 1, NULL, 10);
-		line = strchr(line, '\n');
-		line = line == NULL ? NULL : line + 1;
-	}
-	return 0;
-}
-
 static void write_process(struct evbuffer *to, const struct control *control, const char *facts)
 {
+	const char *start = fact_find(facts, "start");
+
 	write_gauge(to, "kante_up", "Whether kanted answers the control process", facts != NULL);
 	write_family(to, true, "kante_build_info", false, "1; the label is what runs");
 	evbuffer_add_printf(to, "kante_build_info{version=\"%s\"} 1\n", KANTE_VERSION);
-	if (facts != NULL)
+	if (start != NULL)
 		write_gauge(to, "kante_start_timestamp_seconds",
-		            "When kanted was started, Unix time", (double)fact(facts, "start"));
+		            "When kanted was started, Unix time",
+		            (double)strtoull(start, NULL, 10));
 	if (control->tls != NULL) {
 		struct tls_lifetimes lifetimes;
 

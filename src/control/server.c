@@ -163,8 +163,9 @@ void server_tick(struct server *server)
 	uint64_t now_s = control_monotonic_s();
 	struct connection *connection, *next;
 
-	LIST_FOREACH(connection, &server->connections, others)
-	find_source(connection);
+	for (connection = LIST_FIRST(&server->connections); connection != NULL;
+	     connection = LIST_NEXT(connection, others))
+		find_source(connection);
 	for (connection = LIST_FIRST(&server->connections); connection != NULL; connection = next) {
 		bool is_waiting = connection->deadline_s != 0;
 
@@ -175,11 +176,20 @@ void server_tick(struct server *server)
 		} else if (is_waiting && connection->has_source && is_too_many(connection)) {
 			counter_add(&counters->connections_refused, 1);
 			end_connection(connection);
-		} else if (SSL_is_init_finished(connection->ssl) &&
-		           !tls_still_good(server->control->tls, connection->ssl,
-		                           control_now_s())) {
-			end_connection(connection);
 		}
+	}
+}
+
+void server_look_at_certificates(struct server *server)
+{
+	uint64_t now_s = control_now_s();
+	struct connection *connection, *next;
+
+	for (connection = LIST_FIRST(&server->connections); connection != NULL; connection = next) {
+		next = LIST_NEXT(connection, others);
+		if (SSL_is_init_finished(connection->ssl) &&
+		    !tls_still_good(server->control->tls, connection->ssl, now_s))
+			end_connection(connection);
 	}
 }
 

@@ -12,6 +12,9 @@
 int server_create(struct server **ret_server, struct control *control);
 void server_destroy(struct server *server); /* takes NULL */
 
-/* Once a second: ends those whose time is over, and those whose certificate is not good any more.
- */
+/* Once a second: ends those whose time is over, and those of a source that has too many. */
 void server_tick(struct server *server);
+
+/* Ends those whose certificate is not good any more: when others may be trusted, and now and then,
+ * as it may expire. */
+void server_look_at_certificates(struct server *server);

@@ -390,7 +390,7 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text)
 	snprintf(text, DPDK_DESCRIBE_BYTES,
 	         "%s %s: %s%s, MTU %u, MAC %02x:%02x:%02x:%02x:%02x:%02x, checksums received by "
 	         "%s, sent by %s%s%s",
-	         dpdk_port_kind_name(port->options->kind), port->options->name, kind, free_memory,
+	         port_kind_name(port->options->kind), port->options->name, kind, free_memory,
 	         port->mtu, port->mac[0], port->mac[1], port->mac[2], port->mac[3], port->mac[4],
 	         port->mac[5], port->offloads & NETIF_RX_CHECKSUM ? "device" : "software",
 	         port->offloads & NETIF_TX_L4_CHECKSUM ? "device" : "software", sends,

@@ -27,26 +27,13 @@
 /* What kvargs, DPDK's syntax of device arguments, gives a meaning to. */
 #define KVARGS_SPECIAL ",=[]\"' \t"
 
-const char *dpdk_port_kind_name(enum port_kind kind)
-{
-	switch (kind) {
-	case PORT_PCI: return "pci";
-	case PORT_XDP: return "xdp";
-	case PORT_TAP: return "tap";
-	case PORT_MEMIF: return "memif";
-	case PORT_SOCKET: return "socket";
-	}
-	return "unknown";
-}
-
 int dpdk_port_error(const struct dpdk_port *port, char *error, int r, const char *format, ...)
 {
 	va_list arguments;
 	int used;
 
-	used =
-	    snprintf(error, DPDK_ERROR_BYTES,
-	             "port %s %s: ", dpdk_port_kind_name(port->options->kind), port->options->name);
+	used = snprintf(error, DPDK_ERROR_BYTES,
+	                "port %s %s: ", port_kind_name(port->options->kind), port->options->name);
 	if (used < 0 || used >= DPDK_ERROR_BYTES)
 		return r;
 	va_start(arguments, format);

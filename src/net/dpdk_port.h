@@ -46,7 +46,6 @@ int dpdk_port_error(const struct dpdk_port *port, char *error, int r, const char
     __attribute__((format(printf, 4, 5)));
 
 /* "pci", "xdp", … */
-const char *dpdk_port_kind_name(enum port_kind kind);
 
 /* dpdk_check.c: whether the port can be opened, as far as that can be seen from outside of DPDK.
  * On xdp and memif it also clears away what a killed kanted has left. */

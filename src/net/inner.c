@@ -166,15 +166,6 @@ uint32_t inners_poll(struct inners *inners)
 	return busy;
 }
 
-uint32_t inners_user_count(const struct inners *inners)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < INNER_COUNT; i++)
-		count += inners->list[i].has_user;
-	return count;
-}
-
 size_t inners_bytes(void)
 {
 	return INNER_COUNT * (spsc_bytes(sizeof(struct inner_piece), IN_PIECES) +

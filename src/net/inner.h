@@ -61,9 +61,6 @@ void inners_create(struct inners *inners, struct block_pool *pool, const struct 
 /* The worker's: once a turn. Returns how many streams had something. */
 uint32_t inners_poll(struct inners *inners);
 
-/* The worker's: how many have a user (slow). */
-uint32_t inners_user_count(const struct inners *inners);
-
 /* The keeper's. NULL: all are open. */
 struct inner *inner_open(struct inners *inners);
 

@@ -10,12 +10,14 @@
 #define PORT_ALLOW_COUNT_MAX   64
 #define PORT_NAME_BYTES        108 /* as sun_path, with the final NUL */
 
+/* value, name in the config */
+#define PORT_KINDS(X) X(PCI, pci) X(XDP, xdp) X(TAP, tap) X(MEMIF, memif) X(SOCKET, socket)
+
+#define PORT_KIND_ENUM(value, name) PORT_##value,
+#define PORT_KIND_NAME(value, name) #name,
+
 enum port_kind {
-	PORT_PCI,
-	PORT_XDP,
-	PORT_TAP,
-	PORT_MEMIF,
-	PORT_SOCKET,
+	PORT_KINDS(PORT_KIND_ENUM)
 };
 
 struct port_options {
@@ -38,10 +40,7 @@ struct port_options {
 
 static inline const char *port_kind_name(enum port_kind kind)
 {
-	static const char *const names[] = {
-	    [PORT_PCI] = "pci",     [PORT_XDP] = "xdp",       [PORT_TAP] = "tap",
-	    [PORT_MEMIF] = "memif", [PORT_SOCKET] = "socket",
-	};
+	static const char *const names[] = {PORT_KINDS(PORT_KIND_NAME)};
 
 	return names[kind];
 }

@@ -78,6 +78,29 @@ class Process(unittest.TestCase):
         except ConnectionRefusedError:
             return False
 
+    def test_it_says_so_when_kanted_does_not_answer(self):
+        with rig.namespaces(1) as (host,), control.Node(host) as node:
+            replies = {}
+
+            def look(path):
+                replies[path] = node.local().get(path)
+
+            ask = [threading.Thread(target=look, args=(path,))
+                   for path in ("/readyz", "/metrics", "/v1/counters")]
+            os.kill(node.kanted_pid(), signal.SIGSTOP)
+            for thread in ask:
+                thread.start()
+            for thread in ask:
+                thread.join()
+            os.kill(node.kanted_pid(), signal.SIGCONT)
+            self.assertEqual(replies["/readyz"].status, 503)
+            self.assertIn("kanted does not answer", replies["/readyz"].json["reasons"][0])
+            self.assertEqual(replies["/v1/counters"].status, 503)
+            self.assertIn(b"\nkante_up 0\n", replies["/metrics"].body)
+            self.assertIn(b"\nkante_admin_requests_total ", replies["/metrics"].body)
+            self.assertNotIn(b"kante_session", replies["/metrics"].body)
+            self.assertEqual(node.local().get("/readyz").status, 200)
+
     def test_it_ends_with_kanted_and_leaves_no_socket(self):
         with rig.namespaces(1) as (host,), control.Node(host) as node:
             pid = node.control_pid()
