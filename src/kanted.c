@@ -200,7 +200,7 @@ static void reload(void *context)
 	struct kanted *kanted = context;
 
 	if (config_reload(kanted->config, kanted->config_path))
-		kanted_workers_set_policy(&kanted->workers, (enum policy)kanted->config->eviction);
+		kanted_workers_change(&kanted->workers);
 }
 
 static void wake(void *context, uint32_t worker)
@@ -335,7 +335,8 @@ static int run(struct kanted *kanted)
 static void usage(FILE *to)
 {
 	fputs("kanted -c FILE            serve as FILE says, until SIGINT or SIGTERM;\n"
-	      "                          on SIGHUP `eviction` is read from FILE again\n"
+	      "                          on SIGHUP FILE is read again, and what may\n"
+	      "                          change while it serves counts at once\n"
 	      "kanted --check -c FILE    read FILE, say what is wrong with it, and end\n"
 	      "kanted --version | --help\n",
 	      to);

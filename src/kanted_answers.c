@@ -30,6 +30,39 @@ static void add_group(struct evbuffer *answer, uint32_t worker, const struct cou
 	}
 }
 
+static void add_buckets(struct evbuffer *answer, const struct latency_histogram *histogram)
+{
+	const char *separator = " ";
+
+	for (uint32_t i = 0; i < LATENCY_BUCKET_COUNT; i++) {
+		uint64_t count = counter_read(&histogram->counts[i]);
+
+		if (count == 0)
+			continue;
+		evbuffer_add_printf(answer, "%s%llu:%llu", separator,
+		                    (unsigned long long)latency_bucket_end_us(i),
+		                    (unsigned long long)count);
+		separator = ",";
+	}
+	if (*separator == ' ')
+		evbuffer_add_printf(answer, " -");
+}
+
+static void add_latency(struct evbuffer *answer, uint32_t worker, const struct latency *latency)
+{
+	static const char *const names[][2] = {LATENCY_COMMANDS(LATENCY_TEXT)};
+
+	for (uint32_t i = 0; i < LATENCY_COMMAND_COUNT; i++) {
+		const struct latency_histogram *histogram = &latency->list[i];
+
+		evbuffer_add_printf(answer, "%u latency - histogram microseconds %s %llu", worker,
+		                    names[i][0],
+		                    (unsigned long long)counter_read(&histogram->us_sum));
+		add_buckets(answer, histogram);
+		evbuffer_add_printf(answer, " %s\n", names[i][1]);
+	}
+}
+
 void answer_counters(const struct kanted_workers *workers, struct evbuffer *answer)
 {
 	for (uint32_t i = 0; i < workers->shared.count; i++) {
@@ -38,6 +71,7 @@ void answer_counters(const struct kanted_workers *workers, struct evbuffer *answ
 		for (uint32_t j = 0; j < published->group_count; j++)
 			if (i == 0 || !published->groups[j].is_common)
 				add_group(answer, i, &published->groups[j]);
+		add_latency(answer, i, published->latency);
 	}
 }
 

@@ -13,5 +13,7 @@ void answer_facts(const struct kanted_workers *workers, const struct facts *fact
                   const char *config_path, struct evbuffer *answer);
 
 /* A line a counter: "worker module port kind unit name value help": worker and port are "-" where
- * there is none, kind is `total` or `level`; help goes on to the end of the line. */
+ * there is none, kind is `total` or `level`; help goes on to the end of the line. Of a histogram:
+ * "worker module port histogram unit name sum END:COUNT,END:COUNT help", with the buckets that have
+ * any, "-" if none has: COUNT of them were below END, and not below the END before. */
 void answer_counters(const struct kanted_workers *workers, struct evbuffer *answer);

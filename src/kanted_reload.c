@@ -13,19 +13,20 @@ static const char *told(const char *value)
 static bool take_over(struct config *config, const struct config *fresh,
                       const struct config_diff *diff)
 {
-	bool has_changed = config->eviction != fresh->eviction;
+	bool has_changed = false;
 
 	for (uint32_t i = 0; i < diff->count; i++) {
 		const struct config_difference *difference = &diff->list[i];
 		const char *before = told(difference->before), *after = told(difference->after);
 
-		if (strcmp(difference->path, "eviction") == 0)
-			log_info("%s: %s from now on, %s before", difference->path, after, before);
-		else
+		if (difference->restart)
 			log_warning("%s: %s counts from the next start, it is %s until then",
 			            difference->path, after, before);
+		else
+			log_info("%s: %s from now on, %s before", difference->path, after, before);
+		has_changed |= !difference->restart;
 	}
-	config->eviction = fresh->eviction;
+	config_take_live(config, fresh);
 	return has_changed;
 }
 

@@ -120,7 +120,9 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
 	                 .line_buffer_count = LINE_BUFFER_COUNT,
 	                 .request_timeout_us = config->request_timeout_us,
-	                 .version = VERSION_FOR_CLIENTS},
+	                 .version = VERSION_FOR_CLIENTS,
+	                 .can_shut_down = config->shutdown_command,
+	                 .shut_down = shut_down},
 	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
 	                  .amplification_max = (uint32_t)config->udp_amplification_max,
 	                  .rate_max = (uint32_t)config->udp_rate_max,
@@ -140,8 +142,6 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	    .clock_us = kanted_now_us,
 	};
 
-	if (config->shutdown_command)
-		options.sessions.shut_down = shut_down;
 	options.tcp.congestion = (enum tcp_congestion)config->congestion;
 	options.tcp.connection_count_max = clients + CONNECTION_SPARE;
 	options.tcp.orphan_count_max = CONNECTION_SPARE / 2;
@@ -269,6 +269,7 @@ int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]
 	uint64_t past_us;
 	int r;
 
+	atomic_init(&workers->idle_sleep_us, workers->config->idle_sleep_us);
 	options.items = &memory->items[0];
 	r = kanted_memory_map(memory, workers->config,
 	                      workers_bytes(count) + count * worker_memory_bytes(&options, count),
@@ -301,7 +302,10 @@ int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]
  * for that much longer at most, and never for longer than the config allows. */
 static void rest(const struct kanted_worker *one, uint64_t idle_us)
 {
-	uint64_t sleep_us = min_u64(idle_us / 8, one->all->config->idle_sleep_us);
+	/* relaxed: the number is all there is to see */
+	uint64_t sleep_us_max =
+	    atomic_load_explicit(&one->all->idle_sleep_us, memory_order_relaxed);
+	uint64_t sleep_us = min_u64(idle_us / 8, sleep_us_max);
 	struct timespec time = {.tv_nsec = (long)sleep_us * 1000};
 
 	if (idle_us >= IDLE_POLL_US && sleep_us > 0)
@@ -438,8 +442,20 @@ void kanted_workers_destroy(struct kanted_workers *workers)
 	kanted_memory_unmap(&workers->memory);
 }
 
-void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy)
+void kanted_workers_change(struct kanted_workers *workers)
 {
-	for (uint32_t i = 0; i < workers->shared.count; i++)
-		worker_set_policy(workers->list[i].worker, policy);
+	const struct config *config = workers->config;
+	struct worker_settings settings = {
+	    .policy = config->eviction,
+	    .request_timeout_us = config->request_timeout_us,
+	    .can_shut_down = config->shutdown_command,
+	    .idle_timeout_us = config->idle_timeout_us,
+	    .udp_reply_bytes_max = config->udp_reply_bytes_max,
+	    .udp_amplification_max = config->udp_amplification_max,
+	    .udp_rate_max = config->udp_rate_max,
+	};
+
+	/* relaxed: the number is all there is to see */
+	atomic_store_explicit(&workers->idle_sleep_us, config->idle_sleep_us, memory_order_relaxed);
+	workers_change(&workers->shared, &settings);
 }

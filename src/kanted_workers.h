@@ -35,6 +35,7 @@ struct kanted_workers {
 	struct kanted_worker list[WORKER_COUNT_MAX];
 	struct stats_worker published[WORKER_COUNT_MAX];
 	struct kanted_memory memory;
+	_Atomic uint64_t idle_sleep_us;
 	_Atomic bool stop;
 };
 
@@ -55,7 +56,8 @@ void kanted_workers_stop(struct kanted_workers *workers);
  * one. */
 void kanted_workers_destroy(struct kanted_workers *workers);
 
-void kanted_workers_set_policy(struct kanted_workers *workers, enum policy policy);
+/* What the config says that may change while they run: it counts from their next turn on. */
+void kanted_workers_change(struct kanted_workers *workers);
 
 /* Monotonic. */
 uint64_t kanted_now_us(void);

@@ -41,11 +41,16 @@ static void check_cores(struct config *config, const struct node *list, struct f
 	config->cores_given = true;
 }
 
+static uint64_t *value_of(struct config *config, const struct config_parameter *parameter)
+{
+	return (uint64_t *)((char *)config + parameter->offset);
+}
+
 static void check_parameter(struct config *config, const struct config_parameter *parameter,
                             const struct node *node, struct faults *faults)
 {
 	enum config_type type = parameter->type == CONFIG_WORKERS ? CONFIG_COUNT : parameter->type;
-	uint64_t *field = (uint64_t *)((char *)config + parameter->offset);
+	uint64_t *field = value_of(config, parameter);
 
 	if (parameter->type == CONFIG_WORKERS && node->kind == NODE_SEQUENCE)
 		check_cores(config, node, faults);
@@ -182,8 +187,7 @@ static int parse_into(struct config **ret_config, const char *text, size_t lengt
 	if (config == NULL)
 		goto fail;
 	for (uint32_t i = 0; i < config_parameter_count; i++)
-		*(uint64_t *)((char *)config + config_parameters[i].offset) =
-		    config_parameters[i].default_value;
+		*value_of(config, &config_parameters[i]) = config_parameters[i].default_value;
 	classes_create(&config->classes);
 	r = document_parse(&document, text, length, faults);
 	if (r < 0)
@@ -230,6 +234,14 @@ int config_load(struct config **ret_config, const char *path, char *error, size_
 	r = config_parse(ret_config, path, text, length, error, error_bytes);
 	free(text);
 	return r;
+}
+
+void config_take_live(struct config *config, const struct config *from)
+{
+	for (uint32_t i = 0; i < config_parameter_count; i++)
+		if (config_parameters[i].effect == CONFIG_LIVE)
+			*value_of(config, &config_parameters[i]) =
+			    *value_of((struct config *)from, &config_parameters[i]);
 }
 
 void config_destroy(struct config *config)

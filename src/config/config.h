@@ -79,7 +79,7 @@ enum config_effect {
 	X(user_timeout_us, "user_timeout", CONFIG_DURATION, 1000000, 3600000000, 120000000,        \
 	  CONFIG_RESTART, "A client that acknowledges nothing for this long is given up")          \
 	X(source_connection_count_max, "connections_per_source", CONFIG_COUNT, 0, 1000000, 0,      \
-	  CONFIG_LIVE,                                                                             \
+	  CONFIG_RESTART,                                                                          \
 	  "Connections of one IPv4 address, or one IPv6 /64, through our own TCP; 0: any number")  \
 	X(congestion, "congestion", CONFIG_CONGESTION, 0, TCP_CONGESTION_COUNT - 1,                \
 	  TCP_CONGESTION_cubic, CONFIG_RESTART, "Congestion control of our own TCP")               \
@@ -172,6 +172,9 @@ int config_parse(struct config **ret_config, const char *name, const char *text,
                  char *error, size_t error_bytes);
 
 void config_destroy(struct config *config); /* takes NULL */
+
+/* Takes over what may change while kanted runs, of the top level. */
+void config_take_live(struct config *config, const struct config *from);
 
 #define CONFIG_QUANTITY_BYTES 32
 

@@ -100,13 +100,33 @@ void api_status(struct exchange *exchange)
 	gather(exchange, tell_status);
 }
 
+static const char *kind_of(const struct figure *figure)
+{
+	if (figure->buckets != NULL)
+		return "histogram";
+	return figure->kind == COUNTER_LEVEL ? "level" : "total";
+}
+
+static json_t *buckets_json(const struct figure *figure)
+{
+	const char *at = figure->buckets;
+	struct figure_bucket bucket;
+	json_t *list = json_array();
+
+	while (figure_bucket_next(&at, &bucket))
+		json_array_append_new(list, json_pack("{s:I, s:I}", "end", (json_int_t)bucket.end,
+		                                      "count", (json_int_t)bucket.count));
+	return list;
+}
+
 static json_t *figure_json(const struct figure *figure)
 {
-	json_t *json = json_pack(
-	    "{s:s, s:s, s:s, s:s, s:I, s:s}", "module", figure->module, "name", figure->name,
-	    "kind", figure->kind == COUNTER_LEVEL ? "level" : "total", "unit", figure->unit,
-	    "value", (json_int_t)figure->value, "help", figure->help);
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "module", figure->module, "name",
+	                         figure->name, "kind", kind_of(figure), "unit", figure->unit,
+	                         "value", (json_int_t)figure->value, "help", figure->help);
 
+	if (figure->buckets != NULL)
+		json_object_set_new(json, "buckets", buckets_json(figure));
 	if (figure->class_name[0] != '\0')
 		json_object_set_new(json, "class", json_string(figure->class_name));
 	if (figure->port != FIGURES_NONE)

@@ -36,6 +36,18 @@ static bool number_read(const char *word, uint32_t *ret_number)
 	return *end == '\0';
 }
 
+/* Of a histogram: the sum, then the buckets, then the help. */
+static bool buckets_read(char *line, struct figure *figure)
+{
+	figure->buckets = word_take(&line);
+	if (figure->buckets == NULL)
+		return false;
+	if (strcmp(figure->buckets, "-") == 0)
+		figure->buckets = "";
+	figure->help = line;
+	return true;
+}
+
 /* worker module port kind unit name value help */
 static bool line_read(char *line, struct figure *ret_figure)
 {
@@ -59,8 +71,22 @@ static bool line_read(char *line, struct figure *ret_figure)
 		ret_figure->class_name = module + strlen(CLASS_MODULE);
 		ret_figure->module = "class";
 	}
+	if (strcmp(kind, "histogram") == 0 && !buckets_read(line, ret_figure))
+		return false;
 	return *end == '\0' && number_read(worker, &ret_figure->worker) &&
 	       number_read(port, &ret_figure->port);
+}
+
+bool figure_bucket_next(const char **at, struct figure_bucket *ret_bucket)
+{
+	char *end;
+
+	if (**at == '\0')
+		return false;
+	ret_bucket->end = strtoull(*at, &end, 10);
+	ret_bucket->count = *end == ':' ? strtoull(end + 1, &end, 10) : 0;
+	*at = *end == ',' ? end + 1 : end + strlen(end);
+	return true;
 }
 
 static uint32_t count_lines(const char *text)

@@ -18,7 +18,10 @@ struct figure {
 	enum counter_kind kind;
 	const char *unit;
 	const char *name;
-	uint64_t value;
+	uint64_t value; /* of a histogram: the sum */
+	/* Of a histogram: "END:COUNT,END:COUNT", as kanted tells it, "" if nothing was recorded;
+	 * NULL: it is none. */
+	const char *buckets;
 	const char *help;
 };
 
@@ -33,6 +36,15 @@ struct figures {
 int figures_read(struct figures *figures, struct evbuffer *answer,
                  const struct control_counters *own);
 void figures_free(struct figures *figures);
+
+struct figure_bucket {
+	uint64_t end; /* what is in it is below this */
+	uint64_t count;
+};
+
+/* The next of a histogram's buckets that have any: *at begins as `buckets`. False: there is none.
+ */
+bool figure_bucket_next(const char **at, struct figure_bucket *ret_bucket);
 
 /* So that all of one name are together, in the order of workers and ports. */
 void figures_sort(struct figures *figures);

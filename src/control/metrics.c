@@ -9,6 +9,9 @@
 
 #define NAME_BYTES 128
 
+#define LATENCY_METRIC      "kante_latency_seconds"
+#define LATENCY_END_LOG_MAX 26 /* the last end, of microseconds: 67 s */
+
 /* "busy_us" is busy_seconds: Prometheus wants base units. */
 static const struct {
 	const char *unit, *suffix, *base_suffix;
@@ -63,14 +66,14 @@ static void write_escaped(struct evbuffer *to, const char *text)
 }
 
 /* In the older format a family is called as its samples are. */
-static void write_family(struct evbuffer *to, bool is_open_metrics, const char *name, bool is_total,
-                         const char *help)
+static void write_family(struct evbuffer *to, bool is_open_metrics, const char *name,
+                         const char *type, const char *help)
 {
-	const char *suffix = is_total && !is_open_metrics ? "_total" : "";
+	const char *suffix = !is_open_metrics && strcmp(type, "counter") == 0 ? "_total" : "";
 
 	evbuffer_add_printf(to, "# HELP %s%s ", name, suffix);
 	write_escaped(to, help);
-	evbuffer_add_printf(to, "\n# TYPE %s%s %s\n", name, suffix, is_total ? "counter" : "gauge");
+	evbuffer_add_printf(to, "\n# TYPE %s%s %s\n", name, suffix, type);
 }
 
 static void write_label(struct evbuffer *to, const char **separator, const char *name,
@@ -120,7 +123,7 @@ static void write_sample(struct evbuffer *to, const struct config *config,
 
 static void write_gauge(struct evbuffer *to, const char *name, const char *help, double value)
 {
-	write_family(to, true, name, false, help);
+	write_family(to, true, name, "gauge", help);
 	evbuffer_add_printf(to, "%s %.17g\n", name, value);
 }
 
@@ -129,7 +132,7 @@ static void write_process(struct evbuffer *to, const struct control *control, co
 	const char *start = fact_find(facts, "start");
 
 	write_gauge(to, "kante_up", "Whether kanted answers the control process", facts != NULL);
-	write_family(to, true, "kante_build_info", false, "1; the label is what runs");
+	write_family(to, true, "kante_build_info", "gauge", "1; the label is what runs");
 	evbuffer_add_printf(to, "kante_build_info{version=\"%s\"} 1\n", KANTE_VERSION);
 	if (start != NULL)
 		write_gauge(to, "kante_start_timestamp_seconds",
@@ -145,6 +148,52 @@ static void write_process(struct evbuffer *to, const struct control *control, co
 	}
 }
 
+/* How many are below 2, 4, 8 … microseconds: the same ends at any time, as Prometheus wants them.
+ */
+static void write_histogram(struct evbuffer *to, const struct figure *figure)
+{
+	const char *at = figure->buckets;
+	struct figure_bucket bucket = {0};
+	uint64_t count = 0;
+	char labels[NAME_BYTES];
+	bool has_more = figure_bucket_next(&at, &bucket);
+
+	snprintf(labels, sizeof(labels), "command=\"%s\",worker=\"%u\"", figure->name,
+	         figure->worker);
+	for (uint32_t i = 1; i <= LATENCY_END_LOG_MAX; i++) {
+		uint64_t end = UINT64_C(1) << i;
+
+		for (; has_more && bucket.end <= end; has_more = figure_bucket_next(&at, &bucket))
+			count += bucket.count;
+		evbuffer_add_printf(to, LATENCY_METRIC "_bucket{%s,le=\"%.6f\"} %llu\n", labels,
+		                    (double)end * 1e-6, (unsigned long long)count);
+	}
+	for (; has_more; has_more = figure_bucket_next(&at, &bucket))
+		count += bucket.count;
+	evbuffer_add_printf(to, LATENCY_METRIC "_bucket{%s,le=\"+Inf\"} %llu\n", labels,
+	                    (unsigned long long)count);
+	evbuffer_add_printf(to, LATENCY_METRIC "_count{%s} %llu\n", labels,
+	                    (unsigned long long)count);
+	evbuffer_add_printf(to, LATENCY_METRIC "_sum{%s} %.6f\n", labels,
+	                    (double)figure->value * 1e-6);
+}
+
+static void write_latency(struct evbuffer *to, bool is_open_metrics, const struct figures *figures)
+{
+	bool has_family = false;
+
+	for (uint32_t i = 0; i < figures->count; i++) {
+		if (figures->list[i].buckets == NULL)
+			continue;
+		if (!has_family)
+			write_family(to, is_open_metrics, LATENCY_METRIC, "histogram",
+			             "From the turn of a worker that has found a request to the "
+			             "end of the turn that has sent its reply");
+		has_family = true;
+		write_histogram(to, &figures->list[i]);
+	}
+}
+
 void metrics_write(struct evbuffer *to, bool is_open_metrics, const struct control *control,
                    struct figures *figures, const char *facts)
 {
@@ -156,13 +205,17 @@ void metrics_write(struct evbuffer *to, bool is_open_metrics, const struct contr
 		const struct figure *figure = &figures->list[i];
 		struct metric metric;
 
+		if (figure->buckets != NULL)
+			continue;
 		name_of(figure, &metric);
 		if (strcmp(metric.name, last) != 0)
 			write_family(to, is_open_metrics, metric.name,
-			             figure->kind == COUNTER_TOTAL, figure->help);
+			             figure->kind == COUNTER_TOTAL ? "counter" : "gauge",
+			             figure->help);
 		snprintf(last, sizeof(last), "%s", metric.name);
 		write_sample(to, control->config, &metric, figure);
 	}
+	write_latency(to, is_open_metrics, figures);
 	if (is_open_metrics)
 		evbuffer_add_printf(to, "# EOF\n");
 }

@@ -192,8 +192,19 @@ static struct shard_call *take_back(const struct call_back *back)
 	return call;
 }
 
-uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
-                           void (*answered)(void *context, struct shard_call *call), void *context)
+uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s)
+{
+	uint32_t shard_count = shard->shards == NULL ? 0 : shard->shards->count;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < shard_count; i++)
+		if (i != shard->number)
+			count += serve_calls_of(shard, i, now_s);
+	return count;
+}
+
+uint32_t shard_take_answers(struct shard *shard,
+                            void (*answered)(void *context, struct shard_call *call), void *context)
 {
 	struct shards *shards = shard->shards;
 	struct call_back back;
@@ -204,7 +215,6 @@ uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
 
 		if (i == shard->number)
 			continue;
-		count += serve_calls_of(shard, i, now_s);
 		for (; spsc_pop(answers, &back); count++)
 			answered(context, take_back(&back));
 	}

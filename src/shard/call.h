@@ -32,10 +32,14 @@ void shard_call_to(struct shard *shard, uint32_t to, struct shard_call *call);
 void shard_foresee_calls(struct shard *shard);
 void shard_foresee_called_items(const struct shard *shard);
 
-/* Serves those calls of others, and takes in those of one's own that have come back: `answered` is
- * told of each, and may make new ones. Once a turn. Returns how many there were, of both. */
-uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s,
-                           void (*answered)(void *context, struct shard_call *call), void *context);
+/* Serves those calls of others. Once a turn. Returns how many there were. */
+uint32_t shard_serve_calls(struct shard *shard, uint32_t now_s);
+
+/* Takes in one's own calls that have come back: `answered` is told of each, and may make new ones.
+ * Once a turn. Returns how many there were. */
+uint32_t shard_take_answers(struct shard *shard,
+                            void (*answered)(void *context, struct shard_call *call),
+                            void *context);
 
 /* Whether the one has calls for the other, or replies. */
 bool shards_call(const struct shards *shards, uint32_t from, uint32_t to);

@@ -18,9 +18,14 @@ struct payload {
 	uint32_t capacity;
 };
 
+static uint32_t reply_capacity(const struct datagram_options *options)
+{
+	return max_u32(options->reply_bytes_max, DATAGRAM_REPLY_BYTES);
+}
+
 size_t datagram_bytes(const struct datagram_options *options)
 {
-	return memory_rounded(options->reply_bytes_max) + memory_rounded(RATE_BYTES);
+	return memory_rounded(reply_capacity(options)) + memory_rounded(RATE_BYTES);
 }
 
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
@@ -30,9 +35,18 @@ void datagram_create(struct datagram_server *server, const struct datagram_optio
 	    .options = *options,
 	    .shard = shard,
 	    .lookahead = lookahead,
-	    .reply = memory_take(memory, options->reply_bytes_max),
+	    .reply = memory_take(memory, reply_capacity(options)),
+	    .reply_capacity = reply_capacity(options),
 	    .rates = memory_take(memory, RATE_BYTES),
 	};
+}
+
+void datagram_set_limits(struct datagram_server *server, uint32_t reply_bytes_max,
+                         uint32_t amplification_max, uint32_t rate_max)
+{
+	server->options.reply_bytes_max = min_u32(reply_bytes_max, server->reply_capacity);
+	server->options.amplification_max = amplification_max;
+	server->options.rate_max = rate_max;
 }
 
 static uint32_t datagram_count(uint32_t payload_bytes)

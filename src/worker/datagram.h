@@ -41,8 +41,11 @@ struct datagram_counters {
 	DATAGRAM_COUNTERS(COUNTER_FIELD)
 };
 
+/* What reply_bytes_max can be raised to, whatever it was at the creation. */
+#define DATAGRAM_REPLY_BYTES 1400
+
 struct datagram_options {
-	uint32_t reply_bytes_max;   /* of all datagrams of a reply, headers included; up to 1 MiB */
+	uint32_t reply_bytes_max;   /* of all datagrams of a reply, headers included */
 	uint32_t amplification_max; /* reply bytes for a request byte, headers included */
 	uint32_t rate_max;          /* requests a source and second that are looked at; 0: all */
 	struct siphash_key key;     /* secret and random */
@@ -62,7 +65,8 @@ struct datagram_server {
 	struct datagram_options options;
 	struct shard *shard;
 	struct lookahead *lookahead; /* of the datagrams at hand */
-	uint8_t *reply;              /* reply_bytes_max bytes: the payload of the reply at hand */
+	uint8_t *reply;              /* the payload of the reply at hand */
+	uint32_t reply_capacity;
 	struct datagram_rate *rates; /* DATAGRAM_RATE_ROWS × DATAGRAM_RATE_COUNT */
 	struct datagram_counters counters;
 };
@@ -82,6 +86,11 @@ struct datagram_sink {
 size_t datagram_bytes(const struct datagram_options *options);
 void datagram_create(struct datagram_server *server, const struct datagram_options *options,
                      struct shard *shard, struct lookahead *lookahead, struct memory *memory);
+
+/* Of the options, those that may change. A reply_bytes_max that there is no room for counts as what
+ * there is room for. */
+void datagram_set_limits(struct datagram_server *server, uint32_t reply_bytes_max,
+                         uint32_t amplification_max, uint32_t rate_max);
 
 /* Answers one datagram. source: who has sent it, as far as one can know; NULL: somebody whom the
  * allow list has by his address, so that neither amplification_max nor rate_max holds. */

@@ -78,6 +78,12 @@ static void closed(void *context, struct stream *stream)
 	seats->free_count++;
 }
 
+void seats_set_idle_timeout(struct seats *seats, uint64_t idle_timeout_us)
+{
+	seats->idle_timeout_us = idle_timeout_us;
+	seats->next_sweep_us = idle_timeout_us == 0 ? UINT64_MAX : seats->time->now_us;
+}
+
 size_t seats_bytes(uint32_t count)
 {
 	return slab_bytes(sizeof(struct seat), count);
@@ -89,7 +95,7 @@ void seats_create(struct seats *seats, uint32_t count, struct memory *memory)
 	seats->list = (struct seat *)seats->free.fresh;
 	seats->count = count;
 	seats->free_count = count;
-	seats->next_sweep_us = seats->idle_timeout_us == 0 ? UINT64_MAX : seats->time->now_us;
+	seats_set_idle_timeout(seats, seats->idle_timeout_us);
 	seats->user = (struct stream_user){opened, received, finished, drained, closed, seats};
 	seats->inner_user = seats->user;
 	seats->inner_user.opened = opened_inner;

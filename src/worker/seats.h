@@ -35,6 +35,9 @@ size_t seats_bytes(uint32_t count);
 /* All but the lists and `user` is filled in by the caller. */
 void seats_create(struct seats *seats, uint32_t count, struct memory *memory);
 
+/* 0: idle clients stay. */
+void seats_set_idle_timeout(struct seats *seats, uint64_t idle_timeout_us);
+
 /* Ends those that are idle, a few seats at a time, so that a million of them stop nobody. Returns
  * how many. To be called when next_sweep_us is over. */
 uint32_t seats_sweep(struct seats *seats);

@@ -19,6 +19,7 @@
 #include "base/slab.h"
 #include "net/stream.h"
 #include "shard/shard.h"
+#include "worker/latency.h"
 #include "worker/lookahead.h"
 #include "worker/time.h"
 #include "worker/watch.h"
@@ -91,7 +92,8 @@ struct sessions_options {
 	struct watch_exchange *watch; /* with them; NULL: there are none */
 	const char *version;          /* "0.1.0" */
 	struct login_worker *login;   /* who checks passwords; NULL: nobody has to log in */
-	/* Asks for the process to end; NULL: the command shutdown is not enabled. */
+	bool can_shut_down;           /* whether the command shutdown is enabled: */
+	/* Asks for the process to end. */
 	void (*shut_down)(void *context);
 	void *shut_down_context;
 	/* debugtime: changes the clock that items expire by, from the next turn on. False: its
@@ -142,6 +144,7 @@ struct sessions {
 	bool looks_ahead;           /* the latter */
 	struct block_pool *blocks;
 	struct stats *stats;
+	struct latency latency;
 	uint32_t reply_block_count; /* a reply is begun only when so many blocks are free */
 	struct session_line_buffer *free_line_buffers;
 	uint32_t free_line_buffer_count;

@@ -101,6 +101,7 @@ static struct session_call *session_begin_call(struct session *session, struct s
 	call->is_general = key.length == 0;
 	call->is_back = false;
 	call->is_late = false;
+	call->start_us = sessions->watch_time->now_us;
 	call->block = block_take(sessions->blocks);
 	ASSERT(call->block != NULL);
 	chain_create(&call->after, sessions->blocks);
@@ -256,6 +257,26 @@ static void session_take_answer(struct session *session)
 		session_leave_calls(session);
 }
 
+/* How long its client has waited. */
+static void record(struct sessions *sessions, const struct session_call *call, uint64_t now_us)
+{
+	enum latency_command command;
+
+	if (call->write != NULL)
+		command = LATENCY_set;
+	else
+		switch (call->shard.request.op) {
+		case REQUEST_GET: command = LATENCY_get; break;
+		case REQUEST_INCR:
+		case REQUEST_DECR: command = LATENCY_arithmetic; break;
+		case REQUEST_DELETE: command = LATENCY_delete; break;
+		case REQUEST_TOUCH:
+		case REQUEST_GAT: command = LATENCY_touch; break;
+		default: return;
+		}
+	latency_record(&sessions->latency, command, now_us - call->start_us, 1);
+}
+
 /* Whether there is memory for its reply. What is no value fits the block that was kept. */
 static bool call_fits(const struct sessions *sessions, const struct session_call *call)
 {
@@ -327,6 +348,7 @@ static void answered(void *context, struct shard_call *shard_call)
 
 	_Static_assert(offsetof(struct session_call, shard) == 0, "the one is the other");
 	call->is_back = true;
+	record(answered->sessions, call, answered->time->now_us);
 	if (call->session == NULL) /* it has gone meanwhile */
 		call_end(answered->sessions, call);
 	else if (call == first_call(call->session))
@@ -337,7 +359,13 @@ uint32_t sessions_serve_calls(struct sessions *sessions, const struct worker_tim
 {
 	struct answered_context context = {sessions, time};
 
-	return shard_serve_calls(sessions->shard, time->now_s, answered, &context);
+	const struct shard_counters *counters = shard_counters(sessions->shard);
+	struct latency_counts before = latency_look(counters), after;
+	uint32_t count = shard_serve_calls(sessions->shard, time->now_s);
+
+	after = latency_look(counters);
+	latency_leave_out(&sessions->latency, &before, &after);
+	return count + shard_take_answers(sessions->shard, answered, &context);
 }
 
 void sessions_advance_calls(struct sessions *sessions, const struct worker_time *time)

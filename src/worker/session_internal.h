@@ -47,6 +47,7 @@ struct session_call {
 	bool is_late;    /* in sessions->late_calls */
 	uint32_t number; /* among the session's, one after the other */
 	uint64_t hash;   /* of the key */
+	uint64_t start_us;
 	struct session_call *next_late;
 	uint8_t key[KEY_BYTES_MAX];
 };

@@ -202,7 +202,7 @@ static void session_run_shutdown(struct session *session, struct slice argument)
 	const struct sessions_options *options = &session->sessions->options;
 	struct slice how = line_next_word(&argument);
 
-	if (options->shut_down == NULL) {
+	if (!options->can_shut_down) {
 		session_append(session, SLICE_LITERAL("ERROR: shutdown not enabled\r\n"));
 	} else if (how.length > 0 && (line_next_word(&argument).length > 0 ||
 	                              !slice_equal(how, SLICE_LITERAL("graceful")))) {

@@ -40,6 +40,7 @@ struct stats_worker {
 	const struct counter_group *groups; /* for `stats kante` */
 	uint32_t group_count;
 	struct prefixes *prefixes; /* for `stats detail` */
+	const struct latency *latency;
 };
 
 /* Sums over the workers. */

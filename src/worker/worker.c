@@ -221,8 +221,6 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	              .admit_context = worker,
 	              .idle_timeout_us = options->idle_timeout_us},
 	    .client_count_max = options->connection_count_max,
-	    .policy = options->shard.policy,
-	    .policy_wanted = options->shard.policy,
 	};
 	seats_create(&worker->seats, seat_count(options), memory);
 	r = shard_create(&worker->shard, &shard_options,
@@ -303,20 +301,19 @@ struct inners *worker_inners(struct worker *worker)
 	return worker->inners;
 }
 
-void worker_set_policy(struct worker *worker, enum policy policy)
+static void take_settings(struct worker *worker)
 {
-	atomic_store_explicit(&worker->policy_wanted, (uint32_t)policy, memory_order_relaxed);
-}
+	struct worker_settings settings;
 
-/* Relaxed: the number is all there is to see. */
-static void take_policy(struct worker *worker)
-{
-	uint32_t wanted = atomic_load_explicit(&worker->policy_wanted, memory_order_relaxed);
-
-	if (wanted == worker->policy)
+	if (!workers_take_settings(worker->workers, &worker->settings_version, &settings))
 		return;
-	worker->policy = wanted;
-	shard_set_policy(worker->shard, (enum policy)wanted);
+	shard_set_policy(worker->shard, (enum policy)settings.policy);
+	worker->sessions.options.request_timeout_us = settings.request_timeout_us;
+	worker->sessions.options.can_shut_down = settings.can_shut_down != 0;
+	seats_set_idle_timeout(&worker->seats, settings.idle_timeout_us);
+	datagram_set_limits(&worker->datagrams, (uint32_t)settings.udp_reply_bytes_max,
+	                    (uint32_t)settings.udp_amplification_max,
+	                    (uint32_t)settings.udp_rate_max);
 }
 
 void worker_leave(struct worker *worker)
@@ -336,12 +333,19 @@ static uint32_t serve_others(struct worker *worker)
 	return count;
 }
 
+/* The last one, which has found something to do. */
+static void record_turn(struct worker *worker, uint64_t us)
+{
+	counter_add(&worker->counters.busy_us, us);
+	latency_record_turn(&worker->sessions.latency, shard_counters(worker->shard), us);
+}
+
 uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 {
 	uint32_t busy = 0;
 
 	if (worker->was_busy)
-		counter_add(&worker->counters.busy_us, now_us - worker->time.now_us);
+		record_turn(worker, now_us - worker->time.now_us);
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
 	sessions_follow(&worker->sessions, &worker->time);
@@ -360,7 +364,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
 	if (now_us >= worker->seats.next_sweep_us)
 		counter_add(&worker->counters.idle_kicks, seats_sweep(&worker->seats));
-	take_policy(worker);
+	take_settings(worker);
 	sessions_expire(&worker->sessions, &worker->time);
 	sessions_advance(&worker->sessions, &worker->time);
 	tcp_advance(worker->tcp, now_us);
@@ -398,6 +402,7 @@ struct stats_worker worker_published(struct worker *worker)
 	    .groups = worker->groups,
 	    .group_count = worker->group_count,
 	    .prefixes = &worker->stats.prefixes,
+	    .latency = &worker->sessions.latency,
 	};
 }
 

@@ -86,9 +86,6 @@ struct sockets *worker_sockets(struct worker *worker);
 /* What the keeper opens streams by; NULL without with_inners. */
 struct inners *worker_inners(struct worker *worker);
 
-/* Who has to go for want of memory: from the worker's next turn on. Any thread may call this. */
-void worker_set_policy(struct worker *worker, enum policy policy);
-
 /* It will have no more turns: the others do not wait for it. */
 void worker_leave(struct worker *worker);
 

@@ -24,8 +24,7 @@ struct worker {
 	struct inners *inners;   /* NULL: there is no keeper */
 	struct seats seats;
 	uint32_t client_count_max; /* of all workers; the seats are some more, for the keeper */
-	uint32_t policy;           /* enum policy */
-	_Atomic uint32_t policy_wanted; /* any thread's */
+	uint32_t settings_version; /* of those it has taken over */
 	struct net nets[PORT_COUNT_MAX];
 	struct block_pool blocks;
 	struct sessions sessions;

@@ -29,6 +29,46 @@ void workers_create(struct workers *workers, uint32_t count, struct memory *memo
 		spsc_create(&workers->errors[i], sizeof(struct workers_error), ERROR_COUNT, memory);
 }
 
+void workers_change(struct workers *workers, const struct worker_settings *settings)
+{
+	struct workers_settings *published = &workers->settings;
+	/* relaxed: nobody else writes it */
+	uint32_t version = atomic_load_explicit(&published->version, memory_order_relaxed);
+	uint64_t values[WORKER_SETTING_COUNT];
+
+	memcpy(values, settings, sizeof(values));
+	atomic_store_explicit(&published->version, version + 1, memory_order_relaxed);
+	/* Release: pairs with the acquire of the values: who has a new value sees the odd version.
+	 */
+	for (uint32_t i = 0; i < WORKER_SETTING_COUNT; i++)
+		atomic_store_explicit(&published->values[i], values[i], memory_order_release);
+	/* Release: pairs with the acquire of the version: who sees it has these values, or newer.
+	 */
+	atomic_store_explicit(&published->version, version + 2, memory_order_release);
+}
+
+bool workers_take_settings(const struct workers *workers, uint32_t *version,
+                           struct worker_settings *ret_settings)
+{
+	const struct workers_settings *published = &workers->settings;
+	uint64_t values[WORKER_SETTING_COUNT];
+	uint32_t before;
+
+	/* relaxed: it is hardly ever another, and then it is looked at properly */
+	if (atomic_load_explicit(&published->version, memory_order_relaxed) == *version)
+		return false;
+	before = atomic_load_explicit(&published->version, memory_order_acquire);
+	for (uint32_t i = 0; i < WORKER_SETTING_COUNT; i++)
+		values[i] = atomic_load_explicit(&published->values[i], memory_order_acquire);
+	/* relaxed: the loads above have come before it */
+	if (before % 2 != 0 ||
+	    atomic_load_explicit(&published->version, memory_order_relaxed) != before)
+		return false;
+	*version = before;
+	memcpy(ret_settings, values, sizeof(values));
+	return true;
+}
+
 static struct epoch_reader *reader(struct workers *workers, uint32_t number)
 {
 	return &workers->shards.epoch.readers[number];

@@ -13,6 +13,31 @@
 
 struct worker;
 
+/* What may change while they run, each a number in a struct worker_settings. */
+#define WORKER_SETTINGS(X)                                                                         \
+	X(policy)                /* enum policy: who has to go for want of memory */               \
+	X(request_timeout_us)    /* of struct sessions_options */                                  \
+	X(can_shut_down)         /* whether the command shutdown is enabled */                     \
+	X(idle_timeout_us)       /* of struct worker_options */                                    \
+	X(udp_reply_bytes_max)   /* these of struct datagram_options; up to what that was at */    \
+	X(udp_amplification_max) /* the creation, or DATAGRAM_REPLY_BYTES */                       \
+	X(udp_rate_max)
+
+#define WORKER_SETTING_FIELD(name) uint64_t name;
+
+struct worker_settings {
+	WORKER_SETTINGS(WORKER_SETTING_FIELD)
+};
+
+#define WORKER_SETTING_COUNT (sizeof(struct worker_settings) / sizeof(uint64_t))
+
+/* As the keeper has published them. */
+struct workers_settings {
+	/* Even; odd while they are written; 0: nothing has changed since the creation. */
+	_Atomic uint32_t version;
+	_Atomic uint64_t values[WORKER_SETTING_COUNT];
+};
+
 struct worker_bell {
 	/* Seldom written: the others look at it in each of their turns. */
 	_Alignas(CACHE_LINE_BYTES) _Atomic bool sleeps;
@@ -29,12 +54,20 @@ struct workers {
 	/* The clock that items expire by. Relaxed: nothing else hangs on it. */
 	_Atomic uint64_t start_us; /* when it would have begun */
 	_Atomic uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
+	struct workers_settings settings;
 };
 
 /* Bytes of memory that workers_create() takes. */
 size_t workers_bytes(uint32_t count);
 void workers_create(struct workers *workers, uint32_t count, struct memory *memory,
                     uint64_t now_us);
+
+/* All of them count from each worker's next turn on: the keeper's, and nobody else's. */
+void workers_change(struct workers *workers, const struct worker_settings *settings);
+
+/* False: nothing has changed since *version, or is being changed just now. */
+bool workers_take_settings(const struct workers *workers, uint32_t *version,
+                           struct worker_settings *ret_settings);
 
 /* The worker holds on to nothing of the others' any more: once a turn. */
 void workers_pass(struct workers *workers, uint32_t number);

@@ -334,11 +334,6 @@ static inline bool rig_has_calls(const struct rig *rig)
 	return rig->sessions.free_call_count < rig->sessions.options.call_count;
 }
 
-static inline void rig_ignore(void *context, struct shard_call *call)
-{
-	ASSERT(!"the others call nobody");
-}
-
 /* All that a worker does but to take in requests, and what the others do. */
 static inline void rig_turn(struct rig *rig)
 {
@@ -355,7 +350,7 @@ static inline void rig_turn(struct rig *rig)
 		shard_work(rig->all[i], rig->time.now_s);
 		shard_foresee_calls(rig->all[i]);
 		shard_foresee_called_items(rig->all[i]);
-		shard_serve_calls(rig->all[i], rig->time.now_s, rig_ignore, NULL);
+		shard_serve_calls(rig->all[i], rig->time.now_s);
 	}
 }
 

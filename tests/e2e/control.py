@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kanted with an admin API, and clients of it: over the Unix socket, or HTTPS in its namespace."""
 import contextlib
-import ctypes
 import http.client
 import json
 import os
@@ -9,33 +8,11 @@ import pathlib
 import re
 import socket
 import ssl
-import threading
 
 import rig
 
-CLONE_NEWNET = 0x40000000
 PORT = 11280
 PORTS = 'ports:\n  - {kind: socket, listen: "127.0.0.1:11211"}\n'
-
-
-def socket_in(namespace, family=socket.AF_INET):
-    """A TCP socket that belongs to a namespace: a thread goes there to make it."""
-    made = []
-
-    def make():
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/var/run/netns/{namespace.name}", "rb") as file:
-            if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
-                made.append(OSError(ctypes.get_errno(), "setns"))
-                return
-        made.append(socket.socket(family, socket.SOCK_STREAM))
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    if isinstance(made[0], OSError):
-        raise made[0]
-    return made[0]
 
 
 class Connection(http.client.HTTPConnection):
@@ -125,7 +102,7 @@ class Node(rig.Kanted):
 
     def connect(self, context=None):
         """A connection in the namespace, with TLS if there is a context."""
-        tcp = socket_in(self.namespace)
+        tcp = rig.socket_in(self.namespace)
         tcp.settimeout(30)
         tcp.connect(("127.0.0.1", PORT))
         return tcp if context is None else context.wrap_socket(tcp, server_hostname="localhost")

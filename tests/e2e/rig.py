@@ -4,12 +4,15 @@
 Everything is made by a test and removed by it; nothing outside its namespaces is touched.
 """
 import contextlib
+import ctypes
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -19,6 +22,7 @@ LOAD = str(BUILD / "kante-load")
 PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's memcached clients
 # checked operations a port and address family; the issue's figure is 1,000,000
 OPERATIONS = int(os.environ.get("KANTE_E2E_OPERATIONS", "20000"))
+CLONE_NEWNET = 0x40000000
 START_SECONDS = 30
 STOP_SECONDS = 15
 
@@ -80,6 +84,26 @@ class Namespace:
 
     def remove(self):
         run("ip", "netns", "del", self.name)
+
+
+def socket_in(namespace, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+    """A socket that belongs to a namespace: a thread goes there to make it."""
+    made = []
+
+    def make():
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open(f"/var/run/netns/{namespace.name}", "rb") as file:
+            if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+                made.append(OSError(ctypes.get_errno(), "setns"))
+                return
+        made.append(socket.socket(family, kind))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
 
 
 def veth(left, left_name, right, right_name):

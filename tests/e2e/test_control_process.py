@@ -28,7 +28,7 @@ class Counts(threading.Thread):
         self.counts = []
 
     def run(self):
-        with control.socket_in(self.host) as client:
+        with rig.socket_in(self.host) as client:
             client.connect(("127.0.0.1", 11211))
             file = client.makefile("rb")
             while not self.ends.wait(LOOK_SECONDS):
@@ -119,7 +119,7 @@ class Process(unittest.TestCase):
             rig.wait_until(lambda: not control.alive(pid), 10, "it has ended")
 
     def test_a_port_that_is_taken_is_said_and_kanted_does_not_start(self):
-        with rig.namespaces(1) as (host,), control.socket_in(host) as other:
+        with rig.namespaces(1) as (host,), rig.socket_in(host) as other:
             other.bind(("127.0.0.1", control.PORT))
             other.listen()
             node = control.Node(host)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGHUP: the eviction policy changes while kanted runs, and all else stays as it is."""
+"""SIGHUP: what may change while kanted runs does, at once, and all else stays as it is."""
 import signal
+import socket
+import time
 import unittest
 
 import rig
@@ -47,6 +49,66 @@ class Reload(unittest.TestCase):
             self.reload(kanted, PORTS, "eviction: s3fifo from now on, adaptive before")
             self.policy(host, 0)
             self.assertEqual(kanted.stop(), 0)
+
+    def connect(self, host):
+        client = rig.socket_in(host)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", 11211))
+        return client
+
+    def udp_replies(self, host, count):
+        """To so many requests."""
+        with rig.socket_in(host, kind=socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", 11211))
+            client.settimeout(1)
+            replies = []
+            for number in range(count):
+                client.send(number.to_bytes(2, "big") + b"\0\0\0\1\0\0get a\r\n")
+            try:
+                while len(replies) < count:
+                    replies.append(client.recv(2000)[8:])
+            except TimeoutError:
+                pass
+            return replies
+
+    def test_each_live_parameter_counts_at_once(self):
+        ports = PORTS.replace('11211"', '11211", udp: 11211')
+        with rig.namespaces(1) as (host,), rig.Kanted(ports, host) as kanted:
+            self.assertEqual(rig.talk(host, "127.0.0.1", "shutdown now\r\n"),
+                             "ERROR: shutdown not enabled\n")
+            rig.talk(host, "127.0.0.1", f"set a 0 0 60\r\n{'v' * 60}\r\n")
+            self.assertEqual(len(self.udp_replies(host, 20)), 20)
+            # they were there before the change
+            with self.connect(host) as half, self.connect(host) as idle:
+                half.sendall(b"set a 0 0 10\r\nhalf")
+                idle.sendall(b"mn\r\n")
+                self.assertEqual(idle.recv(100), b"MN\r\n")
+                begun = time.monotonic()
+                self.reload(kanted, "request_timeout: 200ms\nidle_timeout: 1s\n"
+                            "shutdown_command: true\nudp_reply_bytes_max: 64\n"
+                            "udp_amplification_max: 1000\nidle_sleep_max: 0\n"
+                            "udp_rate_max: 0\n" + ports,
+                            "request_timeout: 200ms from now on, 10s before",
+                            "idle_timeout: 1s from now on, 0 before",
+                            "shutdown_command: true from now on, false before",
+                            "idle_sleep_max: 0 from now on, 1ms before",
+                            "udp_reply_bytes_max: 64 from now on, 1400 before",
+                            "udp_amplification_max: 1000 from now on, 10 before",
+                            "udp_rate_max: 0 from now on, 1000 before")
+                self.assertEqual(half.recv(100), b"")
+                self.assertLess(time.monotonic() - begun, 8)
+                self.assertEqual(idle.recv(100), b"")
+            self.assertIn(b"SERVER_ERROR", self.udp_replies(host, 1)[0])
+            self.reload(kanted, "udp_rate_max: 1\nshutdown_command: true\n" + ports,
+                        "request_timeout: 10s from now on", "idle_timeout: 0 from now on",
+                        "idle_sleep_max: 1ms from now on",
+                        "udp_reply_bytes_max: 1400 from now on",
+                        "udp_amplification_max: 10 from now on", "udp_rate_max: 1 from now on")
+            self.assertLess(len(self.udp_replies(host, 20)), 10)
+            self.assertEqual(rig.talk(host, "127.0.0.1", "shutdown now\r\n"),
+                             "CLIENT_ERROR invalid shutdown mode\n")
+            rig.talk(host, "127.0.0.1", "shutdown\r\n")
+            self.assertEqual(kanted.process.wait(rig.STOP_SECONDS), 0)
 
 
 if __name__ == "__main__":

@@ -188,8 +188,10 @@ static uint32_t turn(struct thread *thread, uint32_t at)
 		else if (!set(thread, key, hashes[i]))
 			break;
 	}
-	if (thread->world->count > 1)
-		shard_serve_calls(thread->shard, 1, answered, thread);
+	if (thread->world->count > 1) {
+		shard_serve_calls(thread->shard, 1);
+		shard_take_answers(thread->shard, answered, thread);
+	}
 	shard_work(thread->shard, 1);
 	return i;
 }

@@ -242,6 +242,21 @@ static void withhold_packets(struct sim *sim)
 		        : 0;
 }
 
+/* The operator, every fifth seed: those before were found without. He does what clients do not
+ * notice. */
+static void settings_change(struct sim *sim)
+{
+	struct worker_settings settings = {
+	    .policy = random_below(&sim->turns, POLICY_COUNT),
+	    .request_timeout_us = 3600000000ull,
+	    .idle_timeout_us = 300000000,
+	    .udp_reply_bytes_max = 1400,
+	    .udp_amplification_max = 10,
+	};
+
+	workers_change(&sim->workers, &settings);
+}
+
 /* Of several workers, some. False: not all of them had a turn. */
 static bool servers_turn(struct sim *sim)
 {
@@ -267,6 +282,8 @@ static bool step(struct sim *sim)
 	sim->wire.healed = sim->wire.healed || sim->now_us > START_US + HEAL_AFTER_US;
 	withhold_packets(sim);
 	deliver(sim);
+	if (sim->seed % 5 == 0 && random_below(&sim->turns, 1000) == 0)
+		settings_change(sim);
 	if (servers_turn(sim))
 		check_watches(sim);
 	for (uint32_t i = 0; i < sim->client_count; i++)

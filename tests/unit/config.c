@@ -162,7 +162,7 @@ static void test_the_table_says_what_counts_at_once_and_what_from_the_next_start
 	static const char *const live[] = {
 	    "eviction",       "request_timeout",     "idle_timeout",
 	    "idle_sleep_max", "udp_reply_bytes_max", "udp_amplification_max",
-	    "udp_rate_max",   "shutdown_command",    "connections_per_source",
+	    "udp_rate_max",   "shutdown_command",
 	};
 	const size_t live_count = sizeof(live) / sizeof(live[0]);
 	size_t found = 0;

@@ -252,7 +252,8 @@ static void serve(struct side *side)
 {
 	shard_foresee_calls(side->shard);
 	shard_foresee_called_items(side->shard);
-	shard_serve_calls(side->shard, NOW_S, answered, side);
+	shard_serve_calls(side->shard, NOW_S);
+	shard_take_answers(side->shard, answered, side);
 }
 
 static void pass(struct side *side)
