@@ -26,7 +26,7 @@
 
 /* To be raised whenever what lies in segments, index or struct store means something else than
  * before, without its size being another. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 enum head_state {
 	HEAD_IN_USE = 1, /* and it was left like that by whoever did not come to an orderly end */

@@ -138,6 +138,13 @@ static void vivify(struct shard *shard, const struct request *request, uint64_t 
 		item_mark_read(item, now_s);
 }
 
+static void count_get(struct shard *shard, struct slice key, uint64_t hash)
+{
+	counter_add(&shard->counters.cmd_get, 1);
+	shard_count_class(shard, key, CLASS_COUNTER(cmd_get));
+	hot_count(&shard->hot, key, hash);
+}
+
 void shard_execute_modified_get(struct shard *shard, const struct request *request, uint32_t now_s,
                                 struct reply *ret_reply)
 {
@@ -147,9 +154,10 @@ void shard_execute_modified_get(struct shard *shard, const struct request *reque
 	struct store_place place;
 	bool is_there = shard_find(shard, hash, request->key, &place);
 
-	counter_add(touch ? &counters->cmd_touch : &counters->cmd_get, 1);
-	if (!touch)
-		shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
+	if (touch)
+		counter_add(&counters->cmd_touch, 1);
+	else
+		count_get(shard, request->key, hash);
 	if (!is_there)
 		store_mark_read(shard->store, shard->number, hash, NULL, now_s);
 	if (is_there)
@@ -197,8 +205,7 @@ bool shard_execute_get(struct shard *shard, const struct request *request, uint3
 	verdict = store_look(home, hash, request->key, now_s, &place);
 	if (verdict == STORE_BUSY)
 		return false;
-	counter_add(&counters->cmd_get, 1);
-	shard_count_class(shard, request->key, CLASS_COUNTER(cmd_get));
+	count_get(shard, request->key, hash);
 	if (verdict != STORE_LIVE) {
 		reply_missed(shard, home, hash, verdict, &place, now_s, ret_reply);
 		return true;

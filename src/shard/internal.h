@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shard/call.h"
+#include "shard/hot.h"
 #include "store/store.h"
 
 #define SHARD_MAGIC 0x6b616e7465736864u
@@ -74,6 +75,7 @@ struct shard {
 	struct serving *serving;               /* of each of the others */
 	uint32_t purges;                       /* bits: those that it has not ended */
 	struct shard_counters counters;
+	struct hot hot;
 	struct shard_class class_of[CLASS_COUNT_MAX];
 };
 

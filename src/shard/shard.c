@@ -16,10 +16,15 @@ static size_t serving_bytes(uint32_t shard_count)
 	return shard_count == 1 ? 0 : memory_rounded(shard_count * sizeof(struct serving));
 }
 
+/* Besides the store's. */
+static size_t own_bytes(uint32_t shard_count)
+{
+	return memory_rounded(sizeof(struct shard)) + serving_bytes(shard_count) + hot_bytes();
+}
+
 uint64_t shard_memory_bytes_min(uint32_t value_bytes_max, uint32_t shard_count)
 {
-	return memory_rounded(sizeof(struct shard)) + serving_bytes(shard_count) +
-	       store_memory_bytes_min(value_bytes_max, shard_count);
+	return own_bytes(shard_count) + store_memory_bytes_min(value_bytes_max, shard_count);
 }
 
 uint32_t shards_owner(const struct shards *shards, struct slice key)
@@ -32,8 +37,7 @@ static struct store_options store_options_of(const struct shard_options *options
 	uint32_t shard_count = options->shards == NULL ? 1 : options->shards->count;
 
 	return (struct store_options){
-	    .memory_bytes = options->memory_bytes - memory_rounded(sizeof(struct shard)) -
-	                    serving_bytes(shard_count),
+	    .memory_bytes = options->memory_bytes - own_bytes(shard_count),
 	    .value_bytes_max = options->value_bytes_max,
 	    .hash_seed = options->hash_seed,
 	    .policy = options->policy,
@@ -73,6 +77,7 @@ int shard_create(struct shard **ret_shard, const struct shard_options *options,
 	    .memory_bytes_max = store_options.memory_bytes,
 	};
 	memset(shard->serving, 0, serving_bytes(shard_count));
+	hot_create(&shard->hot, options->hash_seed, memory);
 	store_observe_revocations(store, shard_write_revoked, shard);
 	if (options->shards != NULL)
 		options->shards->stores[options->number] = store;
@@ -137,6 +142,11 @@ bool shard_owns(const struct shard *shard, struct slice key)
 void shard_set_policy(struct shard *shard, enum policy policy)
 {
 	store_set_policy(shard->store, policy);
+}
+
+struct hot *shard_hot(struct shard *shard)
+{
+	return &shard->hot;
 }
 
 bool shard_work(struct shard *shard, uint32_t now_s)

@@ -15,6 +15,7 @@
 #include "store/policy.h"
 #include "store/purge.h"
 
+struct hot;
 struct shard;
 struct store;
 
@@ -133,6 +134,9 @@ bool shard_owns(const struct shard *shard, struct slice key);
 
 /* Who has to go for want of memory from now on; what is known of the items stays. */
 void shard_set_policy(struct shard *shard, enum policy policy);
+
+/* Which keys are asked for most. */
+struct hot *shard_hot(struct shard *shard);
 
 /* Whether a request for the key may be run, as far as its class's rate goes; to be asked once for
  * each that brings no value, by the worker that it comes to. False: it is counted, and

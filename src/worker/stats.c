@@ -3,6 +3,8 @@
 
 #include "proto/line.h"
 #include "proto/number.h"
+#include "proto/uri.h"
+#include "shard/hot.h"
 
 #include <stdio.h>
 
@@ -487,6 +489,46 @@ static enum stats_verdict detail(struct stats *stats, struct slice what)
 	return STATS_SET;
 }
 
+static bool add_hot_number(const struct stats_sink *sink, const char *name, uint64_t number)
+{
+	uint8_t text[NUMBER_TEXT_MAX];
+	uint8_t *end = number_write(text, number);
+
+	return add(sink, name, (struct slice){text, (size_t)(end - text)});
+}
+
+/* "key:" and the key, as in a URI: how many requests in the window, and so many of them may be
+ * others'. */
+static bool add_hot_key(const struct stats_sink *sink, const struct hot_key *key)
+{
+	uint8_t name[4 + URI_BYTES_MAX(KEY_BYTES_MAX)] = "key:";
+	uint8_t value[2 * NUMBER_TEXT_MAX + 1];
+	uint8_t *name_end = uri_write(name + 4, (struct slice){key->bytes, key->length});
+	uint8_t *end = number_write(value, key->count);
+
+	*end++ = ' ';
+	end = number_write(end, key->count_max_error);
+	return sink->add(sink->context, (struct slice){name, (size_t)(name_end - name)},
+	                 (struct slice){value, (size_t)(end - value)});
+}
+
+/* What this worker's clients have asked for in the last whole window. */
+static bool add_hot(const struct stats_sink *sink, const struct hot *hot)
+{
+	const struct hot_window *window = hot->last;
+	uint8_t places[HOT_KEY_COUNT];
+	uint32_t count = hot_rank(hot, places);
+
+	if (!add_hot_number(sink, "window_us", window->end_us - window->start_us) ||
+	    !add_hot_number(sink, "requests", window->request_count) ||
+	    !add_hot_number(sink, "samples", window->sample_count))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (!add_hot_key(sink, &window->keys[places[i]]))
+			return false;
+	return true;
+}
+
 enum stats_verdict stats_list(struct stats *stats, struct slice argument,
                               const struct stats_sink *sink)
 {
@@ -505,6 +547,8 @@ enum stats_verdict stats_list(struct stats *stats, struct slice argument,
 	if (slice_equal(name, SLICE_LITERAL("conns")))
 		return listed(stats->add_conns == NULL ||
 		              stats->add_conns(stats->conns_context, sink));
+	if (slice_equal(name, SLICE_LITERAL("hot")))
+		return listed(add_hot(sink, stats->hot));
 	if (slice_equal(name, SLICE_LITERAL("kante")))
 		return listed(add_groups(&stats->options, sink));
 	if (slice_equal(name, SLICE_LITERAL("detail")))

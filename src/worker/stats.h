@@ -80,6 +80,7 @@ struct stats {
 	/* `stats conns`: the figures of all connections. False: no memory. NULL: there are none. */
 	bool (*add_conns)(void *context, const struct stats_sink *sink);
 	void *conns_context;
+	const struct hot *hot;    /* `stats hot` */
 	struct prefixes prefixes; /* `stats detail` */
 	uint32_t changes_seen;    /* of the shared ones */
 	uint32_t resets_seen;

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "shard/call.h"
+#include "shard/hot.h"
 #include "worker/conns.h"
 #include "worker/worker_internal.h"
 
@@ -241,6 +242,7 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	                &worker->stats, memory);
 	datagram_create(&worker->datagrams, &options->datagrams, worker->shard,
 	                &worker->sessions.lookahead, memory);
+	worker->stats.hot = shard_hot(worker->shard);
 	worker->stats.add_conns = add_conns;
 	worker->stats.conns_context = worker;
 	GROUP_ADD(worker, worker, COUNTER_NO_INDEX, &worker->counters);
@@ -349,6 +351,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
 	sessions_follow(&worker->sessions, &worker->time);
+	hot_advance(shard_hot(worker->shard), now_us);
 	shard_foresee_calls(worker->shard);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);

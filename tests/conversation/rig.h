@@ -320,6 +320,7 @@ static inline struct rig *rig_create(const struct rig_options *options)
 	references = shard_references(rig->shard);
 	block_pool_create(&rig->blocks, block_count, &memory, &references);
 	stats_create(&rig->stats, &stats_options, &memory);
+	rig->stats.hot = shard_hot(rig->shard);
 	sessions_create(&rig->sessions, &sessions_options, rig->shard, &rig->blocks, &rig->stats,
 	                &memory);
 	sessions_follow(&rig->sessions, &rig->time);
