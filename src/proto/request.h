@@ -86,6 +86,7 @@ enum dump_form {
 	DUMP_METADUMP,  /* key=… exp=… la=… … */
 	DUMP_MGDUMP,    /* mg key */
 	DUMP_CACHEDUMP, /* ITEM key [bytes b; expiry s] */
+	DUMP_SURVEY,    /* not one by one, but what they are like */
 };
 
 /* A whole command without the value's bytes; slices point into the parsed input. */

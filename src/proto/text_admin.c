@@ -210,15 +210,20 @@ static enum parse_verdict dump(struct request *request, enum dump_form form, uin
 	return PARSE_DONE;
 }
 
-/* metadump, mgdump: hash is an order, and the only one there is here. */
+/* metadump, mgdump, and our own survey: hash is an order, and the only one there is here. */
 static enum parse_verdict parse_dump(const struct words *words, struct request *request)
 {
 	bool has_items = IS(words->word[1], "hash");
 
+	enum dump_form form = DUMP_METADUMP;
+
 	if (!has_items && !classes_are_good(words->word[1], &has_items))
 		return ANSWER(request, "BADCLASS invalid class id");
-	return dump(request, IS(words->word[0], "mgdump") ? DUMP_MGDUMP : DUMP_METADUMP,
-	            has_items ? UINT64_MAX : 0);
+	if (IS(words->word[0], "mgdump"))
+		form = DUMP_MGDUMP;
+	else if (IS(words->word[0], "survey"))
+		form = DUMP_SURVEY;
+	return dump(request, form, has_items ? UINT64_MAX : 0);
 }
 
 /* stats cachedump <class> <count>: 0 is all. */
@@ -246,7 +251,8 @@ static enum parse_verdict parse_crawler_number(const struct words *words, struct
 	bool has_items;
 	uint64_t number;
 
-	if (IS(words->word[0], "metadump") || IS(words->word[0], "mgdump"))
+	if (IS(words->word[0], "metadump") || IS(words->word[0], "mgdump") ||
+	    IS(words->word[0], "survey"))
 		return parse_dump(words, request);
 	if (IS(words->word[0], "crawl"))
 		return classes_are_good(words->word[1], &has_items)

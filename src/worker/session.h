@@ -157,6 +157,7 @@ struct sessions {
 	struct slab free_calls;
 	struct session_call_list late_calls; /* back, but there were no blocks for their replies */
 	struct session_dump dumps[SESSION_DUMP_COUNT];
+	struct survey *survey; /* of the dump of that form: one at a time */
 	struct session_watcher watchers[SESSION_WATCHER_COUNT_MAX];
 	uint32_t watched_kinds;                 /* by any of them */
 	uint32_t others_kinds;                  /* by clients of other workers */

@@ -6,8 +6,10 @@
 #include "proto/number.h"
 #include "proto/uri.h"
 #include "worker/session_internal.h"
+#include "worker/survey.h"
 
 #define STEPS_A_TURN 16 /* of at most 256 places of the index, or one item, each */
+#define LOOKS_A_STEP 8  /* of a survey, which sends nothing meanwhile */
 
 /* A key with each byte as %XX, and all that stands around it. */
 #define LINE_BYTES_MAX_DUMP (URI_BYTES_MAX(KEY_BYTES_MAX) + 256)
@@ -72,6 +74,7 @@ static bool append_item(struct session *session, const struct reply *reply, uint
 	case DUMP_METADUMP: end = write_metadump(to, reply, unix_time_s); break;
 	case DUMP_MGDUMP: end = write_mgdump(to, reply); break;
 	case DUMP_CACHEDUMP: end = write_cachedump(to, reply, unix_time_s); break;
+	case DUMP_SURVEY: ASSERT(!"it tells of no item"); break;
 	}
 	chain_extend(out, (uint32_t)(end - to));
 	return true;
@@ -99,6 +102,44 @@ static void session_finish_dump(struct session *session)
 		session->stream->ops->resume(session->stream);
 }
 
+/* A survey that has seen all of them. False: no blocks. */
+static bool append_survey_line(struct session *session, bool *ret_more)
+{
+	struct chain *out = &session->stream->out;
+	uint8_t *to = chain_reserve(out, SURVEY_LINE_BYTES_MAX);
+	uint8_t *end = to == NULL ? NULL : survey_tell(session->sessions->survey, to);
+
+	*ret_more = end != NULL;
+	chain_extend(out, end == NULL ? 0 : (uint32_t)(end - to));
+	return to != NULL;
+}
+
+static bool session_step_survey(struct session *session, const struct worker_time *time)
+{
+	struct sessions *sessions = session->sessions;
+	struct session_dump *dump = session->dump;
+	struct reply reply;
+	bool has_more;
+
+	for (uint32_t i = 0; dump->left_count > 0 && i < LOOKS_A_STEP; i++) {
+		if (!shard_walk(sessions->shard, &dump->cursor, time->now_s, &reply)) {
+			dump->left_count = 0;
+			survey_finish(sessions->survey);
+		} else if (reply.status != REPLY_MISS) {
+			survey_add(sessions->survey, &reply);
+		}
+	}
+	if (dump->left_count > 0)
+		return true;
+	if (!append_survey_line(session, &has_more))
+		session_abort(session);
+	else if (!has_more)
+		session_finish_dump(session);
+	else
+		return true;
+	return false;
+}
+
 /* One step. False: the dump is over, or has to wait. */
 static bool session_step(struct session *session, const struct worker_time *time)
 {
@@ -108,6 +149,8 @@ static bool session_step(struct session *session, const struct worker_time *time
 
 	if (!session_may_reply(session))
 		return false;
+	if (dump->form == DUMP_SURVEY)
+		return session_step_survey(session, time);
 	if (dump->left_count == 0 || !shard_walk(shard, &dump->cursor, time->now_s, &reply)) {
 		session_finish_dump(session);
 		return false;
@@ -131,18 +174,26 @@ void session_go_on_dumping(struct session *session, const struct worker_time *ti
 		session_wait(session, WAIT_TURN);
 }
 
-static struct session_dump *find_free(struct sessions *sessions)
+/* NULL: there is none, or there is a survey under way already. */
+static struct session_dump *find_free(struct sessions *sessions, enum dump_form form)
 {
-	for (uint32_t i = 0; i < SESSION_DUMP_COUNT; i++)
-		if (sessions->dumps[i].session == NULL)
-			return &sessions->dumps[i];
-	return NULL;
+	struct session_dump *found = NULL;
+
+	for (uint32_t i = 0; i < SESSION_DUMP_COUNT; i++) {
+		struct session_dump *dump = &sessions->dumps[i];
+
+		if (dump->session == NULL)
+			found = dump;
+		else if (form == DUMP_SURVEY && dump->form == DUMP_SURVEY)
+			return NULL;
+	}
+	return found;
 }
 
 void session_begin_dump(struct session *session, const struct request *request,
                         const struct worker_time *time)
 {
-	struct session_dump *dump = find_free(session->sessions);
+	struct session_dump *dump = find_free(session->sessions, request->dump);
 
 	if (dump == NULL) {
 		session_append(session,
@@ -151,6 +202,8 @@ void session_begin_dump(struct session *session, const struct request *request,
 	}
 	*dump = (struct session_dump){
 	    .session = session, .form = request->dump, .left_count = request->delta};
+	if (dump->form == DUMP_SURVEY)
+		survey_begin(session->sessions->survey);
 	session->dump = dump;
 	session->state = SESSION_DUMP;
 	session_go_on_dumping(session, time);

@@ -2,6 +2,7 @@
 /* What sessions hold and what they wait for: the line so far, blocks, line buffers, and the
  * client's reading of what was sent. */
 #include "worker/session_internal.h"
+#include "worker/survey.h"
 
 #include "proto/line.h"
 
@@ -19,6 +20,7 @@ struct session_line_buffer {
 size_t sessions_bytes(const struct sessions_options *options)
 {
 	return memory_rounded(sizeof(struct session_line_buffer)) * options->line_buffer_count +
+	       memory_rounded(sizeof(struct survey)) +
 	       slab_bytes(sizeof(struct session_write),
 	                  options->session_count_max + options->call_count) +
 	       slab_bytes(sizeof(struct session_call), options->call_count);
@@ -53,6 +55,7 @@ void sessions_create(struct sessions *sessions, const struct sessions_options *o
 	            options->session_count_max + options->call_count, memory);
 	slab_create(&sessions->free_calls, sizeof(struct session_call), options->call_count,
 	            memory);
+	sessions->survey = memory_take(memory, sizeof(*sessions->survey));
 	sessions->calls = (struct session_call *)sessions->free_calls.fresh;
 	sessions->free_call_count = options->call_count;
 	ASSERT(options->call_count < UINT16_MAX);
