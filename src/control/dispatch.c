@@ -24,6 +24,9 @@ static void on_gone(struct evhttp_connection *connection, void *context)
 {
 	struct exchange *exchange = context;
 
+	/* libevent has let go of a request that was not replied to, unless all of it ends */
+	if (evhttp_request_get_connection(exchange->request) == NULL)
+		evhttp_request_free(exchange->request);
 	exchange->request = NULL;
 	exchange_destroy(exchange);
 }

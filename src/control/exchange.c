@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/exchange.h"
 
+#include <event2/bufferevent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,9 @@
 #include <sys/queue.h>
 
 #define REFUSAL_BYTES 1024
+
+/* Of what a client says while its reply goes on: nothing of it is looked at. */
+#define UNREAD_BYTES_MAX 4096
 
 struct exchange *exchange_create(struct control *control, struct evhttp_request *request)
 {
@@ -87,6 +91,47 @@ void exchange_refuse(struct exchange *exchange, int status, const char *format, 
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	exchange_reply(exchange, status, json_pack("{s:s+}", "error", text, ""));
+}
+
+static struct bufferevent *socket_of(const struct exchange *exchange)
+{
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(exchange->request));
+}
+
+/* The connection ends with the reply: it is as the reply needs it. */
+void exchange_stream_begin(struct exchange *exchange, const char *content_type)
+{
+	static const struct timeval patience = {.tv_sec = EXCHANGE_BEHIND_S};
+	struct bufferevent *socket = socket_of(exchange);
+
+	headers(exchange, content_type);
+	header(exchange, "Connection", "close");
+	/* it may be silent for long, but whoever is sent something has to take it */
+	bufferevent_set_timeouts(socket, NULL, &patience);
+	bufferevent_setwatermark(socket, EV_READ, 0, UNREAD_BYTES_MAX);
+	evhttp_send_reply_start(exchange->request, HTTP_OK, NULL);
+}
+
+bool exchange_stream_add(struct exchange *exchange, struct evbuffer *piece)
+{
+	size_t behind = evbuffer_get_length(bufferevent_get_output(socket_of(exchange)));
+	size_t length = evbuffer_get_length(piece);
+
+	if (behind > 0 && behind + length > EXCHANGE_BEHIND_BYTES_MAX) {
+		evbuffer_drain(piece, length);
+		return false;
+	}
+	evhttp_send_reply_chunk(exchange->request, piece);
+	return true;
+}
+
+void exchange_stream_end(struct exchange *exchange, struct evbuffer *last)
+{
+	if (last != NULL)
+		evhttp_send_reply_chunk(exchange->request, last);
+	detach(exchange);
+	evhttp_send_reply_end(exchange->request);
+	exchange_destroy(exchange);
 }
 
 const char *exchange_query(const struct exchange *exchange, const char *name)

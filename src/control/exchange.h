@@ -13,6 +13,10 @@
 #define EXCHANGE_ARGUMENT_BYTES 256
 #define EXCHANGE_BODY_BYTES_MAX (1024 * 1024)
 
+/* Of a reply that goes on: what waits for its client to read, at most, and for how long. */
+#define EXCHANGE_BEHIND_BYTES_MAX (1024 * 1024)
+#define EXCHANGE_BEHIND_S         30
+
 struct endpoint;
 
 struct exchange {
@@ -42,6 +46,13 @@ void exchange_reply_text(struct exchange *exchange, int status, const char *cont
 /* {"error": "what is wrong: what to do"} */
 void exchange_refuse(struct exchange *exchange, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A reply that goes on, of pieces as they come; when the client goes, the exchange is forgotten.
+ * exchange_stream_add() empties the piece; false: the client is too far behind, and the piece was
+ * left out. The last piece, NULL: none, is added in any case; the exchange is destroyed. */
+void exchange_stream_begin(struct exchange *exchange, const char *content_type);
+bool exchange_stream_add(struct exchange *exchange, struct evbuffer *piece);
+void exchange_stream_end(struct exchange *exchange, struct evbuffer *last);
 
 /* The value of "name=value" in the query; NULL: it is not there. */
 const char *exchange_query(const struct exchange *exchange, const char *name);
