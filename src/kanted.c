@@ -195,12 +195,15 @@ static void describe(struct kanted *kanted)
 
 /* What the keeper does for kanted. */
 
+static void reload_for(struct kanted *kanted, struct evbuffer *answer)
+{
+	if (config_reload(kanted->config, kanted->config_path, answer))
+		kanted_workers_change(&kanted->workers);
+}
+
 static void reload(void *context)
 {
-	struct kanted *kanted = context;
-
-	if (config_reload(kanted->config, kanted->config_path))
-		kanted_workers_change(&kanted->workers);
+	reload_for(context, NULL);
 }
 
 static void wake(void *context, uint32_t worker)
@@ -226,6 +229,22 @@ static void tell_counters(void *context, const char *rest, struct evbuffer *answ
 	answer_counters(&kanted->workers, answer);
 }
 
+static void tell_config(void *context, const char *rest, struct evbuffer *answer)
+{
+	struct kanted *kanted = context;
+
+	answer_config(kanted->config, answer);
+}
+
+static void tell_reload(void *context, const char *rest, struct evbuffer *answer)
+{
+	struct kanted *kanted = context;
+
+	reload_for(kanted, answer);
+	evbuffer_add(answer, "\n", 1);
+	answer_config(kanted->config, answer);
+}
+
 /* It lies beside ours. */
 static void control_name(struct kanted *kanted)
 {
@@ -246,6 +265,8 @@ static int keeper_start(struct kanted *kanted)
 	static const struct keeper_question questions[] = {
 	    {"facts", tell_facts},
 	    {"counters", tell_counters},
+	    {"config", tell_config},
+	    {"reload", tell_reload},
 	};
 	struct keeper_options options = {
 	    .child_path = kanted->workers.has_control ? kanted->control_path : NULL,

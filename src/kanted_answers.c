@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kanted_answers.h"
 
+#include "config/settings.h"
+
+#include <stdlib.h>
+
 static const char *kind_name(enum counter_kind kind)
 {
 	return kind == COUNTER_LEVEL ? "level" : "total";
@@ -93,4 +97,21 @@ void answer_facts(const struct kanted_workers *workers, const struct facts *fact
 	for (uint32_t i = 0; i < config->port_count; i++)
 		evbuffer_add_printf(answer, "port %u %s %s\n", i,
 		                    port_kind_name(config->ports[i].kind), config->ports[i].name);
+}
+
+void answer_config(const struct config *config, struct evbuffer *answer)
+{
+	struct config_settings *settings = NULL;
+	char *text = NULL;
+	size_t length = 0;
+	FILE *to = open_memstream(&text, &length);
+
+	if (to == NULL)
+		return;
+	if (config_settings_create(&settings, config) == 0)
+		config_settings_write_file(to, settings);
+	if (fclose(to) == 0)
+		evbuffer_add(answer, text, length);
+	config_settings_destroy(settings);
+	free(text);
 }

@@ -89,6 +89,9 @@ struct admin {
 	uint64_t metrics; /* enum admin_metrics */
 };
 
+/* Takes over what may change while the node runs (CONFIG_LIVE). Both are given. */
+void admin_take_live(struct admin *admin, const struct admin *from);
+
 static inline bool admin_is_given(const struct admin *admin)
 {
 	return admin->directory[0] != '\0';

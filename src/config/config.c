@@ -242,6 +242,8 @@ void config_take_live(struct config *config, const struct config *from)
 		if (config_parameters[i].effect == CONFIG_LIVE)
 			*value_of(config, &config_parameters[i]) =
 			    *value_of((struct config *)from, &config_parameters[i]);
+	if (admin_is_given(&config->admin) && admin_is_given(&from->admin))
+		admin_take_live(&config->admin, &from->admin);
 }
 
 void config_destroy(struct config *config)

@@ -173,7 +173,7 @@ int config_parse(struct config **ret_config, const char *name, const char *text,
 
 void config_destroy(struct config *config); /* takes NULL */
 
-/* Takes over what may change while kanted runs, of the top level. */
+/* Takes over what may change while kanted runs, of the top level and of `admin:`. */
 void config_take_live(struct config *config, const struct config *from);
 
 #define CONFIG_QUANTITY_BYTES 32

@@ -29,6 +29,26 @@ static void set_defaults(const struct config_table *table, void *base)
 	}
 }
 
+static void take_live(const struct config_table *table, void *base, const void *from)
+{
+	for (uint32_t i = 0; i < table->count; i++) {
+		const struct config_parameter *parameter = &table->parameters[i];
+		const void *other = (const char *)from + parameter->offset;
+
+		if (parameter->type == CONFIG_SECTION)
+			take_live(parameter->table, at(base, parameter->offset), other);
+		if (parameter->effect != CONFIG_LIVE)
+			continue;
+		ASSERT(parameter->type < CONFIG_TEXT);
+		memcpy(at(base, parameter->offset), other, sizeof(uint64_t));
+	}
+}
+
+void admin_take_live(struct admin *admin, const struct admin *from)
+{
+	take_live(&config_admin_fields, admin, from);
+}
+
 static void check_text(struct faults *faults, const struct node *node, const char *path,
                        const struct config_parameter *parameter, char *to)
 {

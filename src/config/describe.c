@@ -32,6 +32,43 @@ void describe_each(describe_fn *each, void *context)
 	describe_table(&config_others, "", 0, each, context);
 }
 
+bool describe_is_path(const char *path, const char *name)
+{
+	for (;;) {
+		if (*path == '[')
+			path += strcspn(path, "]") + 1;
+		if (*name == '[' && strchr(name, ']') != NULL)
+			name = strchr(name, ']') + 1;
+		if (*path != *name)
+			return false;
+		if (*path == '\0')
+			return true;
+		path++;
+		name++;
+	}
+}
+
+struct search {
+	const char *name;
+	const struct config_parameter *found;
+};
+
+static void note_if_meant(void *context, const struct description *description)
+{
+	struct search *search = context;
+
+	if (describe_is_path(description->path, search->name))
+		search->found = description->parameter;
+}
+
+const struct config_parameter *describe_find(const char *name)
+{
+	struct search search = {.name = name};
+
+	describe_each(note_if_meant, &search);
+	return search.found;
+}
+
 static const char *type_words(enum config_type type)
 {
 	switch (type) {

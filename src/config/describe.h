@@ -23,6 +23,13 @@ typedef void describe_fn(void *context, const struct description *description);
 /* Every parameter there is, each list and section before what may stand in it. */
 void describe_each(describe_fn *each, void *context);
 
+/* Whether a name means such a path: one that has brackets or an index in it means the path without:
+ * "ports[0].tcp". */
+bool describe_is_path(const char *path, const char *name);
+
+/* NULL: there is none of that name. */
+const struct config_parameter *describe_find(const char *name);
+
 /* "A size from 4MiB to 4096GiB; the default is 64MiB." */
 void describe_sentence(char ret_text[DESCRIBE_TEXT_BYTES],
                        const struct config_parameter *parameter);

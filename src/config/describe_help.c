@@ -14,23 +14,6 @@ struct help {
 	uint32_t told_count;
 };
 
-/* A name that has brackets or an index in it means the path without: "ports[0].tcp". */
-static bool same_path(const char *path, const char *name)
-{
-	for (;;) {
-		if (*path == '[')
-			path += strcspn(path, "]") + 1;
-		if (*name == '[' && strchr(name, ']') != NULL)
-			name = strchr(name, ']') + 1;
-		if (*path != *name)
-			return false;
-		if (*path == '\0')
-			return true;
-		path++;
-		name++;
-	}
-}
-
 static const char *last_part(const char *path)
 {
 	const char *dot = strrchr(path, '.');
@@ -93,7 +76,7 @@ static void tell_if_meant(void *context, const struct description *description)
 {
 	struct help *help = context;
 	bool is_meant = help->by_last_part ? strcmp(last_part(description->path), help->name) == 0
-	                                   : same_path(description->path, help->name);
+	                                   : describe_is_path(description->path, help->name);
 
 	if (!is_meant)
 		return;

@@ -89,16 +89,6 @@ static const struct config_setting *find(const struct config_settings *settings,
 	return NULL;
 }
 
-static uint32_t group_length(const struct config_settings *settings, uint32_t first)
-{
-	uint32_t end = first;
-
-	while (end < settings->count &&
-	       strcmp(settings->list[end].group, settings->list[first].group) == 0)
-		end++;
-	return end - first;
-}
-
 /* Of side 0 what is another or gone, of side 1 what is new. */
 static void diff_group(struct differ *differ, uint32_t side, uint32_t first, uint32_t count)
 {
@@ -120,7 +110,7 @@ static void diff_side(struct differ *differ, uint32_t side)
 	uint32_t count;
 
 	for (uint32_t first = 0; first < settings->count; first += count) {
-		count = group_length(settings, first);
+		count = config_settings_group(settings, first);
 		if (has_group(differ->sides[1 - side], settings->list[first].group))
 			diff_group(differ, side, first, count);
 		else

@@ -2,47 +2,15 @@
 #include "config/edit.h"
 
 #include "base/assert.h"
-#include "config/document.h"
+#include "config/edit_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What is taken out of the text, and what comes in its place. */
-struct splice {
-	size_t from;
-	size_t until;
-	char *with; /* owned */
-};
-
-#define SPLICE_COUNT_MAX 2
-
-/* One config_edit(). Places in the text are in bytes. */
-struct editor {
-	const struct config_edit *edit;
-	const char *text;
-	size_t length;
-	struct faults *faults;
-	struct document *document;
-	const struct node *mapping; /* where the parameter is, or is to be; NULL: the file is empty
-	                             */
-	char *value;                /* as it is written, or NULL */
-	struct splice splices[SPLICE_COUNT_MAX]; /* in the text's order */
-	uint32_t splice_count;
-};
-
-static int refuse(struct editor *editor, int error_number, const char *reason)
-{
-	char quoted[FAULTS_QUOTE_BYTES];
-
-	faults_quote(quoted, editor->edit->parameter);
-	faults_add(editor->faults, 0, quoted, "%s", reason);
-	return error_number;
-}
-
 static int refuse_layout(struct editor *editor)
 {
-	return refuse(
+	return edit_refuse(
 	    editor, -ENOTSUP,
 	    "the file is written in a way that cannot be changed here: change it by hand");
 }
@@ -237,7 +205,13 @@ static int add_to_top(struct editor *editor)
 	                indent);
 }
 
-static int add_to_class(struct editor *editor)
+static bool is_of_top(const struct editor *editor)
+{
+	return editor->edit->class_name == NULL && editor->edit->section == NULL;
+}
+
+/* Behind the last field of a class or a section. */
+static int add_to_mapping(struct editor *editor)
 {
 	const struct node *entry = editor->mapping;
 	size_t end = end_of(editor, entry->last), indent;
@@ -331,70 +305,8 @@ static int change(struct editor *editor)
 	if (node == NULL && editor->value == NULL)
 		return 0;
 	if (node == NULL)
-		return editor->edit->class_name == NULL ? add_to_top(editor) : add_to_class(editor);
+		return is_of_top(editor) ? add_to_top(editor) : add_to_mapping(editor);
 	return editor->value == NULL ? remove_value(editor, node) : replace(editor, node);
-}
-
-static int find_class(struct editor *editor, const struct node *root)
-{
-	const struct node *classes = root == NULL ? NULL : node_child(root, "classes");
-	const struct node *entry = classes == NULL ? NULL : classes->first;
-	char quoted[FAULTS_QUOTE_BYTES];
-
-	for (; entry != NULL; entry = entry->next) {
-		const struct node *name = node_child(entry, "name");
-
-		if (name != NULL && name->kind == NODE_SCALAR &&
-		    strcmp(name->text, editor->edit->class_name) == 0) {
-			editor->mapping = entry;
-			return 0;
-		}
-	}
-	faults_quote(quoted, editor->edit->class_name);
-	faults_add(editor->faults, 0, "classes",
-	           "there is no class \"%s\": write it into the file first", quoted);
-	return -ENOENT;
-}
-
-static int find_mapping(struct editor *editor)
-{
-	const struct node *root = editor->document->root;
-
-	if (root != NULL && root->kind == NODE_SCALAR && root->text[0] == '\0')
-		root = NULL;
-	if (root != NULL && root->kind != NODE_MAPPING)
-		return refuse(editor, -EINVAL,
-		              "the file is not a list of parameters: write lines such as "
-		              "`memory: 64MiB`");
-	if (root != NULL && root->is_flow)
-		return refuse(editor, -ENOTSUP,
-		              "the whole file is in braces: write each parameter in a line of its "
-		              "own first");
-	editor->mapping = root;
-	return editor->edit->class_name == NULL ? 0 : find_class(editor, root);
-}
-
-static int find_parameter(struct editor *editor)
-{
-	const struct config_table top = {config_parameters, config_parameter_count, NULL, 0};
-	const struct config_edit *edit = editor->edit;
-	const struct config_parameter *parameter;
-
-	if (edit->class_name != NULL) {
-		parameter = config_table_find(&config_class_fields, edit->parameter);
-	} else {
-		parameter = config_table_find(&top, edit->parameter);
-		if (parameter == NULL)
-			parameter = config_table_find(&config_others, edit->parameter);
-	}
-	if (parameter == NULL)
-		return refuse(editor, -ENOENT,
-		              edit->class_name == NULL
-		                  ? "no such parameter: see `kante config help`"
-		                  : "a class has no such field: see `kante config help classes`");
-	if (parameter->table != NULL)
-		return refuse(editor, -ENOTSUP, "not a single value: change it by hand");
-	return 0;
 }
 
 static bool is_list(const struct editor *editor)
@@ -411,15 +323,15 @@ static int write_value(struct editor *editor)
 	if (value == NULL)
 		return 0;
 	if (strlen(value) > DOCUMENT_SCALAR_BYTES_MAX)
-		return refuse(editor, -EINVAL,
-		              "a text of more than 255 bytes: no parameter takes one so long");
+		return edit_refuse(editor, -EINVAL,
+		                   "a text of more than 255 bytes: no parameter takes one so long");
 	for (const char *c = value; *c != '\0'; c++)
 		if ((uint8_t)*c < ' ' || *c == 0x7f)
-			return refuse(editor, -EINVAL,
-			              "a text with control characters: remove them");
+			return edit_refuse(editor, -EINVAL,
+			                   "a text with control characters: remove them");
 	if (is_list(editor) && strspn(value, "[0123456789, ]") != strlen(value))
-		return refuse(editor, -EINVAL,
-		              "not a list of cores: write one such as [2, 3], or a count");
+		return edit_refuse(editor, -EINVAL,
+		                   "not a list of cores: write one such as [2, 3], or a count");
 	to = open_memstream(&editor->value, &length);
 	if (to == NULL)
 		return -ENOMEM;
@@ -526,14 +438,14 @@ static int verify(struct editor *editor, const char *text, size_t length)
 
 static int edit_into(struct editor *editor, char **ret_text, size_t *ret_length)
 {
-	int r = find_parameter(editor);
+	int r = edit_find_parameter(editor);
 
 	if (r == 0)
 		r = write_value(editor);
 	if (r == 0)
 		r = document_parse(&editor->document, editor->text, editor->length, editor->faults);
 	if (r == 0)
-		r = find_mapping(editor);
+		r = edit_find_mapping(editor);
 	if (r == 0)
 		r = change(editor);
 	if (r == 0)

@@ -6,14 +6,15 @@
 #include "config/config.h"
 
 struct config_edit {
-	const char *class_name; /* of the class whose field is meant; NULL: of the top level */
+	const char *class_name; /* of the class whose field is meant; NULL: of no class */
+	const char *section;    /* "admin", "admin.audit"; NULL: of none; both: the top level */
 	const char *parameter;
 	const char *value; /* as in the file, but without quotes: "[2, 3]"; NULL: taken out */
 };
 
 /* A value that is there is replaced where it stands; one that is not comes behind the parameters
- * that stand before the first list or section, or behind the last field of the class; one that is
- * taken out goes with its line, and what is said behind it in that line.
+ * that stand before the first list or section, or behind the last field of the class or section;
+ * one that is taken out goes with its line, and what is said behind it in that line.
  *
  * The result was read as a config, whole, and only what was to change is another. `name` stands for
  * the file in the faults. 0, with *ret_text, of *ret_length bytes and a NUL, to be free()d; also

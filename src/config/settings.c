@@ -389,17 +389,92 @@ static bool is_single_text(enum config_type type)
 	return type >= CONFIG_TEXT && type < CONFIG_HOSTS;
 }
 
+static void write_setting(FILE *to, const struct config_setting *setting)
+{
+	fprintf(to, "%s: ", setting->parameter->name);
+	if (is_single_text(setting->parameter->type))
+		config_write_text(to, setting->value);
+	else
+		fputs(setting->value, to);
+}
+
 void config_settings_write(FILE *to, const struct config_settings *settings, uint32_t first,
                            uint32_t count)
 {
 	for (uint32_t i = first; i < first + count; i++) {
-		const struct config_setting *setting = &settings->list[i];
-
-		fprintf(to, "%s%s: ", i == first ? "{" : ", ", setting->parameter->name);
-		if (is_single_text(setting->parameter->type))
-			config_write_text(to, setting->value);
-		else
-			fputs(setting->value, to);
+		fputs(i == first ? "{" : ", ", to);
+		write_setting(to, &settings->list[i]);
 	}
 	fputs(count == 0 ? "{}" : "}", to);
+}
+
+const struct config_setting *config_settings_find(const struct config_settings *settings,
+                                                  const char *name)
+{
+	for (uint32_t i = 0; i < settings->count; i++) {
+		const struct config_setting *setting = &settings->list[i];
+		size_t length = strlen(setting->group);
+
+		if (strncmp(name, setting->group, length) == 0 &&
+		    (length == 0 || name[length] == '.') &&
+		    strcmp(name + length + (length > 0), setting->parameter->name) == 0)
+			return setting;
+	}
+	return NULL;
+}
+
+uint32_t config_settings_group(const struct config_settings *settings, uint32_t first)
+{
+	uint32_t end = first;
+
+	while (end < settings->count &&
+	       strcmp(settings->list[end].group, settings->list[first].group) == 0)
+		end++;
+	return end - first;
+}
+
+/* "admin", "admin.audit": each field in a line. */
+static void write_section(FILE *to, const struct config_settings *settings, uint32_t first,
+                          uint32_t count)
+{
+	const char *group = settings->list[first].group;
+	const char *name = strrchr(group, '.');
+	int indent = group[0] == '\0' ? 0 : 2;
+
+	if (name != NULL) {
+		fprintf(to, "%*s%s:\n", indent, "", name + 1);
+		indent += 2;
+	} else if (group[0] != '\0') {
+		fprintf(to, "%s:\n", group);
+	}
+	for (uint32_t i = first; i < first + count; i++) {
+		fprintf(to, "%*s", indent, "");
+		write_setting(to, &settings->list[i]);
+		fputc('\n', to);
+	}
+}
+
+void config_settings_write_file(FILE *to, const struct config_settings *settings)
+{
+	const char *list = "";
+	uint32_t count;
+
+	for (uint32_t first = 0; first < settings->count; first += count) {
+		const char *group = settings->list[first].group;
+		const char *bracket = strchr(group, '[');
+		int name_length = bracket == NULL ? 0 : (int)(bracket - group) + 1;
+
+		count = config_settings_group(settings, first);
+		if (bracket == NULL) {
+			write_section(to, settings, first, count);
+			continue;
+		}
+		/* the entries of a list are next to each other */
+		if (strncmp(list, group, (size_t)name_length) != 0)
+			fprintf(to, "%.*s:\n", name_length - 1, group);
+		list = group;
+		fputs("  - ", to);
+		config_settings_write(to, settings, first, count);
+		fputc('\n', to);
+	}
 }

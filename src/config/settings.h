@@ -28,3 +28,13 @@ void config_settings_destroy(struct config_settings *settings); /* takes NULL */
 /* "{kind: tap, name: kante0, udp: 11211}", of `count` settings from `first` on. */
 void config_settings_write(FILE *to, const struct config_settings *settings, uint32_t first,
                            uint32_t count);
+
+/* By its whole name: "memory", "classes[sessions].share_max". NULL: it says nothing of that. */
+const struct config_setting *config_settings_find(const struct config_settings *settings,
+                                                  const char *name);
+
+/* How many of them, from `first` on, are of its group. */
+uint32_t config_settings_group(const struct config_settings *settings, uint32_t first);
+
+/* All of them as a file, which is read as the same config. */
+void config_settings_write_file(FILE *to, const struct config_settings *settings);

@@ -13,6 +13,17 @@ void api_metrics(struct exchange *exchange);
 void api_whoami(struct exchange *exchange);
 void api_openapi(struct exchange *exchange);
 
+/* api_config.c */
+void api_config_list(struct exchange *exchange);
+void api_config_get(struct exchange *exchange);
+void api_config_check(struct exchange *exchange);
+void api_config_diff(struct exchange *exchange);
+
+/* api_config_change.c */
+void api_config_set(struct exchange *exchange);
+void api_config_reload(struct exchange *exchange);
+void api_config_stop(struct control *control); /* gives up a change that is under way */
+
 /* api_keys.c */
 void api_keys_list(struct exchange *exchange);
 void api_keys_create(struct exchange *exchange);

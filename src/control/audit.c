@@ -390,6 +390,22 @@ void audit_tick(struct audit *audit, uint64_t now_us)
 	note(audit, r < 0 ? r : r_sync);
 }
 
+void audit_limit(struct audit *audit, uint64_t file_bytes_max, uint64_t kept_count_max,
+                 uint64_t now_us)
+{
+	int r;
+
+	ASSERT(audit->magic == AUDIT_MAGIC);
+	ASSERT(file_bytes_max > 0);
+	audit->options.file_bytes_max = file_bytes_max;
+	audit->options.kept_count_max = kept_count_max;
+	audit->now_us = now_us;
+	r = prepare(audit);
+	if (r == 0)
+		r = delete_old(audit);
+	note(audit, r);
+}
+
 const char *audit_failure(const struct audit *audit)
 {
 	return audit->failure[0] == '\0' ? NULL : audit->failure;

@@ -91,6 +91,10 @@ int audit_append(struct audit *audit, const struct audit_event *event, uint64_t 
 /* Once a second. */
 void audit_tick(struct audit *audit, uint64_t now_us);
 
+/* Other limits from now on, as in the options: what is too much for them goes at once. */
+void audit_limit(struct audit *audit, uint64_t file_bytes_max, uint64_t kept_count_max,
+                 uint64_t now_us);
+
 /* Why nothing can be written at the moment: what is wrong, and what to do; NULL: it can. */
 const char *audit_failure(const struct audit *audit);
 

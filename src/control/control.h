@@ -39,13 +39,18 @@ struct control_counters {
 	CONTROL_COUNTERS(COUNTER_FIELD)
 };
 
+struct ask;
+struct config_change;
 struct server;
 
 struct control {
 	struct event_base *base;
 	int link_fd;
 	const char *config_path;
-	struct config *config;
+	struct config *config;        /* what runs: running.h */
+	struct ask *config_ask;       /* kanted is asked for it; NULL: it is not */
+	bool config_is_old;           /* kanted may go by another */
+	struct config_change *change; /* under way: api_config_change.c; NULL: none */
 	struct audit *audit;
 	struct keys *keys;
 	struct tokens *tokens; /* NULL: the config has no `tokens` */

@@ -122,13 +122,15 @@ static bool check_role(struct exchange *exchange)
 	return false;
 }
 
-/* False: it would change something that could not be written down: it was refused, and is gone. */
+/* False: it would change something that could not be written down: it was refused, and is gone.
+ * What a viewer may changes nothing, even with a body. */
 static bool check_audit(struct exchange *exchange)
 {
 	const struct control *control = exchange->control;
 	const char *failure = audit_failure(control->audit);
 
-	if (failure == NULL || evhttp_request_get_command(exchange->request) == EVHTTP_REQ_GET ||
+	if (failure == NULL || exchange->endpoint->role <= ROLE_viewer ||
+	    evhttp_request_get_command(exchange->request) == EVHTTP_REQ_GET ||
 	    control->config->admin.audit.when_full != ADMIN_WHEN_FULL_refuse)
 		return true;
 	counter_add(&exchange->control->counters.refused_audit, 1);

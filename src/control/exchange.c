@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define REFUSAL_BYTES 1024
+#define REFUSAL_BYTES 8192 /* more than all faults of a config: CONFIG_ERROR_BYTES */
 
 /* Of what a client says while its reply goes on: nothing of it is looked at. */
 #define UNREAD_BYTES_MAX 4096

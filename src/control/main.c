@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kante-control: the control process of kanted, which starts it (keeper/child.c). */
 #include "base/log.h"
+#include "control/api.h"
 #include "control/authority.h"
 #include "control/endpoint.h"
 #include "control/link.h"
+#include "control/running.h"
 #include "control/server.h"
 
 #include <errno.h>
@@ -267,6 +269,7 @@ static void on_second(evutil_socket_t fd, short events, void *context)
 
 	audit_look(control);
 	certificates_look(control, false);
+	running_look(control, false);
 	if (now_s % EXPIRY_LOOK_S == 0)
 		server_look_at_certificates(control->server);
 	if (now_s % CRL_LOOK_S == 0)
@@ -280,10 +283,12 @@ static void on_signal(evutil_socket_t number, short events, void *context)
 {
 	struct control *control = context;
 
-	if (number == SIGHUP)
-		certificates_look(control, true);
-	else
+	if (number != SIGHUP) {
 		event_base_loopbreak(control->base);
+		return;
+	}
+	certificates_look(control, true);
+	running_look(control, true);
 }
 
 /* kanted is gone. */
@@ -326,6 +331,7 @@ static void stop(struct control *control)
 	struct audit_event event = {.kind = AUDIT_system, .action = "control.stopped"};
 
 	server_destroy(control->server);
+	api_config_stop(control);
 	if (control->audit != NULL)
 		audit_append(control->audit, &event, control_now_us());
 	tls_close(control->tls);
@@ -333,7 +339,7 @@ static void stop(struct control *control)
 	guard_destroy(control->guard);
 	keys_close(control->keys);
 	audit_close(control->audit);
-	config_destroy(control->config);
+	running_stop(control);
 	if (control->base != NULL)
 		event_base_free(control->base);
 }
@@ -347,7 +353,7 @@ int main(int argc, char **argv)
 	    {0},
 	};
 	struct control control = {.link_fd = LINK_FD};
-	char error[ERROR_BYTES], audit_path[PATH_BYTES];
+	char audit_path[PATH_BYTES];
 	int option, r;
 
 	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
@@ -372,11 +378,10 @@ int main(int argc, char **argv)
 	fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
-	r = config_load(&control.config, control.config_path, error, sizeof(error));
-	if (r < 0)
-		return fail(error, EXIT_FAILURE);
 	control.base = event_base_new();
-	r = control.base == NULL ? -ENOMEM : parts_start(&control, audit_path);
+	r = control.base == NULL ? -ENOMEM : running_start(&control);
+	if (r == 0)
+		r = parts_start(&control, audit_path);
 	if (r == 0)
 		r = run(&control);
 	stop(&control);

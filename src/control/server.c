@@ -77,7 +77,8 @@ static void forget_connection(void *ssl, void *data, CRYPTO_EX_DATA *all, int in
 	server->connection_count--;
 	counter_set(&server->control->counters.connections, server->connection_count);
 	free(connection);
-	if (server->is_full)
+	if (server->is_full &&
+	    server->connection_count < server->control->config->admin.connection_count_max)
 		listen_on(server, true);
 }
 
@@ -319,12 +320,17 @@ static int local_bind(const char *path, int *ret_fd)
 	return r;
 }
 
+static uint64_t local_timeout_s(const struct admin *admin)
+{
+	return admin->request_timeout_us / 1000000 + 1;
+}
+
 static int local_create(struct server *server)
 {
 	const struct admin *admin = &server->control->config->admin;
 	int fd = -1, r;
 
-	server->local = http_create(server, admin->request_timeout_us / 1000000 + 1);
+	server->local = http_create(server, local_timeout_s(admin));
 	if (server->local == NULL)
 		return -ENOMEM;
 	r = local_bind(admin->socket, &fd);
@@ -340,6 +346,14 @@ static int local_create(struct server *server)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+void server_limit(struct server *server)
+{
+	const struct admin *admin = &server->control->config->admin;
+
+	evhttp_set_timeout(server->local, (int)local_timeout_s(admin));
+	listen_on(server, server->connection_count < admin->connection_count_max);
 }
 
 int server_create(struct server **ret_server, struct control *control)

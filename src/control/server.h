@@ -15,6 +15,9 @@ void server_destroy(struct server *server); /* takes NULL */
 /* Once a second: ends those whose time is over, and those of a source that has too many. */
 void server_tick(struct server *server);
 
+/* Limits in the config have changed. */
+void server_limit(struct server *server);
+
 /* Ends those whose certificate is not good any more: when others may be trusted, and now and then,
  * as it may expire. */
 void server_look_at_certificates(struct server *server);

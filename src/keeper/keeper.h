@@ -9,7 +9,10 @@
  *	              text protocol, both ways
  *	ready         (no socket) the control process serves
  *	alive         (no socket) a sign of life, at least every few seconds
- *	NAME [REST]   one of the questions in the options: text, then the end
+ *	NAME [REST]   one of the questions in the options: text, then the end:
+ *	              facts, counters, config (what kanted goes by, as a file), reload (the
+ *	              config is read again, as on SIGHUP: lines "applied PATH" and "restart
+ *	              PATH", or "error TEXT", then an empty one, then as `config`)
  *
  * Owner: the thread that calls keeper_run(). */
 #pragma once

@@ -188,12 +188,36 @@ static void test_a_ca_from_elsewhere_has_a_crl_only_if_one_is_given(void)
 	config_destroy(config);
 }
 
+static void test_what_may_change_while_it_runs_is_taken_over_and_nothing_else(void)
+{
+	struct config *config = parsed(ADMIN);
+	struct config *other = parsed(
+	    "ports:\n" LISTEN "admin:\n  directory: /e\n  port: 1\n  socket: /s\n  metrics: open\n"
+	    "  connections_max: 7\n  request_timeout: 3s\n"
+	    "  audit: {file_size_max: 1MiB, files_kept: 5, when_full: allow}\n");
+	struct admin *admin = &config->admin;
+
+	admin_take_live(admin, &other->admin);
+	CU_ASSERT_EQUAL(admin->metrics, ADMIN_METRICS_open);
+	CU_ASSERT_EQUAL(admin->connection_count_max, 7);
+	CU_ASSERT_EQUAL(admin->request_timeout_us, 3000000);
+	CU_ASSERT_EQUAL(admin->audit.file_bytes_max, CONFIG_MIB);
+	CU_ASSERT_EQUAL(admin->audit.files_kept_max, 5);
+	CU_ASSERT_EQUAL(admin->audit.when_full, ADMIN_WHEN_FULL_allow);
+	CU_ASSERT_STRING_EQUAL(admin->directory, "/d");
+	CU_ASSERT_STRING_EQUAL(admin->socket, "/run/kante/admin.sock");
+	CU_ASSERT_EQUAL(admin->port, 11280);
+	config_destroy(config);
+	config_destroy(other);
+}
+
 static void check_defaults(const struct config_table *table)
 {
 	for (uint32_t i = 0; i < table->count; i++) {
 		const struct config_parameter *field = &table->parameters[i];
 
-		CU_ASSERT_EQUAL(field->effect, CONFIG_RESTART);
+		/* only numbers can be taken over without a restart */
+		CU_ASSERT_TRUE(field->effect == CONFIG_RESTART || field->type < CONFIG_TEXT);
 		CU_ASSERT_TRUE(field->help[0] != '\0');
 		if (field->table != NULL)
 			check_defaults(field->table);
@@ -455,6 +479,8 @@ static const struct unit_case cases[] = {
      test_tokens_have_an_issuer_an_audience_and_keys},
     {"a CA from elsewhere has a CRL only if one is given",
      test_a_ca_from_elsewhere_has_a_crl_only_if_one_is_given},
+    {"what may change while it runs is taken over, and nothing else",
+     test_what_may_change_while_it_runs_is_taken_over_and_nothing_else},
     {"every default of the section is within its range",
      test_every_default_of_the_section_is_within_its_range},
     {"what is no section is refused", test_what_is_no_section_is_refused},

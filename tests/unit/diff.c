@@ -182,8 +182,8 @@ static void test_what_differs_in_a_section_is_told_by_its_field(void)
 	       "  certificate: /c\n  key: /k\n  client_ca: /a\n"
 	       "  audit: {when_full: allow}\n"
 	       "  clients: [{match: \"CN=a b\", role: admin}, {match: \"OU=x\", role: none}]\n",
-	       "admin.metrics: viewer -> open\n"
-	       "admin.audit.when_full: refuse -> allow\n"
+	       "admin.metrics: viewer -> open, at once\n"
+	       "admin.audit.when_full: refuse -> allow, at once\n"
 	       "admin.listen: none -> [127.0.0.1, \"::1\"]\n"
 	       "admin.certificate: none -> /c\n"
 	       "admin.key: none -> /k\n"
@@ -213,62 +213,17 @@ static const char rich[] =
     "  tokens: {issuer: i, audience: \"a b\", keys: [{id: \"1\", algorithm: HS256, file: /s}]}\n"
     "  audit: {files_kept: 3}\n";
 
-/* Of the top level a line each, entries and sections in braces; of admin's sections the group is
- * "admin.tokens". */
-static char *written(const struct config_settings *settings)
-{
-	const char *section = "";
-	char *text = NULL;
-	size_t length;
-	FILE *to = open_memstream(&text, &length);
-	uint32_t count;
-
-	for (uint32_t i = 0; i < settings->count; i += count) {
-		const char *group = settings->list[i].group;
-		size_t name_length = strcspn(group, "[.");
-
-		for (count = 0; i + count < settings->count &&
-		                strcmp(settings->list[i + count].group, group) == 0;)
-			count++;
-		if (strcmp(group, "admin") == 0 || group[0] == '\0') {
-			fprintf(to, "%s%s", group, group[0] == '\0' ? "" : ":\n");
-			for (uint32_t j = i; j < i + count; j++) {
-				bool is_text = settings->list[j].parameter->type == CONFIG_TEXT ||
-				               settings->list[j].parameter->type == CONFIG_PATH;
-
-				fprintf(to, "%s%s: ", group[0] == '\0' ? "" : "  ",
-				        settings->list[j].parameter->name);
-				if (is_text)
-					config_write_text(to, settings->list[j].value);
-				else
-					fputs(settings->list[j].value, to);
-				fputc('\n', to);
-			}
-			continue;
-		}
-		if (group[name_length] == '.') {
-			fprintf(to, "  %s: ", group + name_length + 1);
-		} else {
-			if (strncmp(section, group, name_length) != 0)
-				fprintf(to, "%.*s:\n", (int)name_length, group);
-			fputs("- ", to);
-			section = group;
-		}
-		config_settings_write(to, settings, i, count);
-		fputc('\n', to);
-	}
-	fclose(to);
-	return text;
-}
-
 static void test_what_the_settings_say_is_a_config_that_says_the_same(void)
 {
 	struct config *config = parsed(rich), *again;
 	struct config_settings *settings = NULL;
-	char *text;
+	char *text = NULL;
+	size_t length;
+	FILE *to = open_memstream(&text, &length);
 
 	CU_ASSERT_EQUAL_FATAL(config_settings_create(&settings, config), 0);
-	text = written(settings);
+	config_settings_write_file(to, settings);
+	fclose(to);
 	again = parsed(text);
 	if (memcmp(config, again, sizeof(*config)) != 0)
 		printf("\n%s\n", text);

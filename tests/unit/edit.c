@@ -258,6 +258,57 @@ static void test_what_is_no_parameter_or_no_single_value_is_refused(void)
 	           "f: classes: there is no class \"x?\": write it into the file first");
 }
 
+static void section_becomes(const char *text, const char *section, const char *parameter,
+                            const char *value, const char *result)
+{
+	struct config_edit wanted = {.section = section, .parameter = parameter, .value = value};
+
+	becomes_by(text, &wanted, result);
+}
+
+static void test_a_field_of_a_section_is_changed_in_it(void)
+{
+	const char block[] = PORTS "admin:\n  directory: /d # d\n  audit:\n    files_kept: 3\n";
+
+	section_becomes(block, "admin", "directory", "/e",
+	                PORTS "admin:\n  directory: /e # d\n  audit:\n    files_kept: 3\n");
+	section_becomes(block, "admin", "metrics", "open",
+	                PORTS "admin:\n  directory: /d # d\n  audit:\n    files_kept: 3\n"
+	                      "  metrics: open\n");
+	section_becomes(block, "admin.audit", "files_kept", "4",
+	                PORTS "admin:\n  directory: /d # d\n  audit:\n    files_kept: 4\n");
+	section_becomes(block, "admin.audit", "when_full", "allow",
+	                PORTS "admin:\n  directory: /d # d\n  audit:\n    files_kept: 3\n"
+	                      "    when_full: allow\n");
+	section_becomes(PORTS "admin: {directory: /d, audit: {files_kept: 3, when_full: allow}}\n",
+	                "admin.audit", "files_kept", NULL,
+	                PORTS "admin: {directory: /d, audit: {when_full: allow}}\n");
+	section_becomes(PORTS "admin: {directory: /d}\n", "admin", "metrics", "open",
+	                PORTS "admin: {directory: /d, metrics: open}\n");
+}
+
+static void test_a_field_of_no_section_is_refused(void)
+{
+	struct config_edit edit = {
+	    .section = "admin.audit", .parameter = "files_kept", .value = "1"};
+
+#define NO_SECTION ": its section is not in the file: write it there by hand first"
+	refused_by(PORTS, &edit, -ENOTSUP, "f: files_kept" NO_SECTION);
+	refused_by(PORTS "admin: {directory: /d}\n", &edit, -ENOTSUP, "f: files_kept" NO_SECTION);
+	refused_by(PORTS "admin: {directory: /d, audit: {}}\n", &edit, -ENOTSUP,
+	           "f: files_kept" NO_SECTION);
+	edit.parameter = "files";
+	refused_by(PORTS, &edit, -ENOENT, "f: files: no such parameter: see `kante config help`");
+	edit.section = "admin.x";
+	refused_by(PORTS, &edit, -ENOENT, "f: files: no such parameter: see `kante config help`");
+	edit = (struct config_edit){.section = "admin", .parameter = "audit", .value = "1"};
+	refused_by(PORTS, &edit, -ENOTSUP, "f: audit: not a single value: change it by hand");
+	edit.parameter = "listen";
+	refused_by(PORTS, &edit, -ENOTSUP, "f: listen: not a single value: change it by hand");
+	edit = (struct config_edit){.section = "ports[0]", .parameter = "udp", .value = "1"};
+	refused_by(PORTS, &edit, -ENOTSUP, "f: udp: not a single value: change it by hand");
+}
+
 static void test_a_file_in_braces_is_refused(void)
 {
 	refused("{memory: 64MiB, ports: [{kind: socket, listen: /k}]}\n", "memory", "1GiB",
@@ -401,6 +452,8 @@ static const struct unit_case cases[] = {
     {"a class in braces is changed between them", test_a_class_in_braces_is_changed_between_them},
     {"what is no parameter or no single value is refused",
      test_what_is_no_parameter_or_no_single_value_is_refused},
+    {"a field of a section is changed in it", test_a_field_of_a_section_is_changed_in_it},
+    {"a field of no section is refused", test_a_field_of_no_section_is_refused},
     {"a file in braces is refused", test_a_file_in_braces_is_refused},
     {"what would become a bad config is refused with its faults",
      test_what_would_become_a_bad_config_is_refused_with_its_faults},

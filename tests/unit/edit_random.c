@@ -377,8 +377,8 @@ static void edit_once(uint32_t round)
 	if (class < CLASS_COUNT) {
 		index = 2 + (uint32_t)random_below(FIELD_COUNT - 2);
 		snprintf(class_name, sizeof(class_name), "c%u", class);
-		edit = (struct config_edit){class_name, config_class_fields.parameters[index].name,
-		                            NULL};
+		edit.class_name = class_name;
+		edit.parameter = config_class_fields.parameters[index].name;
 		to = model.classes[class][index];
 		owner = CLASS_OWNER(class, index);
 		whole = CLASS_OWNER(class, CLASS_WHOLE);
