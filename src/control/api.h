@@ -24,6 +24,11 @@ void api_config_set(struct exchange *exchange);
 void api_config_reload(struct exchange *exchange);
 void api_config_stop(struct control *control); /* gives up a change that is under way */
 
+/* api_audit.c */
+void api_audit_lines(struct exchange *exchange);
+void api_audit_verify(struct exchange *exchange);
+void api_audit_report(struct exchange *exchange);
+
 /* api_keys.c */
 void api_keys_list(struct exchange *exchange);
 void api_keys_create(struct exchange *exchange);

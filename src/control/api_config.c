@@ -4,6 +4,7 @@
 
 #include "config/describe.h"
 #include "config/diff.h"
+#include "config/faults.h"
 #include "config/settings.h"
 #include "login/users.h"
 
@@ -107,16 +108,18 @@ void api_config_get(struct exchange *exchange)
 	struct config_settings *settings = settings_of(exchange);
 	const struct config_setting *setting;
 	const struct config_parameter *parameter;
+	char quoted[FAULTS_QUOTE_BYTES];
 
 	if (settings == NULL)
 		return;
+	faults_quote(quoted, name);
 	setting = config_settings_find(settings, name);
 	parameter = setting != NULL ? setting->parameter : describe_find(name);
 	if (parameter == NULL ||
 	    (setting == NULL && strchr(name, '[') != NULL && !has_group(settings, name)))
 		exchange_refuse(exchange, HTTP_NOTFOUND,
 		                "nothing has the name %s: see those that GET /v1/config lists",
-		                name);
+		                quoted);
 	else if (setting == NULL && parameter->table != NULL)
 		exchange_refuse(exchange, HTTP_NOTFOUND,
 		                "%s is not a single value: see GET /v1/config for what is in it",

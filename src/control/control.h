@@ -50,6 +50,7 @@ struct control {
 	struct config *config;        /* what runs: running.h */
 	struct ask *config_ask;       /* kanted is asked for it; NULL: it is not */
 	bool config_is_old;           /* kanted may go by another */
+	uint32_t chore_count;         /* under way: chore.h */
 	struct config_change *change; /* under way: api_config_change.c; NULL: none */
 	struct audit *audit;
 	struct keys *keys;

@@ -19,6 +19,7 @@ BODIES = {
     ("POST", "/v1/config/reload"): lambda: {},
     ("PUT", "/v1/config/{name}"): lambda: {"value": "90s"},
 }
+QUERIES = {"/v1/audit/report": "?standard=sox"}
 ARGUMENTS = {"/v1/config/{name}": "idle_timeout"}
 
 
@@ -64,7 +65,9 @@ class Api(unittest.TestCase):
             self.made += 1
             key = self.node.local().ask("POST", "/v1/keys", {"name": name, "role": "viewer"})
             return path.replace("{id}", key.json["id"])
-        return path.split("{")[0] + ARGUMENTS[path] if "{" in path else path
+        if "{" in path:
+            return path.split("{")[0] + ARGUMENTS[path]
+        return path + QUERIES.get(path, "")
 
     made = 0
 
