@@ -33,3 +33,9 @@ void api_audit_report(struct exchange *exchange);
 void api_keys_list(struct exchange *exchange);
 void api_keys_create(struct exchange *exchange);
 void api_keys_revoke(struct exchange *exchange);
+
+/* api_items.c */
+void api_classes(struct exchange *exchange);
+void api_hot(struct exchange *exchange);
+void api_survey(struct exchange *exchange);
+void api_purge(struct exchange *exchange);

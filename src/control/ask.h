@@ -6,8 +6,10 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#define ASK_PATIENCE_S 10 /* without a byte of the answer: there will be none */
+#define ASK_PATIENCE_S        10 /* without a byte of the answer: there will be none */
+#define ASK_PATIENCE_WORKER_S 300
 
 /* The last call: the ask is gone when it returns. is_whole: kanted has said all; else it does not
  * answer, or the answer was cut off. */
@@ -18,6 +20,11 @@ struct ask;
 /* 0; a negative errno: nothing was asked, and there will be no call. */
 int ask_begin(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
               ask_ended_fn *ended, void *context);
+
+/* The same of a worker, in memcached's text protocol: all of `text` is sent, and the answer is what
+ * the worker replies to it. Its patience is longer, as it may have to look through all items. */
+int ask_worker(struct ask **ret_ask, struct event_base *base, int link_fd, uint32_t worker,
+               const char *text, ask_ended_fn *ended, void *context);
 
 /* There will be no call any more. Takes NULL. */
 void ask_cancel(struct ask *ask);

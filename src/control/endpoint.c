@@ -28,6 +28,10 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/v1/keys", ROLE_admin, api_keys_list},
     {EVHTTP_REQ_POST, "/v1/keys", ROLE_admin, api_keys_create},
     {EVHTTP_REQ_DELETE, "/v1/keys/{id}", ROLE_admin, api_keys_revoke},
+    {EVHTTP_REQ_GET, "/v1/classes", ROLE_viewer, api_classes},
+    {EVHTTP_REQ_GET, "/v1/hot", ROLE_operator, api_hot},
+    {EVHTTP_REQ_GET, "/v1/survey", ROLE_operator, api_survey},
+    {EVHTTP_REQ_POST, "/v1/purges", ROLE_operator, api_purge},
 };
 
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))

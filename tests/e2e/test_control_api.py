@@ -18,6 +18,7 @@ BODIES = {
     ("POST", "/v1/config/check"): lambda: {"text": control.PORTS},
     ("POST", "/v1/config/reload"): lambda: {},
     ("PUT", "/v1/config/{name}"): lambda: {"value": "90s"},
+    ("POST", "/v1/purges"): lambda: {"prefix": "page:"},
 }
 QUERIES = {"/v1/audit/report": "?standard=sox"}
 ARGUMENTS = {"/v1/config/{name}": "idle_timeout"}
