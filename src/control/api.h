@@ -39,3 +39,6 @@ void api_classes(struct exchange *exchange);
 void api_hot(struct exchange *exchange);
 void api_survey(struct exchange *exchange);
 void api_purge(struct exchange *exchange);
+
+/* api_watch.c */
+void api_watch(struct exchange *exchange);

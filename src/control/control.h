@@ -51,6 +51,7 @@ struct control {
 	struct ask *config_ask;       /* kanted is asked for it; NULL: it is not */
 	bool config_is_old;           /* kanted may go by another */
 	uint32_t chore_count;         /* under way: chore.h */
+	uint32_t watch_count;         /* under way: api_watch.c */
 	struct config_change *change; /* under way: api_config_change.c; NULL: none */
 	struct audit *audit;
 	struct keys *keys;

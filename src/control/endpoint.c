@@ -32,6 +32,7 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/v1/hot", ROLE_operator, api_hot},
     {EVHTTP_REQ_GET, "/v1/survey", ROLE_operator, api_survey},
     {EVHTTP_REQ_POST, "/v1/purges", ROLE_operator, api_purge},
+    {EVHTTP_REQ_GET, "/v1/watch", ROLE_operator, api_watch},
 };
 
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))

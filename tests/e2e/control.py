@@ -27,10 +27,10 @@ class Connection(http.client.HTTPConnection):
 
 
 class Reply:
-    def __init__(self, response):
+    def __init__(self, response, body=None):
         self.status = response.status
         self.headers = response.headers
-        self.body = response.read()
+        self.body = response.read() if body is None else body
 
     @property
     def json(self):
@@ -58,7 +58,19 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         with contextlib.closing(Connection(self.open_socket)) as connection:
             connection.request(method, path, body, headers)
-            return Reply(connection.getresponse())
+            response = connection.getresponse()
+            # a reply that has no end, of which nothing is read
+            goes_on = response.status == 200 and path.startswith("/v1/watch")
+            return Reply(response, b"" if goes_on else None)
+
+    @contextlib.contextmanager
+    def stream(self, path):
+        """The response to a GET, to be read as it comes."""
+        headers = {} if self.bearer is None else {"Authorization": "Bearer " + self.bearer}
+        with contextlib.closing(Connection(self.open_socket)) as connection:
+            connection.request("GET", path, headers=headers)
+            with contextlib.closing(connection.getresponse()) as response:
+                yield response
 
     def get(self, path, **headers):
         return self.ask("GET", path, headers=headers)

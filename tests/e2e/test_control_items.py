@@ -40,7 +40,7 @@ class Items(unittest.TestCase):
         with rig.namespaces(1) as (host,), control.Node(host, "workers: 2\n") as node:
             rig.talk(host, "127.0.0.1",
                      "".join("get hot:a\r\nmg /w== b v\r\nget hot:a\r\n" + f"get cold:{i}\r\n"
-                             for i in range(2000)))
+                             for i in range(20000)))
             client = node.local()
             hot = {}
 
@@ -110,6 +110,47 @@ class Items(unittest.TestCase):
         self.assertEqual(set(classes), {"default", "sessions", "pages"})
         self.assertGreaterEqual(classes["sessions"]["cmd_get"], 2)
         self.assertGreaterEqual(classes["sessions"]["cmd_set"], 7)
+
+    def test_a_watch_tells_what_happens_as_it_happens(self):
+        with self.client.stream("/v1/watch?kinds=mutations,fetchers&prefix=s:") as response:
+            self.assertEqual(response.status, 200)
+            self.talk(sets(("page:1", "s:a_b")) + "get s:none\r\nget x\r\n")
+            # of the keys of different workers in any order
+            stored, missed = sorted((response.readline().decode() for _ in range(2)),
+                                    key=lambda line: "item_get" in line)
+            self.assertIn("type=item_store key=s%3Aa_b status=stored", stored)
+            self.assertIn("type=item_get key=s%3Anone status=not_found", missed)
+        after = self.audit("watch")[-1]
+        self.assertEqual((after["kind"], after["after"]),
+                         ("read", {"kinds": "fetchers mutations", "prefix": "s:"}))
+
+    def test_watches_are_few_and_end_with_their_clients(self):
+        with control.contextlib.ExitStack() as stack:
+            responses = [stack.enter_context(self.client.stream("/v1/watch"))
+                         for _ in range(4)]
+            self.assertEqual([response.status for response in responses], [200] * 4)
+            self.assertIn("watching already", self.client.get("/v1/watch").error)
+            self.assertEqual(self.client.get("/v1/hot").status, 200)
+        rig.wait_until(lambda: self.client.get("/v1/watch").status == 200, 10,
+                       "those that have gone leave their places")
+        for wrong in ("kinds=", "kinds=all", "kinds=fetchers,", f"prefix={'k' * 251}"):
+            self.assertEqual(self.client.get(f"/v1/watch?{wrong}").status, 400, wrong)
+
+    def test_a_watch_that_is_not_read_is_told_what_it_has_missed(self):
+        with self.client.stream("/v1/watch?kinds=fetchers") as response:
+            rig.load(self.host, "127.0.0.1", "--connections", "4", "--pipeline", "16",
+                     "--seconds", "3")
+            # something has to happen when there is room again
+            asker = rig.subprocess.Popen(self.host.command(
+                rig.PYTHON, "-c", "import socket, time\n"
+                "client = socket.create_connection(('127.0.0.1', 11211))\n"
+                "while True:\n    client.sendall(b'get x\\r\\n')\n    time.sleep(.1)\n"))
+            try:
+                told = b""
+                while b"\nskipped=" not in told:
+                    told = told[-20:] + response.read1(65536)
+            finally:
+                rig.kill(asker)
 
     def test_it_is_told_while_clients_are_served(self):
         with rig.subprocess.Popen(
