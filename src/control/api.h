@@ -13,6 +13,12 @@ void api_metrics(struct exchange *exchange);
 void api_whoami(struct exchange *exchange);
 void api_openapi(struct exchange *exchange);
 
+/* api_certificates.c */
+void api_certificates_list(struct exchange *exchange);
+void api_certificates_issue(struct exchange *exchange);
+void api_certificates_revoke(struct exchange *exchange);
+void api_certificates_renew_server(struct exchange *exchange);
+
 /* api_config.c */
 void api_config_list(struct exchange *exchange);
 void api_config_get(struct exchange *exchange);
@@ -42,3 +48,11 @@ void api_purge(struct exchange *exchange);
 
 /* api_watch.c */
 void api_watch(struct exchange *exchange);
+/* api_tokens.c */
+void api_tokens_list(struct exchange *exchange);
+void api_tokens_revoke(struct exchange *exchange);
+
+/* api_users.c */
+void api_users_list(struct exchange *exchange);
+void api_users_set(struct exchange *exchange);
+void api_users_remove(struct exchange *exchange);

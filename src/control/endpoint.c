@@ -19,6 +19,10 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/v1/audit", ROLE_admin, api_audit_lines},
     {EVHTTP_REQ_GET, "/v1/audit/verify", ROLE_admin, api_audit_verify},
     {EVHTTP_REQ_GET, "/v1/audit/report", ROLE_admin, api_audit_report},
+    {EVHTTP_REQ_GET, "/v1/certificates", ROLE_admin, api_certificates_list},
+    {EVHTTP_REQ_POST, "/v1/certificates", ROLE_admin, api_certificates_issue},
+    {EVHTTP_REQ_POST, "/v1/certificates/renew-server", ROLE_admin, api_certificates_renew_server},
+    {EVHTTP_REQ_DELETE, "/v1/certificates/{serial}", ROLE_admin, api_certificates_revoke},
     {EVHTTP_REQ_GET, "/v1/config", ROLE_viewer, api_config_list},
     {EVHTTP_REQ_GET, "/v1/config/diff", ROLE_viewer, api_config_diff},
     {EVHTTP_REQ_POST, "/v1/config/check", ROLE_viewer, api_config_check},
@@ -33,6 +37,11 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/v1/survey", ROLE_operator, api_survey},
     {EVHTTP_REQ_POST, "/v1/purges", ROLE_operator, api_purge},
     {EVHTTP_REQ_GET, "/v1/watch", ROLE_operator, api_watch},
+    {EVHTTP_REQ_GET, "/v1/tokens/revoked", ROLE_admin, api_tokens_list},
+    {EVHTTP_REQ_POST, "/v1/tokens/revoked", ROLE_admin, api_tokens_revoke},
+    {EVHTTP_REQ_GET, "/v1/users", ROLE_admin, api_users_list},
+    {EVHTTP_REQ_PUT, "/v1/users/{name}", ROLE_admin, api_users_set},
+    {EVHTTP_REQ_DELETE, "/v1/users/{name}", ROLE_admin, api_users_remove},
 };
 
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))

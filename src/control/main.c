@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/api.h"
 #include "control/authority.h"
+#include "control/certificates.h"
 #include "control/endpoint.h"
 #include "control/link.h"
 #include "control/running.h"
@@ -72,33 +73,6 @@ static int directories_make(const struct admin *admin, char *audit_path, size_t 
 	return 0;
 }
 
-static int authority_start(const struct admin *admin)
-{
-	const char *addresses[ADMIN_LISTEN_COUNT_MAX];
-	char texts[ADMIN_LISTEN_COUNT_MAX][IP_ADDRESS_TEXT_MAX];
-	char node[256] = "kante", error[ERROR_BYTES];
-	uint32_t made;
-	int r;
-
-	gethostname(node, sizeof(node) - 1);
-	for (uint32_t i = 0; i < admin->listen_count; i++) {
-		ip_address_format(&admin->listen[i], texts[i]);
-		addresses[i] = texts[i];
-	}
-	r = authority_make(admin->directory, node, addresses, admin->listen_count, control_now_s(),
-	                   &made, error, sizeof(error));
-	if (r < 0)
-		return fail(error, r);
-	if (made & AUTHORITY_MADE_CA)
-		log_info("made a private CA: %s/ca.crt is what clients trust", admin->directory);
-	if (made & AUTHORITY_MADE_SERVER)
-		log_info("made the server's certificate: %s/server.crt", admin->directory);
-	if (made & AUTHORITY_MADE_ADMIN)
-		log_info("made an admin's certificate: %s/clients/admin.crt and .key",
-		         admin->directory);
-	return 0;
-}
-
 static int tls_start(struct control *control)
 {
 	const struct admin *admin = &control->config->admin;
@@ -121,7 +95,7 @@ static int tls_start(struct control *control)
 		rules[i] =
 		    (struct tls_rule){admin->clients[i].match, (enum role)admin->clients[i].role};
 	if (!admin->certificate_given || !admin->client_ca_given) {
-		r = authority_start(admin);
+		r = certificates_make(admin);
 		if (r < 0)
 			return r;
 	}
@@ -210,26 +184,8 @@ static int parts_start(struct control *control, char *audit_path)
 
 static void certificates_look(struct control *control, bool now)
 {
-	struct audit_event event = {.kind = AUDIT_credential, .action = "certificate.read"};
-	char text[ERROR_BYTES];
-
-	if (control->tls == NULL)
-		return;
-	switch (tls_look(control->tls, now, control_now_s(), text, sizeof(text))) {
-	case TLS_SAME: return;
-	case TLS_READ:
-		counter_add(&control->counters.certificates_read, 1);
+	if (certificates_read(control, now))
 		server_look_at_certificates(control->server);
-		log_info("%s", text);
-		break;
-	case TLS_REFUSED:
-		counter_add(&control->counters.certificates_refused, 1);
-		log_lines(LOG_LEVEL_ERROR, text);
-		event.result = AUDIT_FAILED;
-		break;
-	}
-	event.reason = text;
-	audit_append(control->audit, &event, control_now_us());
 }
 
 /* An own list of the revoked is never to expire. */

@@ -249,34 +249,68 @@ static void add_lines(struct users *users, struct faults *faults)
 	check_twice(users, faults);
 }
 
-int users_read(struct users **ret_users, const char *path, const struct siphash_key *key,
-               char *error, size_t error_bytes)
+/* `text` is taken; NULL: there was no memory for it. */
+static int create(struct users **ret_users, struct faults *faults, char *text, size_t length,
+                  const struct siphash_key *key)
 {
 	struct users *users = calloc(1, sizeof(*users));
-	struct faults faults;
-	int r;
+	int r = -ENOMEM;
 
-	faults_create(&faults, path, error, error_bytes);
-	if (users == NULL) {
-		r = -ENOMEM;
-		faults_add(&faults, 0, "", "not enough memory to read it");
+	if (users == NULL || text == NULL) {
+		faults_add(faults, 0, "", "not enough memory to read it");
+		if (users == NULL && text != NULL) {
+			explicit_bzero(text, length);
+			free(text);
+		}
 		goto fail;
 	}
 	users->key = *key;
-	r = file_read(&users->text, &users->text_bytes, path, USERS_FILE_BYTES_MAX, &faults);
-	if (r < 0)
-		goto fail;
-	add_lines(users, &faults);
-	if (faults.count > 0) {
+	users->text = text;
+	users->text_bytes = length;
+	add_lines(users, faults);
+	if (faults->count > 0) {
 		r = -EINVAL;
 		goto fail;
 	}
 	*ret_users = users;
 	return 0;
 fail:
-	faults_finish(&faults);
+	faults_finish(faults);
 	users_destroy(users);
 	return r;
+}
+
+int users_read(struct users **ret_users, const char *path, const struct siphash_key *key,
+               char *error, size_t error_bytes)
+{
+	struct faults faults;
+	char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	faults_create(&faults, path, error, error_bytes);
+	r = file_read(&text, &length, path, USERS_FILE_BYTES_MAX, &faults);
+	return r < 0 ? r : create(ret_users, &faults, text, length, key);
+}
+
+int users_parse(struct users **ret_users, const char *name, const char *text, size_t length,
+                const struct siphash_key *key, char *error, size_t error_bytes)
+{
+	struct faults faults;
+	char *copy;
+
+	faults_create(&faults, name, error, error_bytes);
+	if (length > USERS_FILE_BYTES_MAX) {
+		faults_add(&faults, 0, "", "larger than %d MiB: this is no file of ours",
+		           USERS_FILE_BYTES_MAX >> 20);
+		return -EFBIG;
+	}
+	copy = malloc(length + 1);
+	if (copy != NULL) {
+		memcpy(copy, text, length);
+		copy[length] = '\0';
+	}
+	return create(ret_users, &faults, copy, length, key);
 }
 
 void users_destroy(struct users *users)
@@ -303,6 +337,12 @@ int users_read_check(const char *path, char *error, size_t error_bytes)
 uint32_t users_count(const struct users *users)
 {
 	return users->count;
+}
+
+struct slice users_name(const struct users *users, uint32_t index)
+{
+	ASSERT(index < users->count);
+	return users->list[index].name;
 }
 
 /* Takes as long wherever the two differ. There are CRYPT_OUTPUT_SIZE bytes of `got`. */

@@ -29,12 +29,19 @@ struct users;
  * wrong. No error repeats a hash or a password. */
 int users_read(struct users **ret_users, const char *path, const struct siphash_key *key,
                char *error, size_t error_bytes);
+/* The same of a text that is there; `name` stands for the file in the faults. */
+int users_parse(struct users **ret_users, const char *name, const char *text, size_t length,
+                const struct siphash_key *key, char *error, size_t error_bytes);
+
 void users_destroy(struct users *users); /* takes NULL */
 
 /* The same to find out only whether it is good. */
 int users_read_check(const char *path, char *error, size_t error_bytes);
 
 uint32_t users_count(const struct users *users);
+
+/* Of those, in the order of their names; of the users'. */
+struct slice users_name(const struct users *users, uint32_t index);
 
 /* Whether the password is this user's. 0: it is; -EACCES: it is not, or there is no such user;
  * -EIO: it could not be checked (there was no memory, or the salt is none that crypt(3) takes).

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin API is what openapi.yaml says, to whom it says; all else is refused with a reason."""
 import json
+import pathlib
+import tempfile
 import unittest
 
 import jsonschema
@@ -19,9 +21,14 @@ BODIES = {
     ("POST", "/v1/config/reload"): lambda: {},
     ("PUT", "/v1/config/{name}"): lambda: {"value": "90s"},
     ("POST", "/v1/purges"): lambda: {"prefix": "page:"},
+    ("POST", "/v1/certificates"): lambda: {"name": "made", "role": "viewer"},
+    ("POST", "/v1/certificates/renew-server"): lambda: {},
+    ("POST", "/v1/tokens/revoked"): lambda: {"id": "a token"},
+    ("PUT", "/v1/users/{name}"): lambda: {"password": "correct horse"},
 }
 QUERIES = {"/v1/audit/report": "?standard=sox"}
-ARGUMENTS = {"/v1/config/{name}": "idle_timeout"}
+ARGUMENTS = {"/v1/config/{name}": "idle_timeout", "/v1/users/{name}": "ada"}
+HASH = "$y$j9T$abcdefgh$1234567890123456789012345678901234567890123"
 
 
 def resolve(node):
@@ -52,7 +59,14 @@ class Api(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = control.contextlib.ExitStack()
         (cls.host,) = cls.stack.enter_context(rig.namespaces(1))
-        cls.node = cls.stack.enter_context(control.Node(cls.host))
+        folder = pathlib.Path(cls.stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "users").write_text(f"ada:{HASH}\nbob:{HASH}\n")
+        (folder / "secret").write_bytes(b"x" * 64)
+        (folder / "secret").chmod(0o600)
+        cls.node = cls.stack.enter_context(control.Node(
+            cls.host, f"auth_file: {folder}/users\n",
+            "listen: [127.0.0.1]\n  tokens: {issuer: i, audience: kante, "
+            f"keys: [{{id: k, algorithm: HS256, file: {folder}/secret}}]}}"))
         cls.clients = {role: cls.node.https(bearer=cls.node.key(role)) for role in ROLES[1:]}
         cls.clients["none"] = cls.node.https()
 
@@ -66,6 +80,10 @@ class Api(unittest.TestCase):
             self.made += 1
             key = self.node.local().ask("POST", "/v1/keys", {"name": name, "role": "viewer"})
             return path.replace("{id}", key.json["id"])
+        if path.startswith("/v1/certificates/{"):
+            made = self.node.local().ask("POST", "/v1/certificates",
+                                         {"name": "to-go", "role": "viewer"})
+            return path.replace("{serial}", made.json["serial"])
         if "{" in path:
             return path.split("{")[0] + ARGUMENTS[path]
         return path + QUERIES.get(path, "")
