@@ -10,6 +10,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,7 @@ static struct evhttp *http_create(struct server *server, uint64_t timeout_s)
 static int listen_at(struct server *server, const struct ip_address *address)
 {
 	const struct admin *admin = &server->control->config->admin;
+	const int on = 1;
 	struct evconnlistener *listener;
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
 	                           .sin6_port = htons((uint16_t)admin->port)};
@@ -268,6 +270,9 @@ static int listen_at(struct server *server, const struct ip_address *address)
 		          text, (unsigned long long)admin->port, strerror(-r));
 		return r;
 	}
+	/* connections have it from the listener: what is written in pieces, as replies are, would
+	 * wait for an acknowledgement in between, which takes 40 ms */
+	setsockopt(evconnlistener_get_fd(listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	server->listeners[server->listener_count++] = listener;
 	return evhttp_bind_listener(server->https, listener) == NULL ? -ENOMEM : 0;
 }

@@ -116,6 +116,7 @@ class Node(rig.Kanted):
         """A connection in the namespace, with TLS if there is a context."""
         tcp = rig.socket_in(self.namespace)
         tcp.settimeout(30)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as curl and http.client do
         tcp.connect(("127.0.0.1", PORT))
         return tcp if context is None else context.wrap_socket(tcp, server_hostname="localhost")
 
