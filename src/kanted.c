@@ -25,6 +25,7 @@ struct kanted {
 	struct kanted_workers workers;
 	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
+	struct notify notify;
 	struct keeper *keeper;
 	struct inners *inners[WORKER_COUNT_MAX];
 	char control_path[PATH_MAX]; /* of the control process's program */
@@ -215,6 +216,13 @@ static void wake(void *context, uint32_t worker)
 		sockets_wake(sockets);
 }
 
+static uint64_t turns(void *context, uint32_t worker)
+{
+	struct kanted *kanted = context;
+
+	return counter_read(&worker_counters(kanted->workers.list[worker].worker)->turns);
+}
+
 static void tell_facts(void *context, const char *rest, struct evbuffer *answer)
 {
 	struct kanted *kanted = context;
@@ -274,6 +282,8 @@ static int keeper_start(struct kanted *kanted)
 	    .worker_count = kanted->workers.shared.count,
 	    .inners = kanted->inners,
 	    .wake = wake,
+	    .turns = turns,
+	    .notify = &kanted->notify,
 	    .questions = questions,
 	    .question_count = sizeof(questions) / sizeof(questions[0]),
 	    .every_second = figures_publish,
@@ -300,6 +310,7 @@ static void stop_all(struct kanted *kanted)
 	dpdk_stop(kanted->workers.dpdk);
 	kanted_workers_destroy(&kanted->workers);
 	login_destroy(kanted->workers.login);
+	notify_destroy(&kanted->notify);
 	config_destroy(kanted->config);
 }
 
@@ -314,6 +325,7 @@ static int run(struct kanted *kanted)
 	kanted->workers.read_facts = facts_read;
 	kanted->workers.facts_context = &kanted->facts;
 	kanted->workers.ports = kanted->ports;
+	notify_create(&kanted->notify);
 	/* before any thread is made, so that all inherit it and only the keeper hears them */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
@@ -394,8 +406,11 @@ int main(int argc, char **argv)
 	kanted.config_path = path;
 	r = config_load(&kanted.config, path, error, sizeof(error));
 	if (r < 0) {
-		fprintf(stderr, "%s%s", error,
-		        error[0] != '\0' && error[strlen(error) - 1] == '\n' ? "" : "\n");
+		if (check)
+			fprintf(stderr, "%s%s", error,
+			        strrchr(error, '\n') == error + strlen(error) - 1 ? "" : "\n");
+		else
+			log_lines(LOG_LEVEL_ERROR, error);
 		return EXIT_FAILURE;
 	}
 	if (check) {

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -20,6 +21,12 @@
 #define MESSAGES_A_GO 16
 #define ANSWERS_MAX   32 /* that the control process has not read yet */
 #define ANSWER_WAIT_S 10
+#define STATUS_BYTES  128
+
+/* The service manager hears of us so many times before it would take us for dead: a worker has to
+ * stand still for three quarters of that time, and its longest sleep is a tenth of a second. */
+#define PINGS       4
+#define PING_US_MAX 1000000ull
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
 
@@ -37,6 +44,12 @@ struct keeper {
 	uint32_t answer_count;
 	uint64_t start_end_us; /* until then the control process may begin; 0: it has */
 	bool ends;
+	/* Of the service manager: */
+	char status[STATUS_BYTES]; /* as he was told it last */
+	struct event *ping;        /* NULL: he does not wait for any */
+	uint64_t *turns;           /* of each worker, when he heard of us last */
+	uint64_t pinged_us;
+	uint32_t still; /* the worker that stands still; UINT32_MAX: none does */
 };
 
 /* On its way to the control process. */
@@ -206,11 +219,98 @@ static void control_look(struct keeper *keeper)
 		event_base_loopbreak(keeper->base);
 }
 
+/* The service manager. */
+
+static void status_format(const struct keeper *keeper, char text[STATUS_BYTES])
+{
+	uint32_t count = keeper->options.worker_count;
+
+	if (keeper->still != UINT32_MAX)
+		snprintf(text, STATUS_BYTES, "worker %u stands still", keeper->still);
+	else
+		snprintf(text, STATUS_BYTES, "%u worker%s%s", count,
+		         count == 1 ? " serves" : "s serve",
+		         keeper->options.child_path == NULL || keeper->child.is_ready
+		             ? ""
+		             : "; the control process does not");
+}
+
+static void tell_ready(struct keeper *keeper)
+{
+	status_format(keeper, keeper->status);
+	notify_send(keeper->options.notify, "READY=1\nSTATUS=%s", keeper->status);
+}
+
+/* Once he knows that we serve. */
+static void tell_status(struct keeper *keeper)
+{
+	char status[STATUS_BYTES];
+
+	status_format(keeper, status);
+	if (keeper->status[0] == '\0' || strcmp(status, keeper->status) == 0)
+		return;
+	memcpy(keeper->status, status, sizeof(status));
+	notify_send(keeper->options.notify, "STATUS=%s", status);
+}
+
+/* The first worker that has had no turn since he heard of us last; UINT32_MAX: all had. */
+static uint32_t find_still(struct keeper *keeper)
+{
+	for (uint32_t i = 0; i < keeper->options.worker_count; i++)
+		if (keeper->options.turns(keeper->options.context, i) == keeper->turns[i])
+			return i;
+	for (uint32_t i = 0; i < keeper->options.worker_count; i++)
+		keeper->turns[i] = keeper->options.turns(keeper->options.context, i);
+	return UINT32_MAX;
+}
+
+static void on_ping(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+	uint64_t now_us = keeper->options.clock_us();
+	uint32_t still;
+
+	if (keeper->status[0] == '\0')
+		return; /* nobody serves yet, and he knows it */
+	still = find_still(keeper);
+	if (still == UINT32_MAX) {
+		if (keeper->still != UINT32_MAX)
+			log_info("worker %u goes on", keeper->still);
+		keeper->still = UINT32_MAX;
+		keeper->pinged_us = now_us;
+		notify_send(keeper->options.notify, "WATCHDOG=1");
+	} else if (keeper->still == UINT32_MAX &&
+	           now_us - keeper->pinged_us >= keeper->options.notify->watchdog_us / 2) {
+		log_error("worker %u stands still: the watchdog ends kanted if it does not go on",
+		          still);
+		keeper->still = still;
+	}
+	tell_status(keeper);
+}
+
+static int pings_create(struct keeper *keeper)
+{
+	uint64_t watchdog_us = keeper->options.notify->watchdog_us;
+	uint64_t period_us = watchdog_us / PINGS < PING_US_MAX ? watchdog_us / PINGS : PING_US_MAX;
+	const struct timeval period = {.tv_sec = (time_t)(period_us / 1000000),
+	                               .tv_usec = (suseconds_t)(period_us % 1000000)};
+
+	keeper->still = UINT32_MAX;
+	if (watchdog_us == 0)
+		return 0;
+	keeper->turns = calloc(keeper->options.worker_count, sizeof(keeper->turns[0]));
+	keeper->ping = event_new(keeper->base, -1, EV_PERSIST, on_ping, keeper);
+	if (keeper->turns == NULL || keeper->ping == NULL || event_add(keeper->ping, &period) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 static void on_second(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
 
 	keeper->options.every_second(keeper->options.context);
+	tell_status(keeper);
 	if (keeper->options.child_path == NULL)
 		return;
 	control_look(keeper);
@@ -223,18 +323,27 @@ static void on_second(evutil_socket_t fd, short events, void *context)
 		control_begin(keeper);
 }
 
+static void reload(struct keeper *keeper)
+{
+	notify_send(keeper->options.notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
+	            (unsigned long long)keeper->options.clock_us());
+	keeper->options.reload(keeper->options.context);
+	if (keeper->child.pid != 0)
+		kill(keeper->child.pid, SIGHUP); /* its certificates */
+	tell_ready(keeper);
+}
+
 static void on_signal(evutil_socket_t number, short events, void *context)
 {
 	struct keeper *keeper = context;
 
 	if (number == SIGHUP) {
-		keeper->options.reload(keeper->options.context);
-		if (keeper->child.pid != 0)
-			kill(keeper->child.pid, SIGHUP); /* its certificates */
+		reload(keeper);
 	} else if (number == SIGCHLD) {
 		control_look(keeper);
 	} else {
 		log_info("stopping on signal %d", (int)number);
+		notify_send(keeper->options.notify, "STOPPING=1\nSTATUS=stops");
 		keeper->ends = true;
 		event_base_loopbreak(keeper->base);
 	}
@@ -256,6 +365,8 @@ static int events_create(struct keeper *keeper)
 	}
 	keeper->second = event_new(keeper->base, -1, EV_PERSIST, on_second, keeper);
 	if (keeper->second == NULL || event_add(keeper->second, &second) < 0)
+		return -ENOMEM;
+	if (pings_create(keeper) < 0)
 		return -ENOMEM;
 	return relays_create(&keeper->relays, keeper->base, keeper->options.wake,
 	                     keeper->options.context);
@@ -300,6 +411,9 @@ void keeper_destroy(struct keeper *keeper)
 			event_free(keeper->signal_events[i]);
 	if (keeper->second != NULL)
 		event_free(keeper->second);
+	if (keeper->ping != NULL)
+		event_free(keeper->ping);
+	free(keeper->turns);
 	if (keeper->base != NULL)
 		event_base_free(keeper->base);
 	free(keeper);
@@ -331,6 +445,9 @@ const struct child *keeper_child(const struct keeper *keeper)
 
 void keeper_run(struct keeper *keeper)
 {
+	keeper->pinged_us = keeper->options.clock_us();
+	if (!keeper->ends)
+		tell_ready(keeper);
 	while (!keeper->ends && event_base_loop(keeper->base, 0) == 0) {
 	}
 }

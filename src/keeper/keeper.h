@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What kanted's main thread does while the workers serve: it heeds signals, publishes figures once
- * a second, watches over the control process, and answers what that asks.
+ * a second, watches over the control process, answers what that asks, and tells the service manager
+ * how all of it does.
  *
  * The control process sends a line with a socket (control/link.h), and what it asked for goes into
  * the socket:
@@ -18,6 +19,7 @@
 #pragma once
 
 #include "keeper/child.h"
+#include "keeper/notify.h"
 #include "keeper/relay.h"
 
 #include <event2/buffer.h>
@@ -34,6 +36,9 @@ struct keeper_options {
 	uint32_t worker_count;
 	struct inners *const *inners; /* of each worker */
 	void (*wake)(void *context, uint32_t worker);
+	/* Of its loop, ever more: a worker whose number stays is taken for one that hangs. */
+	uint64_t (*turns)(void *context, uint32_t worker);
+	const struct notify *notify;
 	const struct keeper_question *questions;
 	uint32_t question_count;
 	void (*every_second)(void *context);

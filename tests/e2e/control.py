@@ -79,14 +79,15 @@ class Client:
 class Node(rig.Kanted):
     """kanted with a section `admin:`; its directory is in `admin`."""
 
-    def __init__(self, namespace, extra="", admin="listen: [127.0.0.1]", ports=PORTS):
+    def __init__(self, namespace, extra="", admin="listen: [127.0.0.1]", ports=PORTS,
+                 environment=None):
         self.namespace = namespace
         self.home = rig.tempfile.TemporaryDirectory(prefix="kante-admin-")
         self.admin = pathlib.Path(self.home.name) / "admin"
         self.socket_path = pathlib.Path(self.home.name) / "admin.sock"
         config = (f"admin:\n  directory: {self.admin}\n  socket: {self.socket_path}\n"
                   f"  {admin}\n{extra}{ports}")
-        super().__init__(config, namespace)
+        super().__init__(config, namespace, environment)
 
     def end(self):
         rig.kill(self.process)

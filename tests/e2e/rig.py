@@ -120,14 +120,15 @@ def veth(left, left_name, right, right_name):
 class Kanted:
     """A running kanted; use as a context."""
 
-    def __init__(self, config, namespace):
+    def __init__(self, config, namespace, environment=None):
         self.folder = tempfile.TemporaryDirectory(prefix="kante-e2e-")
         self.path = pathlib.Path(self.folder.name) / "kante.yaml"
         self.path.write_text(config)
         self.log_path = pathlib.Path(self.folder.name) / "log"
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(namespace.command(KANTED, "-c", str(self.path)),
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log,
+                                            env={**os.environ, **(environment or {})})
 
     def log(self):
         return self.log_path.read_text()

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 
 #define BLOCK_COUNT  256
 #define MEMORY_BYTES (4u * 1024 * 1024)
+#define TOLD_BYTES   4096
 
 /* A worker whose clients hear what they say. */
 struct rig {
@@ -28,6 +30,10 @@ struct rig {
 	uint32_t seconds;     /* that have passed in keeper_run() */
 	uint32_t seconds_max; /* when it is to end */
 	uint32_t reloads;
+	struct notify notify;
+	int told_fd; /* the service manager's end; -1: there is none */
+	bool hangs;  /* the worker, as far as its turns tell */
+	uint64_t turns;
 	uint64_t ahead_us; /* how far the keeper's clock is ahead */
 	uint64_t ahead_each_second_us;
 };
@@ -104,6 +110,13 @@ static void reload(void *context)
 	kill(getpid(), SIGTERM);
 }
 
+static uint64_t turns(void *context, uint32_t worker)
+{
+	struct rig *rig = context;
+
+	return rig->hangs ? rig->turns : ++rig->turns;
+}
+
 static struct rig *rig_of_clock; /* as a clock has no context */
 
 static uint64_t clock_us(void)
@@ -115,7 +128,47 @@ static uint64_t clock_us(void)
 	       rig_of_clock->ahead_us;
 }
 
-static void set_up(struct rig *rig, const char *task)
+/* A service manager, who keeps ten messages that nobody has read. */
+static void be_told(struct rig *rig, uint64_t watchdog_us)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char name[32], us[24];
+
+	snprintf(name, sizeof(name), "@kante-test-%d", getpid());
+	memcpy(address.sun_path + 1, name + 1, strlen(name) - 1);
+	rig->told_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	CU_ASSERT_EQUAL_FATAL(
+	    bind(rig->told_fd, (struct sockaddr *)&address,
+	         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+	    0);
+	snprintf(us, sizeof(us), "%llu", (unsigned long long)watchdog_us);
+	setenv("NOTIFY_SOCKET", name, 1);
+	setenv("WATCHDOG_USEC", us, 1);
+	notify_create(&rig->notify);
+}
+
+/* All that the service manager was told, a message a line, but for the pings, which are counted. */
+static uint32_t told(struct rig *rig, char text[TOLD_BYTES])
+{
+	uint32_t pings = 0;
+	size_t used = 0;
+	ssize_t n;
+
+	while ((n = recv(rig->told_fd, text + used, TOLD_BYTES - used - 2, 0)) > 0) {
+		text[used + (size_t)n] = '\0';
+		if (strcmp(text + used, "WATCHDOG=1") == 0) {
+			pings++;
+			continue;
+		}
+		used += (size_t)n;
+		text[used++] = '\n';
+	}
+	text[used] = '\0';
+	return pings;
+}
+
+/* watchdog_us: 0: there is no service manager */
+static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_us)
 {
 	static const struct keeper_question questions[] = {
 	    {"greet", greet}, {"nothing", say_nothing}, {"long", say_much}};
@@ -126,6 +179,8 @@ static void set_up(struct rig *rig, const char *task)
 	    .worker_count = 1,
 	    .inners = &rig->inners,
 	    .wake = wake,
+	    .turns = turns,
+	    .notify = &rig->notify,
 	    .questions = questions,
 	    .question_count = 3,
 	    .every_second = every_second,
@@ -135,8 +190,13 @@ static void set_up(struct rig *rig, const char *task)
 	};
 	sigset_t signals;
 
-	*rig = (struct rig){.arguments = {"keeper_child", task}, .seconds_max = UINT32_MAX};
+	*rig = (struct rig){.arguments = {"keeper_child", task},
+	                    .seconds_max = UINT32_MAX,
+	                    .notify = {.fd = -1},
+	                    .told_fd = -1};
 	rig_of_clock = rig;
+	if (watchdog_us > 0)
+		be_told(rig, watchdog_us);
 	rig->memory = aligned_alloc(CACHE_LINE_BYTES, MEMORY_BYTES);
 	memset(rig->memory, 0, MEMORY_BYTES);
 	memory.base = rig->memory;
@@ -154,11 +214,19 @@ static void set_up(struct rig *rig, const char *task)
 	CU_ASSERT_EQUAL_FATAL(keeper_create(&rig->keeper, &options), 0);
 }
 
+static void set_up(struct rig *rig, const char *task)
+{
+	set_up_watched(rig, task, 0);
+}
+
 static void tear_down(struct rig *rig)
 {
 	atomic_store_explicit(&rig->stop, true, memory_order_relaxed);
 	pthread_join(rig->thread, NULL);
 	keeper_destroy(rig->keeper);
+	notify_destroy(&rig->notify);
+	if (rig->told_fd >= 0)
+		close(rig->told_fd);
 	free(rig->memory);
 }
 
@@ -252,6 +320,68 @@ static void a_hang_up_reloads(void)
 	tear_down(&rig);
 }
 
+static void the_service_manager_is_told_how_it_does(void)
+{
+	char text[TOLD_BYTES], *at;
+	struct rig rig;
+
+	set_up_watched(&rig, "serves", 8000000);
+	CU_ASSERT_EQUAL(keeper_start_control(rig.keeper), 0);
+	CU_ASSERT_EQUAL(told(&rig, text), 0);
+	CU_ASSERT_STRING_EQUAL(text, ""); /* nothing before it serves */
+	rig.seconds_max = rig.seconds + 1;
+	keeper_run(rig.keeper);
+	told(&rig, text);
+	CU_ASSERT_STRING_EQUAL(text, "READY=1\nSTATUS=1 worker serves\n"
+	                             "STOPPING=1\nSTATUS=stops\n");
+	tear_down(&rig);
+	set_up_watched(&rig, "serves", 8000000);
+	CU_ASSERT_EQUAL(keeper_start_control(rig.keeper), 0);
+	kill(getpid(), SIGHUP);
+	keeper_run(rig.keeper);
+	told(&rig, text);
+	at = strstr(text, "RELOADING=1\nMONOTONIC_USEC=");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	CU_ASSERT_TRUE(clock_us() - strtoull(strstr(at, "USEC=") + 5, NULL, 10) < 60000000);
+	CU_ASSERT_PTR_NOT_NULL(strstr(at, "\nREADY=1\nSTATUS=1 worker serves\n"));
+	tear_down(&rig);
+}
+
+static void it_says_when_the_control_process_is_gone(void)
+{
+	char text[TOLD_BYTES];
+	struct rig rig;
+
+	set_up_watched(&rig, "serves", 8000000);
+	CU_ASSERT_EQUAL(keeper_start_control(rig.keeper), 0);
+	kill(keeper_child(rig.keeper)->pid, SIGKILL);
+	rig.seconds_max = rig.seconds + 4;
+	keeper_run(rig.keeper);
+	told(&rig, text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "STATUS=1 worker serves; the control process does not\n"
+	                                    "STATUS=1 worker serves\n"));
+	tear_down(&rig);
+}
+
+static void no_ping_is_sent_while_a_worker_stands_still(void)
+{
+	char text[TOLD_BYTES];
+	struct rig rig;
+
+	set_up_watched(&rig, "serves", 1000000);
+	rig.seconds_max = 1;
+	keeper_run(rig.keeper);
+	CU_ASSERT_TRUE(told(&rig, text) > 0);
+	tear_down(&rig);
+	set_up_watched(&rig, "serves", 1000000);
+	rig.hangs = true;
+	rig.seconds_max = 2;
+	keeper_run(rig.keeper);
+	CU_ASSERT_EQUAL(told(&rig, text), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "STATUS=worker 0 stands still\n"));
+	tear_down(&rig);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -264,6 +394,10 @@ int main(void)
 	    {"one that is stopped ends with kanted", one_that_is_stopped_ends_with_kanted},
 	    {"what is open at the end is closed", what_is_open_at_the_end_is_closed},
 	    {"a hang-up reloads", a_hang_up_reloads},
+	    {"the service manager is told how it does", the_service_manager_is_told_how_it_does},
+	    {"it says when the control process is gone", it_says_when_the_control_process_is_gone},
+	    {"no ping is sent while a worker stands still",
+	     no_ping_is_sent_while_a_worker_stands_still},
 	};
 
 	return UNIT_RUN("keeper", cases);
