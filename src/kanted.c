@@ -23,6 +23,7 @@ struct kanted {
 	struct config *config;
 	const char *config_path;
 	struct kanted_workers workers;
+	struct kanted_user user;
 	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
 	struct notify notify;
@@ -188,6 +189,9 @@ static void describe(struct kanted *kanted)
 		         config->classes.rules[0].name);
 	for (uint32_t i = 0; i < config->port_count; i++)
 		describe_port(kanted, i);
+	if (kanted->user.name != NULL)
+		log_info("runs as %s (uid %u), with no privilege", kanted->user.name,
+		         kanted->user.uid);
 	if (kanted->workers.login != NULL)
 		log_info("clients have to log in as one of %s (%llu)", config->auth_file,
 		         (unsigned long long)counter_read(
@@ -325,6 +329,7 @@ static int run(struct kanted *kanted)
 	kanted->workers.read_facts = facts_read;
 	kanted->workers.facts_context = &kanted->facts;
 	kanted->workers.ports = kanted->ports;
+	kanted->workers.user = &kanted->user;
 	notify_create(&kanted->notify);
 	/* before any thread is made, so that all inherit it and only the keeper hears them */
 	sigemptyset(&signals);
@@ -334,6 +339,9 @@ static int run(struct kanted *kanted)
 	sigaddset(&signals, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	r = kanted_user_find(&kanted->user, kanted->config->user);
+	if (r < 0)
+		return r;
 	r = kanted_workers_choose_cores(&kanted->workers, cores);
 	if (r < 0)
 		return r;
@@ -353,12 +361,16 @@ static int run(struct kanted *kanted)
 	r = kanted_workers_create(&kanted->workers, cores);
 	if (r < 0)
 		return r;
-	r = keeper_start(kanted);
-	if (r < 0)
-		return r;
 	r = kanted_workers_launch(&kanted->workers);
 	if (r < 0)
 		return r;
+	r = kanted_user_become(&kanted->user, kanted->config, kanted->config_path);
+	if (r < 0)
+		return r;
+	r = keeper_start(kanted);
+	if (r < 0)
+		return r;
+	kanted_workers_serve(&kanted->workers);
 	describe(kanted);
 	log_info("ready");
 	keeper_run(kanted->keeper);

@@ -104,7 +104,11 @@ static int open_file(struct kanted_memory *memory)
 	struct stat status;
 	int r;
 
-	memory->fd = open(memory->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	memory->fd = open(memory->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	/* only then: with O_CREAT nobody opens another's file in /dev/shm (fs.protected_regular) */
+	if (memory->fd < 0 && errno == ENOENT)
+		memory->fd =
+		    open(memory->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (memory->fd < 0) {
 		r = -errno;
 		log_error("memory_file: %s cannot be opened: %m", memory->path);
@@ -120,13 +124,18 @@ static int open_file(struct kanted_memory *memory)
 	}
 	if (fstat(memory->fd, &status) < 0)
 		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+	if (!S_ISREG(status.st_mode) || !kanted_user_owns(memory->user, status.st_uid) ||
+	    (status.st_mode & 077) != 0) {
 		log_error("memory_file: %s is not a file of ours that nobody else may read: "
 		          "remove it",
 		          memory->path);
 		return -EPERM;
 	}
-	return 0;
+	r = kanted_user_give(memory->user, memory->fd);
+	if (r < 0)
+		log_error("memory_file: %s cannot be given to %s: %s", memory->path,
+		          memory->user->name, strerror(-r));
+	return r;
 }
 
 static int map_file(struct kanted_memory *memory, size_t at, size_t bytes)
@@ -358,7 +367,8 @@ static int reserve(struct kanted_memory *memory, size_t bytes)
 }
 
 int kanted_memory_map(struct kanted_memory *memory, const struct config *config,
-                      size_t common_bytes, const struct shard_options *shard)
+                      size_t common_bytes, const struct shard_options *shard,
+                      const struct kanted_user *user)
 {
 	uint32_t count = (uint32_t)config->worker_count;
 	size_t one_bytes = memory_rounded(shard->memory_bytes);
@@ -368,7 +378,8 @@ int kanted_memory_map(struct kanted_memory *memory, const struct config *config,
 	bool common_is_huge = false;
 	int r;
 
-	*memory = (struct kanted_memory){.fd = -1, .hash_seed = shard->hash_seed, .now_s = 1};
+	*memory = (struct kanted_memory){
+	    .user = user, .fd = -1, .hash_seed = shard->hash_seed, .now_s = 1};
 	r = reserve(memory, at + items_bytes);
 	if (r == 0)
 		r = map_common(memory, has_file ? at : memory->bytes, &common_is_huge);

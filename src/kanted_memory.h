@@ -4,7 +4,7 @@
  * has left it there and nothing about it is in doubt. Owner: the keeper. */
 #pragma once
 
-#include "config/config.h"
+#include "kanted_user.h"
 #include "worker/worker.h"
 
 #define KANTED_HUGEPAGE_BYTES (2ull * 1024 * 1024)
@@ -19,7 +19,8 @@ struct kanted_memory {
 	uint8_t *base;
 	size_t bytes;
 	/* with a file: */
-	const char *path; /* else NULL */
+	const char *path;               /* else NULL */
+	const struct kanted_user *user; /* whose it is to be */
 	int fd;
 	struct memory_head *head;
 	bool goes_on;       /* what is in it is to be taken up */
@@ -29,9 +30,10 @@ struct kanted_memory {
 };
 
 /* Maps common_bytes of zeros, and memory for the items of all workers, each like `shard` but for
- * the number. 0; a negative errno, and the log says why. */
+ * the number; a file is made that user's. 0; a negative errno, and the log says why. */
 int kanted_memory_map(struct kanted_memory *memory, const struct config *config,
-                      size_t common_bytes, const struct shard_options *shard);
+                      size_t common_bytes, const struct shard_options *shard,
+                      const struct kanted_user *user);
 
 /* How many starts have used the file. */
 uint64_t kanted_memory_generation(const struct kanted_memory *memory);

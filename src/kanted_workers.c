@@ -273,12 +273,14 @@ int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]
 	options.items = &memory->items[0];
 	r = kanted_memory_map(memory, workers->config,
 	                      workers_bytes(count) + count * worker_memory_bytes(&options, count),
-	                      &options.shard);
+	                      &options.shard, workers->user);
 	if (r < 0)
 		return r;
 	if (workers->dpdk != NULL && memory->is_huge)
 		dpdk_share_memory(workers->dpdk, memory->base, memory->bytes,
 		                  KANTED_HUGEPAGE_BYTES);
+	sem_init(&workers->prepared, 0, 0);
+	sem_init(&workers->go, 0, 0);
 	past_us = (uint64_t)(memory->now_s - 1) * 1000000;
 	workers_create(&workers->shared, count, &memory->common, kanted_now_us() - past_us);
 	options.shard.hash_seed = memory->hash_seed;
@@ -312,15 +314,25 @@ static void rest(const struct kanted_worker *one, uint64_t idle_us)
 		nanosleep(&time, NULL);
 }
 
+/* glibc interrupts all threads when kanted becomes another user. */
+static void sem_wait_always(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) < 0)
+		ASSERT(errno == EINTR);
+}
+
 static int loop(void *context)
 {
 	struct kanted_worker *one = context;
-	uint64_t now_us = kanted_now_us(), busy_us = now_us;
+	uint64_t now_us, busy_us;
 
 	/* whoever shares the core waits: a ring that nobody empties for a time slice overflows.
 	 * What cannot be had costs nothing but that. */
 	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	(void)prctl(PR_SET_TIMERSLACK, 1ul); /* ns: a sleep is as long as it is said to be */
+	sem_post(&one->all->prepared);
+	sem_wait_always(&one->all->go);
+	busy_us = kanted_now_us();
 	/* relaxed: the flag is all there is to see */
 	while (!atomic_load_explicit(&one->all->stop, memory_order_relaxed)) {
 		now_us = kanted_now_us();
@@ -368,14 +380,24 @@ int kanted_workers_launch(struct kanted_workers *workers)
 {
 	int r = 0;
 
-	for (uint32_t i = 0; i < workers->shared.count && r == 0; i++)
+	for (uint32_t i = 0; i < workers->shared.count && r == 0; i++) {
 		r = launch_one(workers, i);
+		if (r == 0)
+			sem_wait_always(&workers->prepared);
+	}
 	return r;
+}
+
+void kanted_workers_serve(struct kanted_workers *workers)
+{
+	for (uint32_t i = 0; i < workers->shared.count; i++)
+		sem_post(&workers->go);
 }
 
 void kanted_workers_stop(struct kanted_workers *workers)
 {
 	atomic_store_explicit(&workers->stop, true, memory_order_relaxed);
+	kanted_workers_serve(workers); /* those that have waited until now end */
 	if (workers->dpdk != NULL)
 		dpdk_join(workers->dpdk);
 	for (uint32_t i = 0; i < workers->shared.count; i++) {

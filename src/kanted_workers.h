@@ -9,6 +9,7 @@
 #include "worker/worker.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 struct kanted_worker {
 	struct kanted_workers *all;
@@ -26,6 +27,7 @@ struct kanted_workers {
 	const struct config *config;
 	struct dpdk *dpdk;   /* NULL: no port needs it */
 	struct login *login; /* NULL: nobody has to log in */
+	const struct kanted_user *user;
 	void (*read_facts)(void *context, struct stats_facts *ret_facts);
 	void *facts_context;
 	const struct dpdk_counters *ports; /* by port */
@@ -36,6 +38,8 @@ struct kanted_workers {
 	struct stats_worker published[WORKER_COUNT_MAX];
 	struct kanted_memory memory;
 	_Atomic uint64_t idle_sleep_us;
+	sem_t prepared; /* by each worker: it has what only root may have */
+	sem_t go;       /* to each: it may serve */
 	_Atomic bool stop;
 };
 
@@ -46,8 +50,11 @@ int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cor
 /* Makes them, with their share of all ports. Results likewise. */
 int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]);
 
-/* From now on they serve. Results likewise. */
+/* Starts their threads, which take what needs privileges, and wait. Results likewise. */
 int kanted_workers_launch(struct kanted_workers *workers);
+
+/* From now on they serve. */
+void kanted_workers_serve(struct kanted_workers *workers);
 
 /* Ends them; takes what was never launched. What they have used may be taken down afterwards. */
 void kanted_workers_stop(struct kanted_workers *workers);

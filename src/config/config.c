@@ -110,6 +110,29 @@ static void check_unknown(const struct node *node, struct faults *faults)
 	faults_add(faults, node->key_line, quoted, "no such parameter: there are %s", known);
 }
 
+/* Whether there is one of that name is for whoever becomes him to find out. */
+static void check_user(struct config *config, const struct node *node, struct faults *faults)
+{
+	static const char inner[] = "0123456789.-";
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	                              "0123456789.-";
+	size_t length;
+
+	if (!config_check_scalar(faults, node, node->key))
+		return;
+	length = strspn(node->text, letters);
+	if (node->text[length] != '\0' || strchr(inner, node->text[0]) != NULL)
+		config_refuse_text(faults, node, node->key,
+		                   "no user's name: write one such as kante, which "
+		                   "`getent passwd` shows");
+	else if (length >= CONFIG_USER_BYTES)
+		config_refuse_text(faults, node, node->key,
+		                   "longer than %d bytes: choose a shorter one",
+		                   CONFIG_USER_BYTES - 1);
+	else
+		memcpy(config->user, node->text, length + 1);
+}
+
 /* Whether a file can be read, and what is in it, is for whoever reads it to find out. */
 static void check_files(struct config *config, const struct node *root, struct faults *faults)
 {
@@ -137,6 +160,10 @@ static void check_node(struct config *config, const struct node *node, struct fa
 	}
 	if (strcmp(node->key, "admin") == 0) {
 		config_check_admin(config, node, faults);
+		return;
+	}
+	if (strcmp(node->key, "user") == 0) {
+		check_user(config, node, faults);
 		return;
 	}
 	if (config_table_find(&config_others, node->key) != NULL)

@@ -17,6 +17,7 @@
 #define CONFIG_CORE_MAX         1023
 #define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
 #define CONFIG_FILE_PATH_BYTES  1024
+#define CONFIG_USER_BYTES       33   /* as useradd has it, and NUL */
 #define CONFIG_ERROR_BYTES      4096 /* holds the faults of all but the worst files */
 
 #define CONFIG_KIB 1024ull
@@ -107,6 +108,8 @@ struct config {
 	struct port_options ports[PORT_COUNT_MAX];
 	uint32_t port_count;    /* at least 1 */
 	struct classes classes; /* without `classes`: class 0 alone */
+	/* "user": whom kanted becomes when all is set up; empty: it stays who it is */
+	char user[CONFIG_USER_BYTES];
 	/* "auth_file": of the users that may log in (login/users.h); empty: everybody is let in
 	 */
 	char auth_file[CONFIG_FILE_PATH_BYTES];

@@ -434,6 +434,15 @@ const struct config_table config_admin_fields = {admin_fields, COUNT(admin_field
                                                  0};
 
 static const struct config_parameter others[] = {
+    {.name = "user",
+     .type = CONFIG_TEXT,
+     .minimum = 1,
+     .maximum = CONFIG_USER_BYTES - 1,
+     .without = "kanted stays who has started it",
+     .example = "kante",
+     .pattern = "^[A-Za-z_][A-Za-z0-9_.-]*$",
+     .help = "Whom kanted, started as root, becomes for good when all is set up",
+     .offset = offsetof(struct config, user)},
     {.name = "auth_file",
      .type = CONFIG_PATH,
      .maximum = CONFIG_FILE_PATH_BYTES - 1,

@@ -335,6 +335,11 @@ static void collect_table(struct collector *collector, const char *group,
 			collect_section(collector, group, &table->parameters[i], base);
 }
 
+static bool is_single_text(enum config_type type)
+{
+	return type >= CONFIG_TEXT && type < CONFIG_HOSTS;
+}
+
 static void collect_top(struct collector *collector, const struct config *config)
 {
 	for (uint32_t i = 0; i < config_parameter_count; i++) {
@@ -346,7 +351,7 @@ static void collect_top(struct collector *collector, const struct config *config
 			collect_field(collector, "", NULL, parameter, config);
 	}
 	for (uint32_t i = 0; i < config_others.count; i++)
-		if (config_others.parameters[i].type == CONFIG_PATH)
+		if (is_single_text(config_others.parameters[i].type))
 			collect_field(collector, "", NULL, &config_others.parameters[i], config);
 }
 
@@ -382,11 +387,6 @@ void config_settings_destroy(struct config_settings *settings)
 	}
 	free(settings->list);
 	free(settings);
-}
-
-static bool is_single_text(enum config_type type)
-{
-	return type >= CONFIG_TEXT && type < CONFIG_HOSTS;
 }
 
 static void write_setting(FILE *to, const struct config_setting *setting)

@@ -265,9 +265,9 @@ static int listen_at(struct server *server, const struct ip_address *address)
 		int r = -errno;
 
 		ip_address_format(address, text);
-		log_error("admin.listen: %s, port %llu cannot be listened on: %s: choose another, "
-		          "or end who has it (ss -ltnp)",
-		          text, (unsigned long long)admin->port, strerror(-r));
+		log_error("admin.listen: %s, port %llu cannot be listened on: %s: choose another%s",
+		          text, (unsigned long long)admin->port, strerror(-r),
+		          r == -EACCES ? ", from 1024 on" : ", or end who has it (ss -ltnp)");
 		return r;
 	}
 	/* connections have it from the listener: what is written in pieces, as replies are, would

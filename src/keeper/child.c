@@ -78,8 +78,9 @@ int child_begin(struct child *child, uint64_t now_us)
 	if (r < 0) {
 		close(ends[0]);
 		child->pid = 0;
-		log_error("%s cannot be started: %s: it belongs beside kanted", child->path,
-		          strerror(-r));
+		log_error("%s cannot be started: %s: it belongs beside kanted, where its user may "
+		          "run it",
+		          child->path, strerror(-r));
 		fail(child, now_us);
 		return r;
 	}

@@ -41,7 +41,7 @@ GOOD = [
     PORTS + 'classes:\n- {name: a, prefix: "a:", share_min: 20%, ttl_max: 24h, rate_max: 5}\n'
     '- {name: 7, prefix: "", priority: 0, share_max: 1%, ttl_default: 0}\n'
     "- {name: b, prefix: 12, share_min: 0}\n",
-    PORTS + "auth_file: /etc/kante/users\nmemory_file: /dev/shm/kante\n",
+    PORTS + "auth_file: /etc/kante/users\nmemory_file: /dev/shm/kante\nuser: kante\n",
     ADMIN,
     ADMIN + '  listen: [127.0.0.1, "::1"]\n  port: 443\n  socket: /a.sock\n  metrics: open\n'
     "  certificate: /c\n  key: /k\n  client_ca: /ca\n  crl: /crl\n"
@@ -82,6 +82,8 @@ BAD = [
     PORTS + "classes: [{name: a, prefix: a, priority: 10}]\n",
     PORTS + "classes: [{name: a, prefix: a, ttl_max: 87601h}]\n",
     PORTS + "classes: [{name: a, prefix: a, colour: red}]\n",
+    PORTS + "user:\n", PORTS + 'user: "998"\n', PORTS + "user: a b\n", PORTS + "user: [kante]\n",
+    PORTS + "user: a23456789012345678901234567890123\n",
     PORTS + "admin: {}\n", PORTS + "admin: {directory: d}\n", ADMIN + "  colour: red\n",
     ADMIN + "  listen: []\n", ADMIN + "  listen: [localhost]\n", ADMIN + "  port: 0\n",
     ADMIN + "  clients: []\n", ADMIN + "  clients: [{match: ops, role: admin}]\n",

@@ -80,11 +80,16 @@ class Node(rig.Kanted):
     """kanted with a section `admin:`; its directory is in `admin`."""
 
     def __init__(self, namespace, extra="", admin="listen: [127.0.0.1]", ports=PORTS,
-                 environment=None):
+                 environment=None, user=None):
         self.namespace = namespace
         self.home = rig.tempfile.TemporaryDirectory(prefix="kante-admin-")
         self.admin = pathlib.Path(self.home.name) / "admin"
         self.socket_path = pathlib.Path(self.home.name) / "admin.sock"
+        if user is not None:
+            # whom the namespace has; kanted is to make the socket's folder for him
+            os.chmod(self.home.name, 0o755)
+            self.socket_path = pathlib.Path(self.home.name) / "run/admin.sock"
+            extra = f"user: {user}\n{extra}"
         config = (f"admin:\n  directory: {self.admin}\n  socket: {self.socket_path}\n"
                   f"  {admin}\n{extra}{ports}")
         super().__init__(config, namespace, environment)

@@ -8,6 +8,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -57,6 +58,16 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def threads(pid):
+    return list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
+def workers(pid):
+    """Those of kanted's threads that take precedence on their cores."""
+    return [int(thread.name) for thread in threads(pid)
+            if (thread / "stat").read_text().rsplit(")", 1)[1].split()[16] == "-20"]
+
+
 class Namespace:
     """A network namespace with its loopback up."""
 
@@ -65,6 +76,7 @@ class Namespace:
     def __init__(self):
         Namespace.count += 1
         self.name = f"kante-e2e-{os.getpid()}-{Namespace.count}"
+        self.etc = pathlib.Path("/etc/netns") / self.name
         run("ip", "netns", "add", self.name)
         self.run("ip", "link", "set", "lo", "up")
         # Where the default is BBR (version 1) it takes the losses of an overrun queue for a slow
@@ -82,8 +94,17 @@ class Namespace:
         shown = self.run("ip", "-o", "link").stdout
         return set(re.findall(r"^\d+: ([^:@]+)", shown, re.M))
 
+    def add_user(self, name, uid, *groups):
+        """For what runs in the namespace: `ip netns exec` has files of its own for it."""
+        self.etc.mkdir(parents=True)
+        for file, lines in (("passwd", f"{name}:x:{uid}:{uid}::/nowhere:/usr/sbin/nologin\n"),
+                            ("group", f"{name}:x:{uid}:\n" + "".join(
+                                f"{name}-{group}:x:{group}:{name}\n" for group in groups))):
+            (self.etc / file).write_text(pathlib.Path(f"/etc/{file}").read_text() + lines)
+
     def remove(self):
         run("ip", "netns", "del", self.name)
+        shutil.rmtree(self.etc, ignore_errors=True)
 
 
 def socket_in(namespace, family=socket.AF_INET, kind=socket.SOCK_STREAM):
@@ -122,6 +143,7 @@ class Kanted:
 
     def __init__(self, config, namespace, environment=None):
         self.folder = tempfile.TemporaryDirectory(prefix="kante-e2e-")
+        os.chmod(self.folder.name, 0o755)  # whoever kanted becomes reads the config, too
         self.path = pathlib.Path(self.folder.name) / "kante.yaml"
         self.path.write_text(config)
         self.log_path = pathlib.Path(self.folder.name) / "log"
@@ -199,8 +221,9 @@ def stats(namespace, address, port=11211):
 class Served:
     """A running kanted with a port of a kind, 11211, and where its clients are."""
 
-    def __init__(self, kanted, client, address, host_address):
+    def __init__(self, kanted, host, client, address, host_address):
         self.kanted = kanted
+        self.host = host  # namespace
         self.client = client  # namespace
         self.address = address
         self.host_address = host_address  # of kernel sockets in kanted's own namespace
@@ -219,8 +242,8 @@ def memif_bridge(namespace, path, interface):
 
 
 @contextlib.contextmanager
-def served(kind, head="", more_ports="", udp=True):
-    """kanted on a port of the kind, which has to end well."""
+def served(kind, head="", more_ports="", udp=True, user=None):
+    """kanted on a port of the kind, which has to end well; with a user, a name and uid, as his."""
     ports = {
         "socket": 'kind: socket, listen: "127.0.0.1:11211"',
         "tap": "kind: tap, name: kante0, addresses: [198.18.0.2/24], tcp: 11211",
@@ -231,6 +254,9 @@ def served(kind, head="", more_ports="", udp=True):
         host, client = stack.enter_context(namespaces(2))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kante-e2e-"))
         path = f"{folder}/memif.sock"
+        if user is not None:
+            host.add_user(*user)
+            os.chown(folder, user[1], user[1])
         if kind == "xdp":
             veth(host, "veth0", client, "veth1")
             host.run("ip", "addr", "add", "198.18.0.2/24", "dev", "veth0")
@@ -239,7 +265,7 @@ def served(kind, head="", more_ports="", udp=True):
             f"{head}ports:\n  - {{{port}, allow: any}}\n{more_ports}", host))
         stack.push(lambda error, *_: print(kanted.log()) if error else None)
         if kind == "socket":
-            yield Served(kanted, host, "127.0.0.1", "127.0.0.1")
+            yield Served(kanted, host, host, "127.0.0.1", "127.0.0.1")
         else:
             if kind == "memif":
                 stack.enter_context(memif_bridge(host, path, "kante0"))
@@ -247,6 +273,7 @@ def served(kind, head="", more_ports="", udp=True):
             end.run("ip", "link", "set", name, "up")
             end.run("ip", "addr", "add", "198.18.0.1/24", "dev", name)
             end.run("ping", "-c", "1", "-W", "10", "198.18.0.2")
-            yield Served(kanted, end, "198.18.0.2", "198.18.0.2" if kind == "xdp" else "127.0.0.1")
+            yield Served(kanted, host, end, "198.18.0.2",
+                         "198.18.0.2" if kind == "xdp" else "127.0.0.1")
         if kanted.stop() != 0:
             raise AssertionError(kanted.log())

@@ -37,10 +37,25 @@ class PciPort(unittest.TestCase):
             # neither an end nor a death spoils the device for the next
             machine.kanted_start()
             machine.run("kill -KILL $kanted; ! wait $kanted")
+            self.serve_as_somebody(host, machine)
             machine.kanted_start()
             self.ping(host)
             self.assertEqual(machine.kanted_stop(), 0, machine.log())
             self.assertEqual(machine.power_off(), 0)
+
+    def serve_as_somebody(self, host, machine):
+        """All that has to do with the device, its end too, needs no privilege."""
+        machine.run("mkdir -p /etc && echo 'kante:x:998:998::/:/bin/false' >/etc/passwd")
+        machine.write_config("user: kante\n" + vm.CONFIG)
+        machine.kanted_start()
+        self.ping(host)
+        rig.load(host, vm.ADDRESSES[0], "--connections", "4", "--requests", "200", "--value-size",
+                 "1-200000", "--keys", "20", "--set-percent", "50")
+        said = machine.run("cat /proc/$kanted/task/*/status")[1]
+        found = set(re.findall(r"^(Uid|Cap(?:Prm|Eff|Bnd)):\s+(\w+)", said, re.M))
+        self.assertEqual(found, {("Uid", "998"), *((f"Cap{name}", "0" * 16)
+                                                   for name in ("Prm", "Eff", "Bnd"))})
+        self.assertEqual(machine.kanted_stop(), 0, machine.log())
 
     def refuse(self, machine):
         """What an operator has not done yet is said, before anything is touched."""

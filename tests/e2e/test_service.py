@@ -125,14 +125,11 @@ class Notified(unittest.TestCase):
             systemd.wait_for("READY=1")
             self.assertEqual(kanted.stop(), 0)
 
-    def stands_still(self, ports, name):
+    def stands_still(self, ports):
         with rig.namespaces(1) as (host,), Systemd() as systemd, \
                 rig.Kanted(ports, host, systemd.environment) as kanted:
             systemd.wait_for("WATCHDOG=1")
-            worker = next(int(task.name) for task in pathlib.Path(
-                f"/proc/{kanted.process.pid}/task").iterdir()
-                if int(task.name) != kanted.process.pid
-                and (task / "comm").read_text().strip() == name)
+            worker, = rig.workers(kanted.process.pid)
             with thread_stopped(worker):
                 systemd.wait_for("STATUS=worker 0 stands still")
                 self.assertIn("worker 0 stands still: the watchdog ends kanted", kanted.log())
@@ -142,10 +139,10 @@ class Notified(unittest.TestCase):
             self.assertEqual(kanted.stop(), 0)
 
     def test_a_worker_that_hangs_is_no_life(self):
-        self.stands_still(control.PORTS, "kanted")
+        self.stands_still(control.PORTS)
 
     def test_a_worker_with_a_device_that_hangs_is_no_life(self):
-        self.stands_still(TAP, "rte-worker-0")
+        self.stands_still(TAP)
 
     def test_nothing_is_heard_of_a_process_that_is_stopped(self):
         with rig.namespaces(1) as (host,), Systemd() as systemd, \

@@ -280,6 +280,11 @@ static void test_bad_values_are_refused_with_line_and_reason(void)
 	    {PORTS "workers: 2\nmemory: 512GiB\n", 4, "below 256GiB"},
 	    {PORTS "shutdown_command: yes\n", 3, "\"yes\" is not known: write false or true"},
 	    {PORTS "congestion: [cubic]\n", 3, "write a single value"},
+	    {PORTS "user:\n", 3, "user: no value given"},
+	    {PORTS "user: 998\n", 3, "user: \"998\" is no user's name: write one such as kante"},
+	    {PORTS "user: -kante\n", 3, "\"-kante\" is no user's name"},
+	    {PORTS "user: k/../e\n", 3, "\"k/../e\" is no user's name"},
+	    {PORTS "user: a23456789012345678901234567890123\n", 3, "longer than 32 bytes"},
 	    {PORTS "auth_file: users\n", 3, "\"users\" is not an absolute path"},
 	    {PORTS "auth_file:\n", 3, "auth_file: no value given"},
 	    {PORTS "auth_file: [/etc/kante/users]\n", 3, "write a single value"},
@@ -318,9 +323,11 @@ static void test_a_socket_port_may_be_a_unix_socket(void)
 static void test_where_clients_log_in_no_port_needs_an_allow_list(void)
 {
 	struct config *config = parsed("ports:\n- {kind: socket, listen: \"10.0.0.1:11211\"}\n"
-	                               "auth_file: /etc/kante/users\n");
+	                               "auth_file: /etc/kante/users\n"
+	                               "user: a2345678901234567890123456789.1-\n");
 
 	CU_ASSERT_STRING_EQUAL(config->auth_file, "/etc/kante/users");
+	CU_ASSERT_STRING_EQUAL(config->user, "a2345678901234567890123456789.1-");
 	CU_ASSERT_TRUE(config->ports[0].allow_any);
 	config_destroy(config);
 }

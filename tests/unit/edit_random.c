@@ -94,6 +94,10 @@ static void random_value(const struct config_parameter *parameter, char value[VA
 		         paths[random_below(sizeof(paths) / sizeof(paths[0]))]);
 		return;
 	}
+	if (parameter->type == CONFIG_TEXT) { /* `user` */
+		snprintf(value, VALUE_BYTES, "%s", random_below(2) == 0 ? "kante" : "_k.1-a");
+		return;
+	}
 	limits_of(parameter, &low, &high);
 	number = low + random_below(high - low + 1);
 	if (strncmp(parameter->name, "ttl_", 4) == 0)
