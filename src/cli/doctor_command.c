@@ -2,9 +2,9 @@
 #include "cli/doctor_command.h"
 
 #include "cli/doctor.h"
+#include "cli/terminal.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define CONFIG_PATH_DEFAULT "/etc/kante/kante.yaml"
@@ -17,24 +17,6 @@ const struct command_option doctor_command_options[] = {
     {"no-color", '\0', NULL, "Never in colour; nor with NO_COLOR set, or where no terminal is"},
     {0},
 };
-
-/* Of the terminal that it goes to; 0: that is none. */
-static uint32_t width_of(FILE *to)
-{
-	struct winsize size;
-
-	if (!isatty(fileno(to)) || ioctl(fileno(to), TIOCGWINSZ, &size) < 0)
-		return 0;
-	return size.ws_col;
-}
-
-static bool wants_colour(const struct command_call *call)
-{
-	const char *no_colour = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && command_value(call, "no-color") == NULL &&
-	       (no_colour == NULL || no_colour[0] == '\0');
-}
 
 static int print_json(const struct doctor_report *report, const struct doctor_options *options)
 {
@@ -88,7 +70,9 @@ int doctor_command(const struct command_call *call)
 		if (print_json(report, &options) < 0)
 			status = COMMAND_USAGE;
 	} else {
-		doctor_print(report, stdout, width_of(stdout), wants_colour(call));
+		doctor_print(report, stdout, terminal_width(stdout),
+		             terminal_wants_colour(stdout) &&
+		                 command_value(call, "no-color") == NULL);
 	}
 	config_destroy(config);
 	free(report);
