@@ -3,12 +3,26 @@
 
 #include "base/assert.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define INDENT_BYTES 28 /* of a help text beside an option */
+
+const struct command_option command_node_options[] = {
+    {"node", 'n', "URL|PATH", "https://HOST[:PORT] of a node, or the path of its admin socket"},
+    {"ca", '\0', "FILE", "Certificates of the CAs that a node's may be signed by (PEM)"},
+    {"cert", '\0', "FILE", "Certificate to be known by (PEM)"},
+    {"key", '\0', "FILE", "Its key (PEM)"},
+    {"token-file", '\0', "FILE", "File that has an API key or a token (JWT) to be known by"},
+    {"json", '\0', NULL, "Print what the node says as it says it, for programs"},
+    {"timeout", '\0', "TIME", "How long an answer may take: 5s, 2min"},
+    {0},
+};
+
+#define NODE_OPTION_COUNT (sizeof(command_node_options) / sizeof(command_node_options[0]) - 1)
 
 static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -24,21 +38,92 @@ static int complain(const char *format, ...)
 	return COMMAND_USAGE;
 }
 
-static uint32_t option_count(const struct command *command)
+static uint32_t own_option_count(const struct command *command)
 {
 	uint32_t count = 0;
 
 	while (command->options != NULL && command->options[count].name != NULL)
 		count++;
-	ASSERT(count <= COMMAND_OPTION_COUNT_MAX);
+	ASSERT(count + NODE_OPTION_COUNT <= COMMAND_OPTION_COUNT_MAX);
 	return count;
 }
 
-const char *command_value(const struct command_call *call, const char *option)
+const struct command_option *command_option_at(const struct command *command, uint32_t index)
 {
-	for (uint32_t i = 0; i < option_count(call->command); i++)
-		if (strcmp(call->command->options[i].name, option) == 0)
-			return call->values[i];
+	uint32_t own_count = own_option_count(command);
+
+	if (index < own_count)
+		return &command->options[index];
+	index -= own_count;
+	return command_asks_node(command) && index < NODE_OPTION_COUNT
+	           ? &command_node_options[index]
+	           : NULL;
+}
+
+/* The index'th part of what is between separators. 0: there is none. */
+static size_t part_at(const char *text, char separator, uint32_t index, const char **ret_part)
+{
+	const char separators[] = {separator, '\0'};
+
+	for (; index > 0; index--) {
+		text += strcspn(text, separators);
+		if (*text == '\0')
+			return 0;
+		text++;
+	}
+	*ret_part = text;
+	return strcspn(text, separators);
+}
+
+size_t command_choice_at(const char *argument, uint32_t index, const char **ret_word)
+{
+	bool is_choice = argument != NULL && argument[0] >= 'a' && strchr(argument, '|') != NULL;
+
+	return is_choice ? part_at(argument, '|', index, ret_word) : 0;
+}
+
+size_t command_argument_at(const struct command *command, uint32_t index, const char **ret_word)
+{
+	size_t length = part_at(command->arguments, ' ', index, ret_word);
+
+	for (; length > 0 && **ret_word == '['; length--)
+		(*ret_word)++;
+	while (length > 0 && (*ret_word)[length - 1] == ']')
+		length--;
+	return length;
+}
+
+void command_variable(char ret_name[COMMAND_VARIABLE_BYTES], const struct command_option *option)
+{
+	size_t i = 0;
+
+	snprintf(ret_name, COMMAND_VARIABLE_BYTES, "KANTE_%s", option->name);
+	for (; ret_name[i] != '\0'; i++)
+		ret_name[i] = ret_name[i] == '-' ? '_' : (char)toupper(ret_name[i]);
+}
+
+/* Of an option that is not given. */
+static const char *environment_value(const struct command_option *option)
+{
+	char name[COMMAND_VARIABLE_BYTES];
+	const char *value;
+
+	if (option < command_node_options || option >= command_node_options + NODE_OPTION_COUNT ||
+	    option->argument == NULL)
+		return NULL;
+	command_variable(name, option);
+	value = getenv(name);
+	return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+const char *command_value(const struct command_call *call, const char *name)
+{
+	const struct command_option *option;
+
+	for (uint32_t i = 0; (option = command_option_at(call->command, i)) != NULL; i++)
+		if (strcmp(option->name, name) == 0)
+			return call->values[i] != NULL ? call->values[i]
+			                               : environment_value(option);
 	ASSERT(!"an option that the table does not have");
 	return NULL;
 }
@@ -80,7 +165,7 @@ const struct command *command_find(const struct commands *all, char *const words
 static void print_usage(const struct command *command, FILE *to)
 {
 	fprintf(to, "kante %s", command->name);
-	for (uint32_t i = 0; i < option_count(command); i++) {
+	for (uint32_t i = 0; i < own_option_count(command); i++) {
 		const struct command_option *option = &command->options[i];
 
 		fprintf(to, " [--%s%s%s]", option->name, option->argument == NULL ? "" : " ",
@@ -89,7 +174,7 @@ static void print_usage(const struct command *command, FILE *to)
 	fprintf(to, "%s%s\n", command->arguments[0] == '\0' ? "" : " ", command->arguments);
 }
 
-void command_print_all(const struct commands *all, FILE *to)
+static void print_line(const struct commands *all, uint32_t index, FILE *to)
 {
 	int width = 0;
 
@@ -98,10 +183,44 @@ void command_print_all(const struct commands *all, FILE *to)
 
 		width = length > width ? length : width;
 	}
+	fprintf(to, "  %-*s  %s\n", width, all->list[index].name, all->list[index].help);
+}
+
+void command_print_all(const struct commands *all, FILE *to)
+{
 	fputs("kante COMMAND [OPTIONS] [ARGUMENTS]\n\n", to);
 	for (uint32_t i = 0; i < all->count; i++)
-		fprintf(to, "  %-*s  %s\n", width, all->list[i].name, all->list[i].help);
-	fputs("\n`kante help COMMAND` says more of one.\n", to);
+		print_line(all, i, to);
+	fputs("\n`kante help COMMAND` says more of one.\n\n" COMMAND_EXIT_STATUS "\n", to);
+}
+
+/* Whether the words are the first of its name, and not all of them. */
+static bool is_of_group(const struct command *command, char *const words[], uint32_t count)
+{
+	const char *name = command->name;
+
+	for (uint32_t i = 0; i < count; i++) {
+		size_t length = strlen(words[i]);
+
+		if (length == 0 || strncmp(name, words[i], length) != 0 || name[length] != ' ')
+			return false;
+		name += length + 1;
+	}
+	return true;
+}
+
+bool command_print_group(const struct commands *all, char *const words[], uint32_t word_count,
+                         FILE *to)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		if (!is_of_group(&all->list[i], words, word_count))
+			continue;
+		print_line(all, i, to);
+		found = true;
+	}
+	return found;
 }
 
 static void print_option(const struct command_option *option, FILE *to)
@@ -121,16 +240,25 @@ static void print_option(const struct command_option *option, FILE *to)
 
 void command_print_help(const struct command *command, FILE *to)
 {
+	uint32_t own_count = own_option_count(command);
+	const struct command_option *option;
+
 	print_usage(command, to);
 	fprintf(to, "\n%s\n", command->help);
-	if (option_count(command) > 0)
-		fputc('\n', to);
-	for (uint32_t i = 0; i < option_count(command); i++)
-		print_option(&command->options[i], to);
-	if (command->role != ROLE_none)
+	for (uint32_t i = 0; (option = command_option_at(command, i)) != NULL; i++) {
+		if (i == 0 || i == own_count)
+			fputc('\n', to);
+		if (i == own_count)
+			fputs("Which node, and who asks (or by KANTE_NODE, KANTE_CA and so on):\n",
+			      to);
+		print_option(option, to);
+	}
+	if (command_asks_node(command))
 		fprintf(to, "\nNeeds the role %s.\n", role_name(command->role));
 	if (command->details != NULL)
 		fprintf(to, "\n%s\n", command->details);
+	if (command_asks_node(command))
+		fputs("\n" COMMAND_EXIT_STATUS "\n", to);
 }
 
 static int refuse(const struct command *command, const char *what, const char *word)
@@ -140,15 +268,30 @@ static int refuse(const struct command *command, const char *what, const char *w
 	return COMMAND_USAGE;
 }
 
+/* 0: it is one of the choice, or may be anything; else the exit status. */
+static int check_choice(const struct command *command, const char *choice, const char *value)
+{
+	const char *word;
+	size_t length;
+
+	if (command_choice_at(choice, 0, &word) == 0)
+		return 0;
+	for (uint32_t i = 0; (length = command_choice_at(choice, i, &word)) > 0; i++)
+		if (strlen(value) == length && strncmp(value, word, length) == 0)
+			return 0;
+	fprintf(stderr, "kante %s: \"%s\" is none of %s\n", command->name, value, choice);
+	return COMMAND_USAGE;
+}
+
 /* One of these words: "--name", "--name=value", "-n". -1: it is no option of the command's. */
 static int option_find(const struct command *command, const char *word, const char **ret_value)
 {
 	size_t length = strcspn(word, "=");
 
-	*ret_value = NULL;
-	for (uint32_t i = 0; i < option_count(command); i++) {
-		const struct command_option *option = &command->options[i];
+	const struct command_option *option;
 
+	*ret_value = NULL;
+	for (uint32_t i = 0; (option = command_option_at(command, i)) != NULL; i++) {
 		if (word[1] != '-') {
 			if (word[1] == option->letter && word[2] == '\0')
 				return (int)i;
@@ -171,12 +314,14 @@ static int take_option(struct command_call *call, char *const words[], uint32_t 
 	const struct command *command = call->command;
 	const char *word = words[*index], *value;
 	int found = option_find(command, word, &value);
+	const struct command_option *option;
 
 	if (found < 0)
 		return refuse(command, "there is no option ", word);
 	if (call->values[found] != NULL)
 		return refuse(command, "given twice: ", word);
-	if (command->options[found].argument == NULL) {
+	option = command_option_at(command, (uint32_t)found);
+	if (option->argument == NULL) {
 		if (value != NULL)
 			return refuse(command, "takes no value: ", word);
 		value = "";
@@ -186,7 +331,7 @@ static int take_option(struct command_call *call, char *const words[], uint32_t 
 		value = words[++*index];
 	}
 	call->values[found] = value;
-	return 0;
+	return check_choice(command, option->argument, value);
 }
 
 static bool is_help(const char *word)
@@ -215,12 +360,61 @@ static int read_words(struct command_call *call, char *const words[], uint32_t c
 		if (r != 0)
 			return r;
 	}
-	if (call->argument_count < call->command->argument_count_min)
-		return refuse(call->command, "an argument is missing", "");
-	if (call->argument_count > call->command->argument_count_max)
-		return refuse(call->command, "there is an argument too many: ",
-		              kept[call->command->argument_count_max]);
 	return 0;
+}
+
+static int check_arguments(const struct command_call *call)
+{
+	const struct command *command = call->command;
+
+	if (call->argument_count < command->argument_count_min)
+		return refuse(command, "an argument is missing", "");
+	if (call->argument_count > command->argument_count_max)
+		return refuse(command, "there is an argument too many: ",
+		              call->arguments[command->argument_count_max]);
+	for (uint32_t i = 0; i < call->argument_count; i++) {
+		const char *word = "";
+		size_t length = command_argument_at(command, i, &word);
+		char choice[length + 1];
+		int r;
+
+		if (call->arguments[i][0] == '\0')
+			return refuse(command, "an argument is empty", "");
+		memcpy(choice, word, length);
+		choice[length] = '\0';
+		r = check_choice(command, choice, call->arguments[i]);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* How many words there are before the command's name: a node's options, and their values. */
+static uint32_t words_before_name(char *const words[], uint32_t count)
+{
+	static const struct command any = {.name = "", .arguments = "", .role = ROLE_viewer};
+	uint32_t i = 0;
+
+	while (i < count && words[i][0] == '-') {
+		const char *value;
+		int found = option_find(&any, words[i], &value);
+
+		if (found < 0)
+			break;
+		i += command_node_options[found].argument != NULL && value == NULL ? 2 : 1;
+	}
+	return i < count ? i : count;
+}
+
+static int refuse_name(const struct commands *all, char *const words[], uint32_t count)
+{
+	if (count == 0) {
+		command_print_all(all, stderr);
+		return COMMAND_USAGE;
+	}
+	if (!command_print_group(all, words, 1, stderr))
+		return complain("there is no command \"%s\": `kante help` lists all", words[0]);
+	return complain("%s is several commands: which?", words[0]);
 }
 
 /* "--" ends it: behind that there is no option. */
@@ -242,7 +436,7 @@ static int finish(int status)
 
 int command_run(const struct commands *all, int argc, char *const argv[])
 {
-	uint32_t count = argc > 1 ? (uint32_t)argc - 1 : 0, used;
+	uint32_t count = argc > 1 ? (uint32_t)argc - 1 : 0, before, used;
 	char *const *words = argv + 1;
 	char *kept[count + 1];
 	struct command_call call = {.all = all, .arguments = kept};
@@ -252,18 +446,19 @@ int command_run(const struct commands *all, int argc, char *const argv[])
 		command_print_all(all, stdout);
 		return finish(0);
 	}
-	call.command = command_find(all, words, count, &used);
-	if (call.command == NULL) {
-		if (count > 0)
-			return complain("there is no command \"%s\": `kante help` lists all",
-			                words[0]);
-		command_print_all(all, stderr);
-		return COMMAND_USAGE;
-	}
+	before = words_before_name(words, count);
+	call.command = command_find(all, words + before, count - before, &used);
+	if (call.command == NULL)
+		return refuse_name(all, words + before, count - before);
+	used += before;
 	if (asks_for_help(words + used, count - used)) {
 		command_print_help(call.command, stdout);
 		return finish(0);
 	}
-	r = read_words(&call, words + used, count - used, kept);
+	r = read_words(&call, words, before, kept);
+	if (r == 0)
+		r = read_words(&call, words + used, count - used, kept);
+	if (r == 0)
+		r = check_arguments(&call);
 	return r != 0 ? r : finish(call.command->run(&call));
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kante: the command line of a node. This file is the one place that knows every command. */
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/doctor_command.h"
+
+#define OPTIONS(...) ((const struct command_option[]){__VA_ARGS__, {0}})
+
+#define YES                                                                                        \
+	{                                                                                          \
+		"yes", 'y', NULL, "Do not ask first"                                               \
+	}
 
 static int help(const struct command_call *call)
 {
@@ -13,13 +20,15 @@ static int help(const struct command_call *call)
 		return 0;
 	}
 	command = command_find(call->all, call->arguments, call->argument_count, &used);
-	if (command == NULL || used != call->argument_count) {
-		fprintf(stderr, "kante help: there is no command \"%s\": `kante help` lists all\n",
-		        call->arguments[used < call->argument_count ? used : 0]);
-		return COMMAND_USAGE;
+	if (command != NULL && used == call->argument_count) {
+		command_print_help(command, stdout);
+		return 0;
 	}
-	command_print_help(command, stdout);
-	return 0;
+	if (command_print_group(call->all, call->arguments, call->argument_count, stdout))
+		return 0;
+	fprintf(stderr, "kante help: there is no command \"%s\": `kante help` lists all\n",
+	        call->arguments[used < call->argument_count ? used : 0]);
+	return COMMAND_USAGE;
 }
 
 static int version(const struct command_call *call)
@@ -29,6 +38,63 @@ static int version(const struct command_call *call)
 }
 
 static const struct command list[] = {
+    {
+        .name = "status",
+        .arguments = "",
+        .help = "Say what the node is and does, in a few figures",
+        .details = "The exit status is 1, too, when there is an alarm: something that an operator\n"
+                   "has to see to.",
+        .role = ROLE_viewer,
+        .run = status_command,
+    },
+    {
+        .name = "stats",
+        .arguments = "[PATTERN]",
+        .argument_count_max = 1,
+        .options = OPTIONS({"by", '\0', "worker|port", "Keep workers or ports apart"}),
+        .help = "Show the node's counters, summed up over its workers and ports",
+        .details =
+            "PATTERN is a module, a counter, or both as MODULE:COUNTER; * and ? stand for any\n"
+            "characters: session, get_hits, 'tcp:*out*'. --json has each counter of each\n"
+            "worker and port, exact.",
+        .role = ROLE_viewer,
+        .run = stats_command,
+    },
+    {
+        .name = "whoami",
+        .arguments = "",
+        .help = "Say who asks, as the node sees it, and which role that has",
+        .role = ROLE_viewer,
+        .run = whoami_command,
+    },
+    {
+        .name = "key list",
+        .arguments = "",
+        .help = "List the API keys, without their secrets",
+        .role = ROLE_admin,
+        .run = key_list_command,
+    },
+    {
+        .name = "key create",
+        .arguments = "NAME viewer|operator|admin",
+        .argument_count_min = 2,
+        .argument_count_max = 2,
+        .options = OPTIONS({"expires", '\0', "TIME", "In 30d or 12h, or on 2027-01-31; never"}),
+        .help = "Make an API key, which is shown this once",
+        .details = "The key alone goes to standard output.",
+        .role = ROLE_admin,
+        .run = key_create_command,
+    },
+    {
+        .name = "key revoke",
+        .arguments = "ID",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .options = OPTIONS(YES),
+        .help = "Let nobody in with an API key any more",
+        .role = ROLE_admin,
+        .run = key_revoke_command,
+    },
     {
         .name = "doctor",
         .arguments = "",

@@ -28,9 +28,8 @@ static int run(const struct command_call *call)
 		strcat(ran.arguments, call->arguments[i]);
 		strcat(ran.arguments, "|");
 	}
-	for (const struct command_option *option = call->command->options;
-	     option != NULL && option->name != NULL; option++) {
-		const char *value = command_value(call, option->name);
+	for (uint32_t i = 0; command_option_at(call->command, i) != NULL; i++) {
+		const char *value = command_value(call, command_option_at(call->command, i)->name);
 
 		strcat(ran.values, value == NULL ? "-" : value);
 		strcat(ran.values, "|");
@@ -43,6 +42,11 @@ static const struct command_option options[] = {
     {"config", 'c', "FILE", "The config"},
     {"json", '\0', NULL, "Print JSON"},
     {"a-name-that-is-very-long", '\0', "VALUE", "Something"},
+    {0},
+};
+
+static const struct command_option choices[] = {
+    {"by", '\0', "worker|port", "Apart"},
     {0},
 };
 
@@ -61,6 +65,15 @@ static const struct command list[] = {
      .details = "More of it.",
      .run = run},
     {.name = "stop", .arguments = "[A [B]]", .argument_count_max = 2, .help = "Stop", .run = run},
+    {.name = "key make",
+     .arguments = "NAME viewer|admin",
+     .argument_count_min = 2,
+     .argument_count_max = 2,
+     .options = choices,
+     .help = "Make one",
+     .role = ROLE_admin,
+     .run = run},
+    {.name = "key list", .arguments = "", .help = "List them", .run = run},
 };
 
 static const struct commands all = {list, sizeof(list) / sizeof(list[0])};
@@ -171,11 +184,63 @@ static void refused(const char *line, const char *reason)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, reason));
 }
 
+static void test_a_command_that_asks_a_node_knows_which(void)
+{
+	CU_ASSERT_EQUAL(command("key make a viewer --node /n --json"), 7);
+	CU_ASSERT_STRING_EQUAL(ran.values, "-|/n|-|-|-|-||-|");
+	CU_ASSERT_EQUAL(command("--json --node /n key make --by=port a viewer --timeout 3"), 7);
+	CU_ASSERT_STRING_EQUAL(ran.name, "key make");
+	CU_ASSERT_STRING_EQUAL(ran.values, "port|/n|-|-|-|-||3|");
+	CU_ASSERT_EQUAL(command("-n /n config memory"), 7);
+	CU_ASSERT_STRING_EQUAL(ran.values, "/n|-|-|-|-|-|-|");
+	refused("--node /n stop", "kante stop: there is no option --node");
+	refused("--node /n config a --node /m", "given twice: --node");
+	refused("--node", "kante COMMAND");
+	refused("--node /n", "kante COMMAND");
+	refused("--nod /n stop", "there is no command \"--nod\"");
+}
+
+static void test_the_environment_says_which_node_where_no_option_does(void)
+{
+	setenv("KANTE_NODE", "/e", 1);
+	setenv("KANTE_TOKEN_FILE", "/t", 1);
+	setenv("KANTE_CA", "", 1);
+	setenv("KANTE_JSON", "1", 1);
+	setenv("KANTE_BY", "port", 1);
+	CU_ASSERT_EQUAL(command("key make a admin"), 7);
+	CU_ASSERT_STRING_EQUAL(ran.values, "-|/e|-|-|-|/t|-|-|");
+	CU_ASSERT_EQUAL(command("key make a admin --node /n"), 7);
+	CU_ASSERT_STRING_EQUAL(ran.values, "-|/n|-|-|-|/t|-|-|");
+	for (int i = 0; i < 5; i++)
+		unsetenv((const char *[]){"KANTE_NODE", "KANTE_TOKEN_FILE", "KANTE_CA",
+		                          "KANTE_JSON", "KANTE_BY"}[i]);
+}
+
+static void test_one_of_several_words_is_taken_and_no_other(void)
+{
+	refused("key make a root", "kante key make: \"root\" is none of viewer|admin\n");
+	refused("key make a view", "is none of viewer|admin");
+	refused("key make a viewers", "is none of viewer|admin");
+	refused("key make a viewer|admin", "is none of viewer|admin");
+	refused("key make a admin --by core", "\"core\" is none of worker|port");
+	refused("key make a admin --by=", "\"\" is none of worker|port");
+	CU_ASSERT_EQUAL(command("key make root admin"), 7);
+}
+
+static void test_what_begins_several_commands_is_refused_with_these(void)
+{
+	refused("key", "  key make     Make one\n  key list     List them\n"
+	               "kante: key is several commands: which?\n");
+	refused("key drop", "  key list     List them\n");
+	refused("ke", "there is no command \"ke\"");
+}
+
 static void test_wrong_arguments_are_refused_with_how_it_is_right(void)
 {
 	refused("", "kante COMMAND");
 	refused("start", "kante: there is no command \"start\": `kante help` lists all\n");
-	refused("--json", "there is no command \"--json\"");
+	refused("--jso", "there is no command \"--jso\"");
+	refused("--json", "kante COMMAND");
 	refused("config", "kante config: an argument is missing\nusage: kante config NAME\n");
 	refused("config a b", "there is an argument too many: b\nusage: kante config NAME\n");
 	refused("config show --jso",
@@ -208,8 +273,10 @@ static void test_help_comes_from_the_table(void)
 	         "                            Something\n"
 	         "\nMore of it.\n");
 	CU_ASSERT_EQUAL(command("config --help"), 0);
-	CU_ASSERT_STRING_EQUAL(out, "kante config NAME\n\nOne thing of the config\n"
-	                            "\nNeeds the role viewer.\n");
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(out, "kante config NAME\n\nOne thing of the config\n\nWhich"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  -n, --node URL|PATH       "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\nNeeds the role viewer.\n\nExit status: 0 good;"));
 }
 
 static void test_output_that_is_lost_is_an_error(void)
@@ -225,6 +292,13 @@ int main(void)
 	static const struct unit_case cases[] = {
 	    {"a command is found by its words", test_a_command_is_found_by_its_words},
 	    {"options are read in all their forms", test_options_are_read_in_all_their_forms},
+	    {"a command that asks a node knows which", test_a_command_that_asks_a_node_knows_which},
+	    {"the environment says which node where no option does",
+	     test_the_environment_says_which_node_where_no_option_does},
+	    {"one of several words is taken and no other",
+	     test_one_of_several_words_is_taken_and_no_other},
+	    {"what begins several commands is refused with these",
+	     test_what_begins_several_commands_is_refused_with_these},
 	    {"wrong arguments are refused with how it is right",
 	     test_wrong_arguments_are_refused_with_how_it_is_right},
 	    {"help comes from the table", test_help_comes_from_the_table},

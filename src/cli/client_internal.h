@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the client's files share. */
+#pragma once
+
+#include "cli/client.h"
+
+#include <curl/curl.h>
+
+struct client {
+	const struct command_call *call;
+	CURL *curl;
+	struct curl_slist *headers;
+	bool is_local;      /* by the Unix socket */
+	const char *node;   /* as it was given: the path, or the URL */
+	char *base;         /* of all URLs: "https://node:11280" */
+	uint64_t timeout_s; /* 0: it was not given */
+	char error[CURL_ERROR_SIZE];
+	uint64_t began_us, shown_s; /* of the progress */
+};
+
+/* "kante key list: …", on stderr. Returns the status. */
+int client_tell(const struct client *client, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Says why there was no answer. Returns the exit status. */
+int client_explain(struct client *client, CURLcode code);
+
+/* Says what a node that has answered does not like. Returns the exit status. */
+int client_explain_refusal(struct client *client, long status, const char *text);
