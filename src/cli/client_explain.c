@@ -83,7 +83,7 @@ static int explain_certificate(struct client *client)
 		    client, COMMAND_NO_NODE,
 		    "%s: its certificate does not hold yet: check this machine's clock",
 		    client->base);
-	case X509_V_OK:
+	case X509_V_ERR_UNSPECIFIED: /* libcurl did not come to ask OpenSSL */
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return client_tell(client, COMMAND_NO_NODE,

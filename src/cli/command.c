@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define INDENT_BYTES 28 /* of a help text beside an option */
+#define OPTION_BYTES 128
 
 const struct command_option command_node_options[] = {
     {"node", 'n', "URL|PATH", "https://HOST[:PORT] of a node, or the path of its admin socket"},
@@ -225,7 +226,7 @@ bool command_print_group(const struct commands *all, char *const words[], uint32
 
 static void print_option(const struct command_option *option, FILE *to)
 {
-	char text[INDENT_BYTES * 2];
+	char text[OPTION_BYTES];
 	int length = snprintf(
 	    text, sizeof(text), "  %s%c%s--%s%s%s", option->letter == '\0' ? "" : "-",
 	    option->letter == '\0' ? ' ' : option->letter, option->letter == '\0' ? "   " : ", ",

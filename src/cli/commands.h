@@ -11,3 +11,26 @@ int stats_command(const struct command_call *call);
 int key_list_command(const struct command_call *call);
 int key_create_command(const struct command_call *call);
 int key_revoke_command(const struct command_call *call);
+
+int config_get_command(const struct command_call *call);
+int config_set_command(const struct command_call *call);
+int config_check_command(const struct command_call *call);
+int config_diff_command(const struct command_call *call);
+int config_reload_command(const struct command_call *call);
+int config_help_command(const struct command_call *call);
+
+int audit_log_command(const struct command_call *call);
+int audit_verify_command(const struct command_call *call);
+int audit_report_command(const struct command_call *call);
+
+int cert_list_command(const struct command_call *call);
+int cert_issue_command(const struct command_call *call);
+int cert_revoke_command(const struct command_call *call);
+int cert_renew_command(const struct command_call *call);
+
+int token_list_command(const struct command_call *call);
+int token_revoke_command(const struct command_call *call);
+
+int user_list_command(const struct command_call *call);
+int user_set_command(const struct command_call *call);
+int user_remove_command(const struct command_call *call);

@@ -2,12 +2,23 @@
 /* kante: the command line of a node. This file is the one place that knows every command. */
 #include "cli/commands.h"
 #include "cli/doctor_command.h"
+#include "control/audit.h"
 
 #define OPTIONS(...) ((const struct command_option[]){__VA_ARGS__, {0}})
 
 #define YES                                                                                        \
 	{                                                                                          \
 		"yes", 'y', NULL, "Do not ask first"                                               \
+	}
+
+/* "login|refusal|…" */
+#define KIND_WORD(name, help) "|" #name
+#define KIND_CHOICE           &(AUDIT_KINDS(KIND_WORD))[1]
+
+#define FROM_TO                                                                                    \
+	{"from", '\0', "TIME", "Not before: 2026-11-27, 2026-11-27T21:08:23Z, or 12h, 30d ago"},   \
+	{                                                                                          \
+		"to", '\0', "TIME", "Before that time"                                             \
 	}
 
 static int help(const struct command_call *call)
@@ -68,6 +79,61 @@ static const struct command list[] = {
         .run = whoami_command,
     },
     {
+        .name = "config get",
+        .arguments = "[NAME]",
+        .argument_count_max = 1,
+        .help = "Show what the node goes by: all settings, or the value of one",
+        .details = "NAME is a parameter, or a class's: memory, 'classes[sessions].share_max'.",
+        .role = ROLE_viewer,
+        .run = config_get_command,
+    },
+    {
+        .name = "config set",
+        .arguments = "NAME [VALUE]",
+        .argument_count_min = 1,
+        .argument_count_max = 2,
+        .options = OPTIONS({"default", '\0', NULL, "Take it out of the file: the default holds"}),
+        .help = "Change one setting in the node's file, and have it read again",
+        .details = "All else in the file stays as it is. What it would become is checked whole\n"
+                   "before anything is written.",
+        .role = ROLE_admin,
+        .run = config_set_command,
+    },
+    {
+        .name = "config check",
+        .arguments = "[FILE]",
+        .argument_count_max = 1,
+        .help = "Say whether a config is good, and what it would change",
+        .details =
+            "Without FILE it is the node's own. A FILE is checked on this machine, without a\n"
+            "node; what it would change is said when there is one.",
+        .role = ROLE_viewer,
+        .run = config_check_command,
+    },
+    {
+        .name = "config diff",
+        .arguments = "",
+        .help = "Show where the node's file is not what runs",
+        .role = ROLE_viewer,
+        .run = config_diff_command,
+    },
+    {
+        .name = "config reload",
+        .arguments = "",
+        .help = "Have the node's file read again",
+        .details = "With a fault in the file, all goes on as before.",
+        .role = ROLE_admin,
+        .run = config_reload_command,
+    },
+    {
+        .name = "config help",
+        .arguments = "[NAME]",
+        .argument_count_max = 1,
+        .help = "Say what a parameter of the config is, or list all",
+        .role = ROLE_none,
+        .run = config_help_command,
+    },
+    {
         .name = "key list",
         .arguments = "",
         .help = "List the API keys, without their secrets",
@@ -94,6 +160,118 @@ static const struct command list[] = {
         .help = "Let nobody in with an API key any more",
         .role = ROLE_admin,
         .run = key_revoke_command,
+    },
+    {
+        .name = "cert list",
+        .arguments = "",
+        .help = "List the certificates that the node's CA has issued",
+        .role = ROLE_admin,
+        .run = cert_list_command,
+    },
+    {
+        .name = "cert issue",
+        .arguments = "NAME viewer|operator|admin",
+        .argument_count_min = 2,
+        .argument_count_max = 2,
+        .options = OPTIONS({"days", '\0', "NUMBER", "How long it is good"},
+                           {"out", 'o', "DIR", "Where to put NAME.crt and NAME.key; here"}),
+        .help = "Issue a client certificate",
+        .details = "NAME.crt and NAME.key are new files of mode 0600; none is replaced.",
+        .role = ROLE_admin,
+        .run = cert_issue_command,
+    },
+    {
+        .name = "cert revoke",
+        .arguments = "SERIAL",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .options = OPTIONS(YES),
+        .help = "Let nobody in with a certificate any more",
+        .role = ROLE_admin,
+        .run = cert_revoke_command,
+    },
+    {
+        .name = "cert renew",
+        .arguments = "",
+        .help = "Give the node's server a new certificate by its CA",
+        .role = ROLE_admin,
+        .run = cert_renew_command,
+    },
+    {
+        .name = "token list",
+        .arguments = "",
+        .help = "List the tokens (JWT) that were revoked",
+        .role = ROLE_admin,
+        .run = token_list_command,
+    },
+    {
+        .name = "token revoke",
+        .arguments = "ID",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .options = OPTIONS({"expires", '\0', "TIME", "When it expires, if that is known"}, YES),
+        .help = "Let nobody in with a token (JWT) any more; ID is its jti",
+        .role = ROLE_admin,
+        .run = token_revoke_command,
+    },
+    {
+        .name = "user list",
+        .arguments = "",
+        .help = "List the users that memcached clients log in as",
+        .role = ROLE_admin,
+        .run = user_list_command,
+    },
+    {
+        .name = "user set",
+        .arguments = "NAME",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .help = "Make a user for memcached clients, or change a password",
+        .details = "The password is asked for on the terminal, or is the first line of standard\n"
+                   "input.",
+        .role = ROLE_admin,
+        .run = user_set_command,
+    },
+    {
+        .name = "user remove",
+        .arguments = "NAME",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .options = OPTIONS(YES),
+        .help = "Remove a user of memcached clients",
+        .role = ROLE_admin,
+        .run = user_remove_command,
+    },
+    {
+        .name = "audit log",
+        .arguments = "",
+        .options = OPTIONS(FROM_TO, {"kind", '\0', KIND_CHOICE, "What it is about"},
+                           {"who", '\0', "NAME", "Only what this one has done"},
+                           {"limit", '\0', "NUMBER", "The newest so many lines; 100"}),
+        .help = "Show what was done to the node, by whom and from where",
+        .details = "The newest comes first.",
+        .role = ROLE_admin,
+        .run = audit_log_command,
+    },
+    {
+        .name = "audit verify",
+        .arguments = "[DIR]",
+        .argument_count_max = 1,
+        .help = "Say whether the audit log is as it was written",
+        .details =
+            "With DIR it is a copy of a log that lies there, and no node is asked. The exit\n"
+            "status is 1 when anything was changed, removed or reordered.",
+        .role = ROLE_admin,
+        .run = audit_verify_command,
+    },
+    {
+        .name = "audit report",
+        .arguments = "",
+        .options = OPTIONS({"standard", '\0', "sox|gdpr|pci-dss", "Whose questions it answers"},
+                           FROM_TO, {"format", '\0', "text|json|html", "text"}),
+        .help = "Write a report about a span of time for an auditor",
+        .role = ROLE_admin,
+        .run = audit_report_command,
     },
     {
         .name = "doctor",

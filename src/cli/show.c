@@ -71,6 +71,8 @@ char *show_value(const json_t *value, enum show_as as)
 {
 	if (value == NULL || json_is_null(value))
 		return strdup("-");
+	if (as == SHOW_EFFECT)
+		return strdup(json_string_length(value) == 4 ? "at once" : "next start");
 	if (json_is_string(value))
 		return strdup(json_string_length(value) == 0 ? "-" : json_string_value(value));
 	if (json_is_integer(value))
@@ -100,6 +102,16 @@ static void add_value(struct table *table, const json_t *value, enum show_as as)
 	free(text);
 }
 
+static enum table_kind kind_of(enum show_as as)
+{
+	switch (as) {
+	case SHOW_TEXT:
+	case SHOW_EFFECT: return TABLE_TEXT;
+	case SHOW_LONG: return TABLE_LONG;
+	default: return TABLE_NUMBER;
+	}
+}
+
 int show_list(const json_t *list, const struct show_column *columns, uint32_t count,
               const char *empty)
 {
@@ -114,10 +126,7 @@ int show_list(const json_t *list, const struct show_column *columns, uint32_t co
 		return 0;
 	}
 	for (uint32_t i = 0; i < count; i++)
-		heads[i] = (struct table_column){columns[i].heading,
-		                                 columns[i].as == SHOW_TEXT   ? TABLE_TEXT
-		                                 : columns[i].as == SHOW_LONG ? TABLE_LONG
-		                                                              : TABLE_NUMBER};
+		heads[i] = (struct table_column){columns[i].heading, kind_of(columns[i].as)};
 	if (table_create(&table, heads, count) < 0)
 		return no_memory();
 	json_array_foreach(list, index, row) for (uint32_t i = 0; i < count; i++)

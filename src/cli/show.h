@@ -12,6 +12,7 @@ enum show_as {
 	SHOW_COUNT,
 	SHOW_SIZE,
 	SHOW_SECONDS,
+	SHOW_EFFECT, /* "live", "restart": when a change counts */
 };
 
 struct show_column {

@@ -111,6 +111,7 @@ class Fake:
                 pass
 
         self.server = Server(self.address(), Handler)
+        self.server.fake = self
         self.prepare()
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
 

@@ -19,6 +19,11 @@ COMMANDS = {
     ("key", "list"): "admin",
     ("key", "create", "x" * 65, "viewer"): "admin",
     ("key", "revoke", "not-there"): "admin",
+    ("config", "get"): "viewer",
+    ("config", "diff"): "viewer",
+    ("config", "check"): "viewer",
+    ("config", "set", "eviction", "nothing"): "admin",
+    ("config", "reload"): "admin",
 }
 
 
@@ -221,6 +226,69 @@ class Cli(unittest.TestCase):
         wrong = self.write("wrong", "kante_" + "a" * 53)
         self.assertIn("no such API key",
                       self.https("status", "--token-file", wrong, status=1).stderr)
+
+    def test_a_setting_is_looked_at_and_changed(self):
+        shown = self.kante("config", "get").stdout
+        self.assertRegex(shown, r"^NAME +VALUE +A CHANGE COUNTS\n")
+        self.assertRegex(shown, re.compile(r"^workers +2 +next start$", re.M))
+        self.assertRegex(shown, re.compile(r"^eviction +s3fifo +at once$", re.M))
+        self.assertEqual(self.kante("config", "get", "eviction").stdout, "s3fifo\n")
+        self.assertEqual(json.loads(self.kante("config", "get", "memory", "--json").stdout)["value"],
+                         "64MiB")
+        self.assertIn("no", self.kante("config", "get", "nothing", status=1).stderr)
+        self.assertEqual(self.kante("config", "set", "eviction", "lru").stdout,
+                         "eviction: s3fifo -> lru: it counts now\n")
+        self.assertEqual(self.kante("config", "get", "eviction").stdout, "lru\n")
+        done = self.kante("config", "set", "eviction", "best", status=1)
+        self.assertIn('"best" is not known: write s3fifo', done.stderr)
+        self.assertRegex(self.kante("config", "set", "eviction", "--default").stdout,
+                         "^eviction: lru -> .*: it counts now\n$")
+        self.assertEqual(self.kante("config", "get", "eviction").stdout, "s3fifo\n")
+        for words in (("eviction",), ("eviction", "lru", "--default")):
+            self.assertIn("give a value, or --default",
+                          self.kante("config", "set", *words, status=3).stderr)
+
+    def test_a_file_that_was_changed_is_compared_and_read_again(self):
+        before = self.node.path.read_text()
+        self.assertIn("no differences", self.kante("config", "diff").stderr)
+        self.node.path.write_text(before + "eviction: ttl\nmemory: 128MiB\n")
+        try:
+            for words in (("config", "diff"), ("config", "check"),
+                          ("config", "check", self.node.path)):
+                shown = self.kante(*words).stdout
+                self.assertRegex(shown, re.compile("^eviction +s3fifo +ttl +at once$", re.M))
+                self.assertRegex(shown, re.compile("^memory +64MiB +128MiB +next start$", re.M))
+            shown = self.kante("config", "reload").stdout
+            self.assertRegex(shown, r"counts now +eviction\n.*next start +memory\n")
+            self.node.path.write_text(before + "memory: 1\n")
+            for words in (("config", "diff"), ("config", "check"), ("config", "reload"),
+                          ("config", "check", self.node.path)):
+                done = self.kante(*words, status=1)
+                self.assertRegex(done.stderr, r"kante\.yaml:\d+: memory: ")
+                self.assertEqual(done.stdout, "")
+        finally:
+            self.node.path.write_text(before)
+            self.kante("config", "reload")
+
+    def test_a_config_is_checked_without_a_node(self):
+        good = self.write("good.yaml", "memory: 8MiB\n" + control.PORTS)
+        bad = self.write("bad.yaml", "memory: 8MiB\nmemroy: 1\n" + control.PORTS)
+        done = cli.kante("config", "check", good)
+        self.assertEqual((done.returncode, done.stdout), (0, f"{good}: good\n"))
+        self.assertEqual(cli.kante("config", "check", good, "--json").stdout, '{"good":true}\n')
+        done = cli.kante("config", "check", bad)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("bad.yaml:2: memroy: no such parameter", done.stderr)
+        done = cli.kante("config", "check", self.folder / "missing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no such file", done.stderr)
+        self.assertEqual(cli.kante("config", "check").returncode, 2)
+        shown = cli.kante("config", "help", "memory").stdout
+        self.assertIn("A size from 4MiB to 4096GiB; the default is 64MiB.", shown)
+        self.assertIn("when_full", cli.kante("config", "help").stdout)
+        done = cli.kante("config", "help", "nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no parameter is called nothing", done.stderr)
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
