@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kante: the command line of a node. This file is the one place that knows every command. */
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/doctor_command.h"
+#include "cli/manual.h"
 #include "control/audit.h"
 
 #define OPTIONS(...) ((const struct command_option[]){__VA_ARGS__, {0}})
@@ -26,6 +28,10 @@ static int help(const struct command_call *call)
 	const struct command *command;
 	uint32_t used;
 
+	if (command_value(call, "manual") != NULL) {
+		manual_write(call->all, stdout);
+		return 0;
+	}
 	if (call->argument_count == 0) {
 		command_print_all(call->all, stdout);
 		return 0;
@@ -40,6 +46,15 @@ static int help(const struct command_call *call)
 	fprintf(stderr, "kante help: there is no command \"%s\": `kante help` lists all\n",
 	        call->arguments[used < call->argument_count ? used : 0]);
 	return COMMAND_USAGE;
+}
+
+static int completion(const struct command_call *call)
+{
+	if (call->arguments[0][0] == 'b')
+		completion_write_bash(call->all, stdout);
+	else
+		completion_write_zsh(call->all, stdout);
+	return 0;
 }
 
 static int version(const struct command_call *call)
@@ -283,9 +298,23 @@ static const struct command list[] = {
         .run = doctor_command,
     },
     {
+        .name = "completion",
+        .arguments = "bash|zsh",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .help = "Write a script that lets a shell complete these commands",
+        .details = "Into a shell that runs:\n"
+                   "\n"
+                   "  source <(kante completion bash)\n"
+                   "  source <(kante completion zsh)",
+        .role = ROLE_none,
+        .run = completion,
+    },
+    {
         .name = "help",
         .arguments = "[COMMAND]",
         .argument_count_max = 3,
+        .options = OPTIONS({"manual", '\0', NULL, "Write the manual page kante(1), in mdoc(7)"}),
         .help = "List all commands, or say more of one",
         .role = ROLE_none,
         .run = help,

@@ -64,6 +64,10 @@ void describe_example(FILE *to);
 /* The manual page, in mdoc(7). */
 void describe_manual(FILE *to);
 
+/* A line of text of such a page; what mdoc would take for its own is escaped, and `x` is in quotes.
+ */
+void describe_manual_text(FILE *to, const char *text);
+
 /* A JSON schema (draft 2020-12) of the file as a YAML reader sees it. It takes all that kanted
  * takes (but the word null for a text), and refuses what is wrong with one value or name; what only
  * several values say together is for kanted. To be json_decref()ed; NULL: no memory. */

@@ -6,8 +6,7 @@ struct manual {
 	uint32_t depth; /* of the list that is open */
 };
 
-/* A line of text; what mdoc would take for its own is escaped, and `x` is in quotes. */
-static void write_text(FILE *to, const char *text)
+void describe_manual_text(FILE *to, const char *text)
 {
 	bool is_open = false;
 
@@ -37,15 +36,15 @@ static void write_sentences(FILE *to, const struct config_parameter *parameter)
 	/* each sentence begins a line */
 	while ((end = strstr(at, ". ")) != NULL) {
 		end[1] = '\0';
-		write_text(to, at);
+		describe_manual_text(to, at);
 		at = end + 2;
 	}
-	write_text(to, at);
+	describe_manual_text(to, at);
 	if (parameter->example == NULL)
 		return;
 	fputs("Such as\n.Ql ", to);
 	snprintf(text, sizeof(text), "%s: %s", parameter->name, parameter->example);
-	write_text(to, text);
+	describe_manual_text(to, text);
 }
 
 static void write_parameter(void *context, const struct description *description)

@@ -31,11 +31,11 @@ def kante(*words, within=(), **options):
 class Terminal:
     """It runs on a terminal of its own; what is typed, and all that it shows."""
 
-    def __init__(self, *words, environment=None, columns=100):
+    def __init__(self, *words, environment=None, columns=100, program=(KANTE,)):
         self.shown = ""
         pid, self.fd = pty.fork()
         if pid == 0:
-            os.execve("/usr/bin/sh", ["sh", "-c", f"stty cols {columns}; exec \"$@\"", "sh", KANTE,
+            os.execve("/usr/bin/sh", ["sh", "-c", f"stty cols {columns}; exec \"$@\"", "sh", *program,
                                       *map(str, words)], CLEAN | (environment or {}))
         self.pid = pid
 

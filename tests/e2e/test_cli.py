@@ -24,6 +24,9 @@ COMMANDS = {
     ("config", "check"): "viewer",
     ("config", "set", "eviction", "nothing"): "admin",
     ("config", "reload"): "admin",
+    ("audit", "log"): "admin",
+    ("audit", "verify"): "admin",
+    ("audit", "report", "--standard", "sox"): "admin",
 }
 
 
@@ -289,6 +292,45 @@ class Cli(unittest.TestCase):
         done = cli.kante("config", "help", "nothing")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no parameter is called nothing", done.stderr)
+
+    def test_the_audit_log_tells_what_was_done(self):
+        self.kante("key", "create", "to be seen", "viewer")
+        shown = self.kante("audit", "log", "--kind", "credential", "--from", "1h").stdout
+        self.assertRegex(shown.splitlines()[0], r"^TIME +KIND +ACTION +RESULT +WHO +FROM +TARGET")
+        self.assertRegex(shown, r"Z  credential  key\.create +ok +uid 0 \(root\)  pid \d+")
+        lines = json.loads(self.kante("audit", "log", "--limit", "3", "--json").stdout)["lines"]
+        self.assertEqual(len(lines), 3)
+        done = self.kante("audit", "log", "--to", "2001-01-01")
+        self.assertEqual((done.stdout, done.stderr), ("", "no such lines in the audit log\n"))
+        for limit in ("0", "x", "-1", "10001"):
+            self.assertIn("limit", self.kante("audit", "log", "--limit", limit, status=1).stderr)
+
+    def test_the_audit_log_is_verified_on_the_node_or_from_a_copy(self):
+        self.assertRegex(self.kante("audit", "verify").stdout, r"^verified +yes\n")
+        copy = self.folder / "audit"
+        copy.mkdir()
+        # it tells up to where the log is whole, so it must not be newer
+        (copy / "audit.head").write_bytes((self.node.admin / "audit/audit.head").read_bytes())
+        log = (self.node.admin / "audit/audit.log").read_bytes()
+        (copy / "audit.log").write_bytes(log)
+        done = cli.kante("audit", "verify", copy)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        (copy / "audit.log").write_bytes(log.replace(b"audit.started", b"audit.stopped", 1))
+        done = cli.kante("audit", "verify", copy)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"verified +no\n(.*\n)*fault +audit\.log:1: ")
+        verdict = json.loads(cli.kante("audit", "verify", copy, "--json").stdout)
+        keys = json.loads(self.kante("audit", "verify", "--json").stdout).keys()
+        self.assertEqual(verdict.keys(), keys)
+        self.assertEqual(cli.kante("audit", "verify", self.folder / "missing").returncode, 1)
+
+    def test_a_report_is_written_in_each_form(self):
+        text = self.kante("audit", "report", "--standard", "pci-dss", "--from", "1d").stdout
+        self.assertGreater(len(text.splitlines()), 10)
+        report = json.loads(self.kante("audit", "report", "--standard", "gdpr", "--json").stdout)
+        self.assertEqual(report["standard"], "gdpr")
+        page = self.kante("audit", "report", "--standard", "sox", "--format", "html").stdout
+        self.assertTrue(page.lower().startswith("<!doctype html>"))
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
