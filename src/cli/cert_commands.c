@@ -86,7 +86,17 @@ static const char *text_of(const struct client_reply *reply, const char *member)
 static int fill_files(struct new_file *certificate, struct new_file *key,
                       const struct client_reply *reply)
 {
-	int r = file_fill(key, text_of(reply, "key"));
+	int r;
+
+	if (text_of(reply, "key")[0] == '\0' || text_of(reply, "certificate")[0] == '\0') {
+		fprintf(
+		    stderr,
+		    "kante cert issue: the node does not say what is in the certificate and its "
+		    "key: take them from there: %s, %s\n",
+		    text_of(reply, "certificate_file"), text_of(reply, "key_file"));
+		return COMMAND_NO;
+	}
+	r = file_fill(key, text_of(reply, "key"));
 
 	return r != 0 ? r : file_fill(certificate, text_of(reply, "certificate"));
 }
@@ -141,8 +151,8 @@ int cert_issue_command(const struct command_call *call)
 		printf("%s\n%s\n", certificate.path, key.path);
 	if (r != 0 && reply.json != NULL)
 		fprintf(stderr,
-		        "kante cert issue: the certificate %s was issued, and could not be kept: "
-		        "`kante cert revoke` it\n",
+		        "kante cert issue: the certificate %s was issued, and is not kept here: "
+		        "`kante cert revoke` it, if it is of no use\n",
 		        text_of(&reply, "serial"));
 finish:
 	file_close(&certificate, r == 0);

@@ -185,6 +185,12 @@ class Asked(unittest.TestCase):
                                  status=1)
             self.assertIn("one is good still", done.stderr)
             self.assertEqual(os.listdir(folder), [])
+            reply = {"name": "ops", "serial": "1F", "certificate": None, "key": None, "ca": None,
+                     "certificate_file": "/a/ops.crt", "key_file": "/a/ops.key"}
+            done, _ = self.issue(folder, reply=(201, reply), status=1)
+            self.assertIn("take them from there: /a/ops.crt, /a/ops.key\n", done.stderr)
+            self.assertIn("the certificate 1F was issued, and is not kept here", done.stderr)
+            self.assertEqual(os.listdir(folder), [])
             for words in (("--days", "x"), ("--days", "0"), ("--days", "-1")):
                 done, asked = self.issue(folder, *words, status=3)
                 self.assertEqual(asked, [])
