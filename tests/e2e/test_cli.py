@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kante` against a real node: each command right and wrong, for whom it is and for whom not."""
+import base64
+import hashlib
+import hmac
 import json
 import pathlib
 import re
 import subprocess
+import time
 import unittest
 
 import cli
 import control
 import rig
 
+SECRET = b"s" * 64
+HASH = rig.run("openssl", "passwd", "-6", "password").stdout.strip()
 ROLES = ["viewer", "operator", "admin"]
 # what each command asks for, with arguments that change nothing
 COMMANDS = {
@@ -27,7 +33,29 @@ COMMANDS = {
     ("audit", "log"): "admin",
     ("audit", "verify"): "admin",
     ("audit", "report", "--standard", "sox"): "admin",
+    ("cert", "list"): "admin",
+    ("cert", "issue", "two words", "viewer", "--out", "/dev/shm"): "admin",
+    ("cert", "revoke", "not-there"): "admin",
+    ("cert", "renew"): "admin",
+    ("token", "list"): "admin",
+    ("token", "revoke", "x" * 128): "admin",
+    ("user", "list"): "admin",
+    ("user", "set", "a:b"): "admin",
+    ("user", "remove", "not-there"): "admin",
 }
+
+
+def token(jti):
+    """A JSON Web Token that the node takes."""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    now = int(time.time())
+    head = part(json.dumps({"alg": "HS256", "kid": "k"}).encode())
+    body = part(json.dumps({"iss": "i", "aud": "kante", "sub": "eve", "role": "viewer", "iat": now,
+                            "exp": now + 600, "jti": jti}).encode())
+    sign = part(hmac.new(SECRET, head + b"." + body, hashlib.sha256).digest())
+    return (head + b"." + body + b"." + sign).decode()
 
 
 class Cli(unittest.TestCase):
@@ -35,8 +63,13 @@ class Cli(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = control.contextlib.ExitStack()
         (cls.host,) = cls.stack.enter_context(rig.namespaces(1))
-        cls.node = cls.stack.enter_context(control.Node(cls.host, extra="workers: 2\n"))
         cls.folder = pathlib.Path(cls.stack.enter_context(cli.folder()))
+        users = cls.write("users", f"ada:{HASH}\n")
+        secret = cls.write("secret", SECRET.decode())
+        cls.node = cls.stack.enter_context(control.Node(
+            cls.host, extra=f"workers: 2\nauth_file: {users}\n",
+            admin="listen: [127.0.0.1]\n  tokens: {issuer: i, audience: kante, "
+                  f"keys: [{{id: k, algorithm: HS256, file: {secret}}}]}}"))
         for role in ROLES:
             cls.write(role, cls.node.key(role))
 
@@ -77,7 +110,8 @@ class Cli(unittest.TestCase):
         self.assertEqual(status["memory_bytes"], 64 << 20)
 
     def test_stats_are_summed_up_filtered_and_kept_apart(self):
-        rig.talk(self.host, "127.0.0.1", "".join(f"get key{i}\r\n" for i in range(20)) + "quit\r\n")
+        gets = "".join(f"get key{i}\r\n" for i in range(20))
+        rig.talk(self.host, "127.0.0.1", f"set login 0 0 12\r\nada password\r\n{gets}quit\r\n")
         shown = self.kante("stats", "shard:cmd_get").stdout.splitlines()
         self.assertRegex(shown[0], r"^NAME +VALUE +UNIT +MEANING$")
         self.assertEqual(len(shown), 2)
@@ -119,7 +153,7 @@ class Cli(unittest.TestCase):
             for role in ROLES:
                 with self.subTest(f"{role}: {' '.join(words)}"):
                     done = cli.kante(*words, "--node", self.node.socket_path, "--token-file",
-                                     self.folder / role)
+                                     self.folder / role, input="password\n")
                     if ROLES.index(role) >= ROLES.index(needed):
                         self.assertNotIn("this needs", done.stderr)
                     else:
@@ -229,6 +263,51 @@ class Cli(unittest.TestCase):
         wrong = self.write("wrong", "kante_" + "a" * 53)
         self.assertIn("no such API key",
                       self.https("status", "--token-file", wrong, status=1).stderr)
+
+    def test_a_certificate_lets_in_until_it_is_revoked(self):
+        out = self.folder / "out"
+        out.mkdir()
+        done = self.kante("cert", "issue", "ops", "operator", "--days", "30", "--out", out)
+        self.assertEqual(done.stdout, f"{out}/ops.crt\n{out}/ops.key\n")
+        words = ("whoami", "--cert", out / "ops.crt", "--key", out / "ops.key")
+        self.assertRegex(self.https(*words).stdout, r"role +operator\ncredential +certificate\n")
+        row = next(line for line in self.kante("cert", "list").stdout.splitlines()
+                   if " ops " in line)
+        self.assertRegex(row, r"^[0-9A-F]{32}  ops +operator +good +\S+Z$")
+        (out / "ops.crt").rename(out / "first.crt")
+        (out / "ops.key").rename(out / "first.key")
+        done = self.kante("cert", "issue", "ops", "operator", "--out", out, status=1)
+        self.assertIn("that one is good still", done.stderr)
+        serial = row.split()[0]
+        self.assertEqual(self.kante("cert", "revoke", serial).stdout, f"{serial} is revoked\n")
+        done = self.https("whoami", "--cert", out / "first.crt", "--key", out / "first.key",
+                          status=2)
+        self.assertRegex(done.stderr, "the node has closed the connection: .*certificate revoked")
+        self.assertIn("revoked already", self.kante("cert", "revoke", serial, status=1).stderr)
+        self.assertIn("no certificate", self.kante("cert", "revoke", "x", status=1).stderr)
+        self.assertIn("cannot be a file's", self.kante(
+            "cert", "issue", "two words", "viewer", "--out", out, status=1).stderr)
+        self.kante("cert", "renew")
+        self.https("whoami", "--token-file", self.folder / "viewer")
+
+    def test_a_token_lets_in_until_it_is_revoked(self):
+        file = self.write("token", token("t/1") + "\n")
+        shown = self.https("whoami", "--token-file", file).stdout
+        self.assertRegex(shown, r"name +eve\nrole +viewer\ncredential +token\nid +t/1\n")
+        self.assertEqual(self.kante("token", "revoke", "t/1").stdout, "t/1 is revoked\n")
+        self.assertIn("revoked", self.https("whoami", "--token-file", file, status=1).stderr)
+        self.assertRegex(self.kante("token", "list").stdout, re.compile(r"^t/1 +\S+Z +", re.M))
+        self.kante("token", "revoke", "t/1", status=1)
+
+    def test_users_are_made_changed_and_removed(self):
+        self.kante("user", "set", "berta", input="a password\n")
+        self.assertEqual(self.kante("user", "list").stdout, "NAME\nada\nberta\n")
+        self.kante("user", "set", "berta", input="another\n")
+        self.assertEqual(self.kante("user", "remove", "berta").stdout, "berta is removed\n")
+        self.kante("user", "remove", "berta", status=1)
+        self.assertIn("no space, colon",
+                      self.kante("user", "set", "a:b", input="x\n", status=1).stderr)
+        self.assertEqual(self.kante("user", "list").stdout, "NAME\nada\n")
 
     def test_a_setting_is_looked_at_and_changed(self):
         shown = self.kante("config", "get").stdout
