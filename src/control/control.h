@@ -23,6 +23,8 @@
 	X(refused_credential, "requests", COUNTER_TOTAL,                                           \
 	  "Refused: no credential, or one that is not good")                                       \
 	X(refused_role, "requests", COUNTER_TOTAL, "Refused: the role may not")                    \
+	X(refused_handshake, "connections", COUNTER_TOTAL,                                         \
+	  "Refused: the TLS handshake has failed, for the certificate shown or what is spoken")    \
 	X(refused_locked, "requests", COUNTER_TOTAL,                                               \
 	  "Refused: the source has failed too often, and is locked out")                           \
 	X(refused_request, "requests", COUNTER_TOTAL, "Refused: malformed, too large, or unknown") \

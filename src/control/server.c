@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "control/dispatch.h"
+#include "control/who.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,37 +85,6 @@ static void forget_connection(void *ssl, void *data, CRYPTO_EX_DATA *all, int in
 		listen_on(server, true);
 }
 
-/* libevent would go on without TLS if it was given nothing. */
-static struct bufferevent *take_connection(struct event_base *base, void *context)
-{
-	struct server *server = context;
-	struct control *control = server->control;
-	struct connection *connection = calloc(1, sizeof(*connection));
-	SSL *ssl = tls_accept(control->tls);
-
-	if (connection == NULL || ssl == NULL)
-		goto fail;
-	connection->server = server;
-	connection->ssl = ssl;
-	connection->deadline_s =
-	    control_monotonic_s() + control->config->admin.request_timeout_us / 1000000 + 1;
-	connection->socket = bufferevent_openssl_socket_new(
-	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (connection->socket == NULL || SSL_set_ex_data(ssl, server->ssl_index, connection) == 0)
-		goto fail;
-	bufferevent_openssl_set_allow_dirty_shutdown(connection->socket, 1);
-	LIST_INSERT_HEAD(&server->connections, connection, others);
-	server->connection_count++;
-	counter_set(&control->counters.connections, server->connection_count);
-	counter_add(&control->counters.connections_total, 1);
-	if (server->connection_count >= control->config->admin.connection_count_max)
-		listen_on(server, false);
-	return connection->socket;
-fail:
-	log_error("no memory is left for a connection: the control process ends");
-	exit(EXIT_FAILURE);
-}
-
 static void find_source(struct connection *connection)
 {
 	struct sockaddr_storage peer;
@@ -134,6 +105,66 @@ static void find_source(struct connection *connection)
 		connection->port = ntohs(in->sin6_port);
 	}
 	connection->has_source = true;
+}
+
+/* OpenSSL calls it when it has gone on with a handshake: with an error in its queue when that has
+ * failed, but for a connection that broke, and without one when it waits. */
+static void on_handshake(const SSL *ssl, int where, int result)
+{
+	struct audit_event event = {
+	    .kind = AUDIT_login, .result = AUDIT_REFUSED, .action = "login"};
+	struct identity who = {.credential = CREDENTIAL_certificate};
+	struct connection *connection = SSL_get_app_data(ssl);
+	char reason[WHO_REASON_BYTES];
+	struct control *control;
+
+	if (where != SSL_CB_ACCEPT_EXIT || result > 0 || ERR_peek_error() == 0 ||
+	    connection == NULL)
+		return;
+	find_source(connection);
+	if (!connection->has_source)
+		return;
+	control = connection->server->control;
+	counter_add(&control->counters.refused_handshake, 1);
+	who_came_from(&who, &connection->source, connection->port);
+	tls_reason(connection->ssl, ERR_peek_error(), reason, sizeof(reason));
+	event.who = &who;
+	event.reason = reason;
+	audit_append(control->audit, &event, control_now_us());
+}
+
+/* libevent would go on without TLS if it was given nothing. */
+static struct bufferevent *take_connection(struct event_base *base, void *context)
+{
+	struct server *server = context;
+	struct control *control = server->control;
+	struct connection *connection = calloc(1, sizeof(*connection));
+	SSL *ssl = tls_accept(control->tls);
+
+	if (connection == NULL || ssl == NULL)
+		goto fail;
+	connection->server = server;
+	connection->ssl = ssl;
+	connection->deadline_s =
+	    control_monotonic_s() + control->config->admin.request_timeout_us / 1000000 + 1;
+	connection->socket = bufferevent_openssl_socket_new(
+	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (connection->socket == NULL ||
+	    SSL_set_ex_data(ssl, server->ssl_index, connection) == 0 ||
+	    SSL_set_app_data(ssl, connection) == 0)
+		goto fail;
+	SSL_set_info_callback(ssl, on_handshake);
+	bufferevent_openssl_set_allow_dirty_shutdown(connection->socket, 1);
+	LIST_INSERT_HEAD(&server->connections, connection, others);
+	server->connection_count++;
+	counter_set(&control->counters.connections, server->connection_count);
+	counter_add(&control->counters.connections_total, 1);
+	if (server->connection_count >= control->config->admin.connection_count_max)
+		listen_on(server, false);
+	return connection->socket;
+fail:
+	log_error("no memory is left for a connection: the control process ends");
+	exit(EXIT_FAILURE);
 }
 
 /* As a timeout ends it. */

@@ -95,19 +95,24 @@ static enum who_verdict of_bearer(struct exchange *exchange, const struct ip_add
 	return verdict;
 }
 
+void who_came_from(struct identity *who, const struct ip_address *source, uint16_t port)
+{
+	char address[IP_ADDRESS_TEXT_MAX];
+
+	ip_address_format(source, address);
+	snprintf(who->from, sizeof(who->from), ip_address_is_ip4(source) ? "%s:%u" : "[%s]:%u",
+	         address, port);
+}
+
 enum who_verdict who_find(struct exchange *exchange, const struct ip_address *source, uint16_t port,
                           SSL *ssl, int fd, char ret_reason[WHO_REASON_BYTES])
 {
 	struct evkeyvalq *headers = evhttp_request_get_input_headers(exchange->request);
 	const char *authorization = evhttp_find_header(headers, "Authorization");
 	struct identity *who = &exchange->who;
-	char address[IP_ADDRESS_TEXT_MAX];
 
-	if (source != NULL) {
-		ip_address_format(source, address);
-		snprintf(who->from, sizeof(who->from),
-		         ip_address_is_ip4(source) ? "%s:%u" : "[%s]:%u", address, port);
-	}
+	if (source != NULL)
+		who_came_from(who, source, port);
 	if (authorization != NULL) {
 		if (strncasecmp(authorization, BEARER, strlen(BEARER)) == 0)
 			return of_bearer(exchange, source, authorization + strlen(BEARER),

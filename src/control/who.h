@@ -18,3 +18,6 @@ enum who_verdict {
  * likewise. ret_reason: of any but WHO_KNOWN, for the client and the audit log. */
 enum who_verdict who_find(struct exchange *exchange, const struct ip_address *source, uint16_t port,
                           SSL *ssl, int fd, char ret_reason[WHO_REASON_BYTES]);
+
+/* Fills in `from`. */
+void who_came_from(struct identity *who, const struct ip_address *source, uint16_t port);

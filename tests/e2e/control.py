@@ -130,6 +130,9 @@ class Node(rig.Kanted):
         context = self.context(certificate, key)
         return Client(lambda: self.connect(context), bearer)
 
+    def admin_context(self):
+        return self.context(self.admin / "clients/admin.crt", self.admin / "clients/admin.key")
+
     def as_admin(self):
         return self.https(self.admin / "clients/admin.crt", self.admin / "clients/admin.key")
 

@@ -98,13 +98,16 @@ class Reload(unittest.TestCase):
                 self.assertEqual(half.recv(100), b"")
                 self.assertLess(time.monotonic() - begun, 8)
                 self.assertEqual(idle.recv(100), b"")
-            self.assertIn(b"SERVER_ERROR", self.udp_replies(host, 1)[0])
+            # the workers take it over a moment after it is said
+            rig.wait_until(lambda: b"SERVER_ERROR" in b"".join(self.udp_replies(host, 1)), 10,
+                           "a reply by UDP is too long now")
             self.reload(kanted, "udp_rate_max: 1\nshutdown_command: true\n" + ports,
                         "request_timeout: 10s from now on", "idle_timeout: 0 from now on",
                         "idle_sleep_max: 1ms from now on",
                         "udp_reply_bytes_max: 1400 from now on",
                         "udp_amplification_max: 10 from now on", "udp_rate_max: 1 from now on")
-            self.assertLess(len(self.udp_replies(host, 20)), 10)
+            rig.wait_until(lambda: len(self.udp_replies(host, 20)) < 10, 10,
+                           "not all requests by UDP are answered any more")
             self.assertEqual(rig.talk(host, "127.0.0.1", "shutdown now\r\n"),
                              "CLIENT_ERROR invalid shutdown mode\n")
             rig.talk(host, "127.0.0.1", "shutdown\r\n")
