@@ -77,7 +77,7 @@ static const char *reason_of(int error_number)
 	switch (error_number) {
 	case ENOENT: return "there is no such file: check the path";
 	case EACCES:
-	case EPERM: return "no permission: check owner and mode of it and of its folder";
+	case EPERM: return "no permission: kanted's user has to own it and its folder (chown)";
 	case EROFS: return "the file system is read-only: mount it for writing";
 	case ENOSPC:
 	case EDQUOT: return "the disk is full: make room";

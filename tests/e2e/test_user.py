@@ -53,6 +53,22 @@ class Afterwards(UserTest):
                 node.log_has("users: read again: 1 users")
                 self.assertEqual(node.stop(), 0)
 
+    def test_the_config_is_changed_where_it_is_the_users(self):
+        with self.host() as host, self.node(host) as node:
+            def change(value):
+                return node.local().ask("PUT", "/v1/config/eviction", {"value": value})
+
+            refused = change("lru")
+            self.assertEqual(refused.status, 503, refused.body)
+            self.assertIn("not written, it is as it was: no permission: kanted's user has to own "
+                          "it and its folder (chown)", refused.error)
+            os.chown(node.path, UID, UID)
+            os.chown(node.path.parent, UID, UID)
+            self.assertEqual(change("lru").json["after"], "lru")
+            self.assertIn("eviction: lru\n", node.path.read_text())
+            self.assertEqual((node.path.stat().st_uid, node.path.stat().st_mode & 0o777),
+                             (UID, 0o644))
+
     def test_items_outlive_a_restart_and_sockets_do_not(self):
         with self.host() as host, tempfile.TemporaryDirectory() as folder, \
                 tempfile.TemporaryDirectory(dir="/dev/shm") as shm:

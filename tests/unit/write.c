@@ -193,12 +193,13 @@ static void test_whatever_goes_wrong_leaves_the_old_file_and_no_other(void)
 		int error_number;
 		const char *reason;
 	} faults[] = {
-	    {"mkostemp", EACCES, "no permission: check owner and mode of it and of its folder"},
+	    {"mkostemp", EACCES,
+	     "no permission: kanted's user has to own it and its folder (chown)"},
 	    {"mkostemp", EROFS, "the file system is read-only: mount it for writing"},
 	    {"write", ENOSPC, "the disk is full: make room"},
 	    {"write", EDQUOT, "the disk is full: make room"},
 	    {"write", EIO, "Input/output error"},
-	    {"fchmod", EPERM, "no permission: check owner and mode of it and of its folder"},
+	    {"fchmod", EPERM, "no permission: kanted's user has to own it and its folder (chown)"},
 	    {"fsync", EIO, "Input/output error"},
 	    {"rename", EBUSY, "it is mounted as a single file: mount its folder instead"},
 	};
@@ -229,7 +230,8 @@ static void test_who_cannot_keep_the_owner_does_not_write(void)
 	fault_set("fchown", EPERM, 0, 1);
 	r = write_new(&rig);
 	fault_clear();
-	not_written(&rig, r, -EPERM, "no permission: check owner and mode of it and of its folder");
+	not_written(&rig, r, -EPERM,
+	            "no permission: kanted's user has to own it and its folder (chown)");
 	rig_close(&rig);
 }
 
