@@ -96,6 +96,25 @@ static int explain_certificate(struct client *client)
 	}
 }
 
+static bool shows_certificate(const struct client *client)
+{
+	return !client->is_local && command_value(client->call, "cert") != NULL;
+}
+
+/* With TLS 1.3 a node says that it does not take a certificate when all seems good already, and it
+ * depends on the moment whether its reason arrives. */
+static int explain_close(struct client *client, const char *node, const char *said)
+{
+	if (shows_certificate(client))
+		return client_tell(client, COMMAND_NO_NODE,
+		                   "%s: the node has closed the connection (%s): it may not take "
+		                   "--cert: see whether that has expired, was revoked, or is of a "
+		                   "CA that the node does not trust",
+		                   node, said);
+	return client_tell(client, COMMAND_NO_NODE,
+	                   "%s: the node has closed the connection (%s): see its log", node, said);
+}
+
 int client_explain(struct client *client, CURLcode code)
 {
 	const char *node = client->is_local ? client->node : client->base;
@@ -127,15 +146,17 @@ int client_explain(struct client *client, CURLcode code)
 		                   "node takes --cert",
 		                   node, said);
 	case CURLE_RECV_ERROR:
-	case CURLE_SEND_ERROR:
-		return client_tell(client, COMMAND_NO_NODE,
-		                   "%s: the node has closed the connection: %s", node, said);
+	case CURLE_SEND_ERROR: return explain_close(client, node, said);
+	case CURLE_GOT_NOTHING:
+		if (shows_certificate(client))
+			return explain_close(client, node, said);
+		break;
 	case CURLE_OUT_OF_MEMORY: return client_tell(client, COMMAND_USAGE, "not enough memory");
-	default:
-		return client_tell(client, COMMAND_NO_NODE,
-		                   "%s answers, but not as a Kante node does: check --node (%s)",
-		                   node, said);
+	default: break;
 	}
+	return client_tell(client, COMMAND_NO_NODE,
+	                   "%s answers, but not as a Kante node does: check --node (%s)", node,
+	                   said);
 }
 
 int client_explain_refusal(struct client *client, long status, const char *text)

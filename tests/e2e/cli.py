@@ -35,8 +35,9 @@ class Terminal:
         self.shown = ""
         pid, self.fd = pty.fork()
         if pid == 0:
-            os.execve("/usr/bin/sh", ["sh", "-c", f"stty cols {columns}; exec \"$@\"", "sh", *program,
-                                      *map(str, words)], CLEAN | (environment or {}))
+            os.execve("/usr/bin/sh",
+                      ["sh", "-c", f"stty cols {columns}; exec \"$@\"", "sh", *program,
+                       *map(str, words)], CLEAN | (environment or {}))
         self.pid = pid
 
     def read(self, until=None, seconds=20):
@@ -65,8 +66,8 @@ class Terminal:
 
 
 class Fake:
-    """Replies to (method, path) with (status, body); a body of bytes is sent as it is, a callable is
-    given the handler. What was asked is in `asked`."""
+    """Replies to (method, path) with (status, body); a body of bytes is sent as it is, a callable
+    is given the handler. What was asked is in `asked`."""
 
     def __init__(self, replies):
         self.replies = replies

@@ -36,7 +36,8 @@ class Answers(unittest.TestCase):
             self.assertEqual(json.loads(self.kante(fake, "status", "--json").stdout), STATUS)
 
     def test_an_alarm_is_shown_and_is_the_exit_status(self):
-        with cli.Fake({STATUS_PATH: (200, STATUS | {"alarms": ["the disk\n\033[2Jis full"]})}) as fake:
+        status = STATUS | {"alarms": ["the disk\n\033[2Jis full"]}
+        with cli.Fake({STATUS_PATH: (200, status)}) as fake:
             shown = self.kante(fake, "status", status=1).stdout
             self.assertTrue(shown.endswith("alarm  the disk\\n\\x1b[2Jis full\n"))
             self.kante(fake, "status", "--json", status=1)
@@ -46,7 +47,8 @@ class Answers(unittest.TestCase):
         for status, body in ((200, b"<html>"), (200, b""), (200, b"[1]"), (200, b'{"a": 1'),
                              (200, b"\x00\xff"), (200, big), (502, b"<html>"), (500, b""),
                              (500, {"message": "x"}), (302, b""), (200, b'{"a": 1}{')):
-            with self.subTest((status, str(body)[:10])), cli.Fake({STATUS_PATH: (status, body)}) as fake:
+            replies = {STATUS_PATH: (status, body)}
+            with self.subTest((status, str(body)[:10])), cli.Fake(replies) as fake:
                 done = self.kante(fake, "status", status=2)
                 self.assertIn("answers, but not as a Kante node does", done.stderr)
                 self.assertEqual(done.stdout, "")
@@ -277,7 +279,8 @@ class Asked(unittest.TestCase):
             done, _ = self.ask({("GET", path + form): (200, b"<p>\xc3\xa9 a report")}, "audit",
                                "report", "--standard", "pci-dss", "--from", "2026-11-01", *words)
             self.assertEqual(done.stdout, "<p>é a report")
-        for words in ((), ("--standard", "iso"), ("--standard", "sox", "--json", "--format", "html")):
+        for words in ((), ("--standard", "iso"),
+                      ("--standard", "sox", "--json", "--format", "html")):
             _, asked = self.ask({}, "audit", "report", *words, status=3)
             self.assertEqual(asked, [])
 
