@@ -60,6 +60,8 @@ class Prometheus:
                 reply = b"".join(iter(lambda: client.recv(65536), b""))
         except ConnectionRefusedError:
             return None
+        if not reply.startswith(b"HTTP/1.0 200 "):
+            return None  # it is not ready yet
         result = json.loads(reply.split(b"\r\n\r\n", 1)[1])["data"]["result"]
         return float(result[0]["value"][1]) if result else None
 
