@@ -29,6 +29,7 @@ struct kanted {
 	struct notify notify;
 	struct keeper *keeper;
 	struct inners *inners[WORKER_COUNT_MAX];
+	struct capture *captures[WORKER_COUNT_MAX];
 	char control_path[PATH_MAX]; /* of the control process's program */
 	const char *control_arguments[4];
 };
@@ -285,6 +286,7 @@ static int keeper_start(struct kanted *kanted)
 	    .child_arguments = kanted->control_arguments,
 	    .worker_count = kanted->workers.shared.count,
 	    .inners = kanted->inners,
+	    .captures = kanted->captures,
 	    .wake = wake,
 	    .turns = turns,
 	    .notify = &kanted->notify,
@@ -298,8 +300,10 @@ static int keeper_start(struct kanted *kanted)
 	int r;
 
 	control_name(kanted);
-	for (uint32_t i = 0; i < options.worker_count; i++)
+	for (uint32_t i = 0; i < options.worker_count; i++) {
 		kanted->inners[i] = worker_inners(kanted->workers.list[i].worker);
+		kanted->captures[i] = worker_capture(kanted->workers.list[i].worker);
+	}
 	r = keeper_create(&kanted->keeper, &options);
 	if (r < 0 || options.child_path == NULL)
 		return r;

@@ -86,6 +86,18 @@ static inline void *spsc_reserve(struct spsc *spsc)
 	return spsc_place(spsc, head)->entry;
 }
 
+/* Producer: whether there is room for so many entries, at most the capacity. */
+static inline bool spsc_has_room(struct spsc *spsc, uint32_t count)
+{
+	/* relaxed: only this side writes it */
+	uint32_t after = atomic_load_explicit(&spsc->head, memory_order_relaxed) + count;
+
+	if (after - spsc->tail_seen > spsc->mask + 1)
+		/* Acquire: pairs with the release in spsc_drop(), as in spsc_reserve(). */
+		spsc->tail_seen = atomic_load_explicit(&spsc->tail, memory_order_acquire);
+	return after - spsc->tail_seen <= spsc->mask + 1;
+}
+
 /* Producer: pushes the entry written where the last spsc_reserve() said. */
 static inline void spsc_commit(struct spsc *spsc)
 {

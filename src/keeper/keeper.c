@@ -40,6 +40,7 @@ struct keeper {
 	struct event *link; /* NULL: no control process runs */
 	struct child child;
 	struct relays relays;
+	struct capture_relay capture_relay;
 	LIST_HEAD(, answer) answers;
 	uint32_t answer_count;
 	uint64_t start_end_us; /* until then the control process may begin; 0: it has */
@@ -118,6 +119,18 @@ static void join_worker(struct keeper *keeper, const char *number, int fd)
 		log_warning("the control process asks for more than a worker can do at once");
 }
 
+/* "capture 0 1514" */
+static void join_capture(struct keeper *keeper, const char *what, int fd)
+{
+	uint32_t port, snap;
+	char more;
+
+	if (sscanf(what, "%u %u %c", &port, &snap, &more) != 2)
+		close(fd);
+	else if (capture_relay_begin(&keeper->capture_relay, fd, port, snap) < 0)
+		log_warning("a capture cannot be begun: no such port, or no memory");
+}
+
 static const struct keeper_question *question_find(const struct keeper *keeper, const char *name)
 {
 	for (uint32_t i = 0; i < keeper->options.question_count; i++)
@@ -145,6 +158,8 @@ static void heed(struct keeper *keeper, char *line, int fd)
 	question = question_find(keeper, line);
 	if (strcmp(line, "worker") == 0)
 		join_worker(keeper, rest, fd);
+	else if (strcmp(line, "capture") == 0)
+		join_capture(keeper, rest, fd);
 	else if (question != NULL)
 		answer(keeper, question, rest, fd);
 	else
@@ -366,7 +381,9 @@ static int events_create(struct keeper *keeper)
 	keeper->second = event_new(keeper->base, -1, EV_PERSIST, on_second, keeper);
 	if (keeper->second == NULL || event_add(keeper->second, &second) < 0)
 		return -ENOMEM;
-	if (pings_create(keeper) < 0)
+	if (pings_create(keeper) < 0 ||
+	    capture_relay_create(&keeper->capture_relay, keeper->base, keeper->options.captures,
+	                         keeper->options.worker_count) < 0)
 		return -ENOMEM;
 	return relays_create(&keeper->relays, keeper->base, keeper->options.wake,
 	                     keeper->options.context);
@@ -406,6 +423,7 @@ void keeper_destroy(struct keeper *keeper)
 	while (!LIST_EMPTY(&keeper->answers))
 		answer_end(LIST_FIRST(&keeper->answers));
 	relays_destroy(&keeper->relays);
+	capture_relay_destroy(&keeper->capture_relay);
 	for (uint32_t i = 0; i < SIGNAL_COUNT; i++)
 		if (keeper->signal_events[i] != NULL)
 			event_free(keeper->signal_events[i]);

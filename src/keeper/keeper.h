@@ -8,6 +8,8 @@
  *
  *	worker N      the socket is a client of worker N, let in without a password: memcached's
  *	              text protocol, both ways
+ *	capture P S   into the socket come copies of the frames of port P of the config, up to S
+ *	              bytes of each (keeper/capture_relay.h), until it is closed
  *	ready         (no socket) the control process serves
  *	alive         (no socket) a sign of life, at least every few seconds
  *	NAME [REST]   one of the questions in the options: text, then the end:
@@ -18,6 +20,7 @@
  * Owner: the thread that calls keeper_run(). */
 #pragma once
 
+#include "keeper/capture_relay.h"
 #include "keeper/child.h"
 #include "keeper/notify.h"
 #include "keeper/relay.h"
@@ -34,7 +37,8 @@ struct keeper_options {
 	const char *child_path; /* the control process's program; NULL: there is none */
 	const char *const *child_arguments;
 	uint32_t worker_count;
-	struct inners *const *inners; /* of each worker */
+	struct inners *const *inners;    /* of each worker */
+	struct capture *const *captures; /* likewise */
 	void (*wake)(void *context, uint32_t worker);
 	/* Of its loop, ever more: a worker whose number stays is taken for one that hangs. */
 	uint64_t (*turns)(void *context, uint32_t worker);

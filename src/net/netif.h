@@ -39,6 +39,7 @@ struct packet {
 };
 
 struct netif;
+struct capture;
 
 struct netif_ops {
 	/* Takes what has arrived, up to count_max (at most NETIF_BURST_MAX) frames. */
@@ -72,4 +73,5 @@ struct netif {
 	uint16_t large_bytes;
 	uint8_t mac[6];
 	_Atomic uint64_t transmit_drops; /* frames the device did not take; the worker writes */
+	struct capture *capture;         /* capture.c's, while somebody looks at it */
 };

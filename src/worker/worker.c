@@ -24,6 +24,8 @@ static const struct counter_description shard_descriptions[] = {SHARD_COUNTERS(C
 static const struct counter_description store_descriptions[] = {STORE_COUNTERS(COUNTER_DESCRIBE)};
 static const struct counter_description tcp_descriptions[] = {TCP_COUNTERS(COUNTER_DESCRIBE)};
 static const struct counter_description net_descriptions[] = {NET_COUNTERS(COUNTER_DESCRIBE)};
+static const struct counter_description capture_descriptions[] = {
+    CAPTURE_COUNTERS(COUNTER_DESCRIBE)};
 static const struct counter_description socket_descriptions[] = {SOCKET_COUNTERS(COUNTER_DESCRIBE)};
 
 void worker_add_counters(struct worker *worker, const struct counter_group *group)
@@ -125,7 +127,9 @@ size_t worker_memory_bytes(const struct worker_options *options, uint32_t worker
 	       stats_bytes() + sessions_bytes(&sessions_options) +
 	       datagram_bytes(&options->datagrams) +
 	       (options->items == NULL ? memory_rounded(options->shard.memory_bytes) : 0) +
-	       (options->with_inners ? memory_rounded(sizeof(struct inners)) + inners_bytes() : 0) +
+	       (options->with_inners
+	            ? memory_rounded(sizeof(struct inners)) + inners_bytes() + capture_bytes()
+	            : 0) +
 	       (options->with_sockets ? sockets_bytes(&socket_options) : 0);
 }
 
@@ -199,6 +203,16 @@ static int create_sockets(struct worker *worker, const struct worker_options *op
 	return 0;
 }
 
+/* What the keeper has the other end of. */
+static void create_keepers(struct worker *worker, struct memory *memory)
+{
+	worker->inners = memory_take(memory, sizeof(*worker->inners));
+	inners_create(worker->inners, &worker->blocks, &worker->seats.inner_user, memory);
+	worker->capture = memory_take(memory, sizeof(*worker->capture));
+	capture_create(worker->capture, memory);
+	GROUP_ADD(worker, capture, COUNTER_NO_INDEX, &worker->capture->counters);
+}
+
 int worker_create(struct worker **ret_worker, const struct worker_options *options,
                   struct memory *memory, uint64_t now_us)
 {
@@ -252,10 +266,8 @@ int worker_create(struct worker **ret_worker, const struct worker_options *optio
 	GROUP_ADD(worker, store, COUNTER_NO_INDEX, shard_store_counters(worker->shard));
 	GROUP_ADD(worker, tcp, COUNTER_NO_INDEX, tcp_counters(worker->tcp));
 	add_class_groups(worker, options->shard.classes);
-	if (options->with_inners) {
-		worker->inners = memory_take(memory, sizeof(*worker->inners));
-		inners_create(worker->inners, &worker->blocks, &worker->seats.inner_user, memory);
-	}
+	if (options->with_inners)
+		create_keepers(worker, memory);
 	if (options->with_sockets) {
 		r = create_sockets(worker, options, memory);
 		if (r < 0)
@@ -291,6 +303,8 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 	ASSERT(worker->net_count <= PORT_COUNT_MAX);
 	net_create(net, netif, &options, &user, now_us);
 	GROUP_ADD(worker, net, port_index, &net->counters);
+	if (worker->capture != NULL)
+		capture_add_netif(worker->capture, netif, port_index);
 }
 
 struct sockets *worker_sockets(struct worker *worker)
@@ -301,6 +315,11 @@ struct sockets *worker_sockets(struct worker *worker)
 struct inners *worker_inners(struct worker *worker)
 {
 	return worker->inners;
+}
+
+struct capture *worker_capture(struct worker *worker)
+{
+	return worker->capture;
 }
 
 static void take_settings(struct worker *worker)
@@ -353,6 +372,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	sessions_follow(&worker->sessions, &worker->time);
 	hot_advance(shard_hot(worker->shard), now_us);
 	shard_foresee_calls(worker->shard);
+	if (worker->capture != NULL)
+		capture_turn(worker->capture, now_us);
 	for (uint32_t i = 0; i < worker->net_count; i++)
 		busy += net_poll(&worker->nets[i], now_us);
 	shard_foresee_called_items(worker->shard);

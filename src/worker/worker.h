@@ -47,10 +47,10 @@ struct worker_options {
 	struct tcp_options tcp;
 	struct stats_options stats;
 	uint32_t connection_count_max; /* clients of all workers */
-	uint32_t block_count;       /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
-	uint64_t idle_timeout_us;   /* 0: idle connections stay */
-	bool with_sockets;          /* a port of the kind socket will be opened */
-	bool with_inners;           /* there is a keeper that asks things (net/inner.h) */
+	uint32_t block_count;     /* of BLOCK_CAPACITY bytes: all that waits to be sent or read */
+	uint64_t idle_timeout_us; /* 0: idle connections stay */
+	bool with_sockets;        /* a port of the kind socket will be opened */
+	bool with_inners; /* there is a keeper that asks things (net/inner.h, net/capture.h) */
 	uint64_t (*clock_us)(void); /* monotonic: asked after a sleep; with sockets only */
 };
 
@@ -85,6 +85,9 @@ struct sockets *worker_sockets(struct worker *worker);
 
 /* What the keeper opens streams by; NULL without with_inners. */
 struct inners *worker_inners(struct worker *worker);
+
+/* What the keeper looks at its ports by; NULL likewise. */
+struct capture *worker_capture(struct worker *worker);
 
 /* It will have no more turns: the others do not wait for it. */
 void worker_leave(struct worker *worker);

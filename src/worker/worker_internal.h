@@ -2,11 +2,12 @@
 /* What worker.c and worker_packets.c share. Nobody else includes this. */
 #pragma once
 
+#include "net/capture.h"
 #include "net/inner.h"
 #include "worker/seats.h"
 #include "worker/worker.h"
 
-#define GROUP_COUNT_MAX (9 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
+#define GROUP_COUNT_MAX (10 + 2 * PORT_COUNT_MAX + 2 * CLASS_COUNT_MAX)
 #define CLASS_MODULE    "class:" /* and its name: so its counters are called in stats */
 
 struct worker {
@@ -22,6 +23,7 @@ struct worker {
 	struct shard *shard;
 	struct sockets *sockets; /* NULL: no port of that kind */
 	struct inners *inners;   /* NULL: there is no keeper */
+	struct capture *capture; /* NULL likewise */
 	struct seats seats;
 	uint32_t client_count_max; /* of all workers; the seats are some more, for the keeper */
 	uint32_t settings_version; /* of those it has taken over */

@@ -167,6 +167,17 @@ BUGS = [
      "frame_input(net, &burst[i], flows[0], now_us);"),
     ("prefetch", "keys that were foreseen outlive their frames", "src/worker/worker_packets.c",
      "	lookahead_end(&worker->sessions.lookahead);\n", "	(void)worker;\n"),
+    ("capture", "a frame that nobody could copy is not sent", "src/net/capture.c",
+     "	copy(capture, packet, true);\n",
+     """\
+	if (!spsc_has_room(&capture->ring, slot_count(packet->length))) {
+		capture->ops->release(netif, packet, 1);
+		return;
+	}
+	copy(capture, packet, true);
+"""),
+    ("capture", "the copying functions stay when nobody looks any more", "src/net/capture.c",
+     "		capture->netif->ops = capture->ops;\n", "		(void)0;\n"),
     ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
      "return (int32_t)(a - b) > 0;",
      "return a > b;"),

@@ -17,11 +17,20 @@
 
 static const uint8_t server_mac[6] = {2, 0, 0, 0, 0, 1};
 
+static uint64_t digest_of(uint64_t digest, const uint8_t *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		digest = (digest ^ bytes[i]) * 0x100000001b3; /* FNV-1a */
+	return digest;
+}
+
 /* From the server's netif to the wire: by the destination's MAC address. */
 static void server_sent(void *context, const uint8_t *frame, uint16_t length)
 {
 	struct sim *sim = context;
 
+	sim->digest = digest_of(sim->digest, frame, length);
+	sim->digest = digest_of(sim->digest, (const uint8_t *)&sim->now_us, sizeof(sim->now_us));
 	if (frame[0] != 2 || frame[4] != 1 || frame[5] >= sim->client_count)
 		return;
 	watch_sent(&sim->clients[frame[5]].watch, frame, length);
@@ -72,6 +81,7 @@ static struct worker_options worker_choose(struct sim *sim)
 	    .connection_count_max = CLIENT_COUNT_MAX * 4,
 	    .block_count = 2048,
 	    .idle_timeout_us = 300000000,
+	    .with_inners = sim->has_keeper,
 	};
 
 	options.shard.memory_bytes = max_u64(
@@ -286,6 +296,8 @@ static bool step(struct sim *sim)
 		settings_change(sim);
 	if (servers_turn(sim))
 		check_watches(sim);
+	if (sim->has_keeper)
+		keeper_act(sim);
 	for (uint32_t i = 0; i < sim->client_count; i++)
 		anyone |= client_act(&sim->clients[i]);
 	return anyone;
@@ -373,7 +385,7 @@ static void say_plan(const struct sim *sim)
 	       sim->packets_run_short ? "few" : "enough", sim->machine_stops ? "stops" : "runs");
 }
 
-bool sim_run(struct sim *sim, uint64_t seed, bool verbose)
+bool sim_run(struct sim *sim, uint64_t seed, bool verbose, bool has_keeper)
 {
 	struct wire_options wire;
 	uint64_t turns = 0;
@@ -383,6 +395,8 @@ bool sim_run(struct sim *sim, uint64_t seed, bool verbose)
 	sim->seed = seed;
 	sim->now_us = START_US;
 	sim->random = random_seeded(seed);
+	sim->has_keeper = has_keeper;
+	sim->looks = random_seeded(seed + 11);
 	wire = wire_choose(&sim->random);
 	wire_create(&sim->wire, &wire, seed ^ 0x5eed);
 	sim->connections_may_break = wire.loss_ppm >= 100000;

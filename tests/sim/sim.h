@@ -3,6 +3,7 @@
 #pragma once
 
 #include "load/client_tcp.h"
+#include "net/capture.h"
 #include "net/memory_netif.h"
 #include "talk.h"
 #include "wire.h"
@@ -65,6 +66,11 @@ struct sim {
 	struct server servers[SERVER_COUNT_MAX];
 	uint32_t server_count;
 	struct random turns; /* who has one */
+	bool has_keeper;     /* who captures, now and then */
+	struct random looks; /* the keeper's */
+	uint16_t capture_number;
+	uint64_t copy_count; /* of frames, that the keeper has taken */
+	uint64_t digest;     /* of all frames that the servers have sent, and when */
 	struct stats_worker published[SERVER_COUNT_MAX];
 	struct port_options port;
 	void *memory;
@@ -79,8 +85,13 @@ struct sim {
 	uint64_t broken_count;
 };
 
-/* Runs one seed. False: sim->board.failure says what was wrong. `verbose`: says what it does. */
-bool sim_run(struct sim *sim, uint64_t seed, bool verbose);
+/* Runs one seed. False: sim->board.failure says what was wrong. `verbose`: says what it does.
+ * has_keeper: somebody captures what the servers receive and send, now and then, which must not
+ * change anything: the digest is the same. */
+bool sim_run(struct sim *sim, uint64_t seed, bool verbose, bool has_keeper);
+
+/* keeper.c: what the keeper does after a step. */
+void keeper_act(struct sim *sim);
 
 /* client.c */
 void client_create(struct client *client, struct sim *sim, uint32_t index);

@@ -2,6 +2,7 @@
 /* The keeper with a control process of ours: tests/unit/keeper_child.c. */
 #include "keeper/keeper.h"
 
+#include "net/memory_netif.h"
 #include "unit.h"
 
 #include <pthread.h>
@@ -14,12 +15,16 @@
 #include <unistd.h>
 
 #define BLOCK_COUNT  256
+#define FRAME_COUNT  4
+#define FRAME_BYTES  60
 #define MEMORY_BYTES (4u * 1024 * 1024)
 #define TOLD_BYTES   4096
 
-/* A worker whose clients hear what they say. */
+/* A worker whose clients hear what they say; it receives frames, which begin with their number. */
 struct rig {
 	struct inners *inners;
+	struct memory_netif netif;
+	struct capture *capture;
 	struct block_pool pool;
 	struct stream_user user;
 	uint8_t *memory;
@@ -65,12 +70,30 @@ static void closed(void *context, struct stream *stream)
 {
 }
 
+static void sent(void *context, const uint8_t *frame, uint16_t length)
+{
+}
+
+static void receive_frame(struct rig *rig, uint64_t number)
+{
+	struct netif *netif = &rig->netif.netif;
+	uint8_t frame[FRAME_BYTES] = {0};
+	struct packet burst[NETIF_BURST_MAX];
+
+	memcpy(frame, &number, sizeof(number));
+	memory_netif_inject(&rig->netif, frame, sizeof(frame));
+	netif->ops->release(netif, burst, netif->ops->receive(netif, burst, NETIF_BURST_MAX));
+}
+
 static void *worker_loop(void *context)
 {
 	struct rig *rig = context;
 
-	while (!atomic_load_explicit(&rig->stop, memory_order_relaxed))
+	for (uint64_t turn = 1; !atomic_load_explicit(&rig->stop, memory_order_relaxed); turn++) {
+		capture_turn(rig->capture, turn);
 		inners_poll(rig->inners);
+		receive_frame(rig, turn);
+	}
 	return NULL;
 }
 
@@ -178,6 +201,7 @@ static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_
 	    .child_arguments = rig->arguments,
 	    .worker_count = 1,
 	    .inners = &rig->inners,
+	    .captures = &rig->capture,
 	    .wake = wake,
 	    .turns = turns,
 	    .notify = &rig->notify,
@@ -204,6 +228,11 @@ static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_
 	block_pool_create(&rig->pool, BLOCK_COUNT, &memory, NULL);
 	rig->inners = memory_take(&memory, sizeof(*rig->inners));
 	inners_create(rig->inners, &rig->pool, &rig->user, &memory);
+	memory_netif_create(&rig->netif, FRAME_COUNT, &memory, (const uint8_t[6]){2}, 1500, sent,
+	                    NULL);
+	rig->capture = memory_take(&memory, sizeof(*rig->capture));
+	capture_create(rig->capture, &memory);
+	capture_add_netif(rig->capture, &rig->netif.netif, 0);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
@@ -245,6 +274,19 @@ static void a_worker_is_talked_with_through_it(void)
 
 	set_up(&rig, "worker");
 	CU_ASSERT_EQUAL(keeper_start_control(rig.keeper), 0);
+	tear_down(&rig);
+}
+
+static void frames_are_copied_until_their_socket_is_closed(void)
+{
+	struct rig rig;
+
+	set_up(&rig, "captures");
+	CU_ASSERT_EQUAL(keeper_start_control(rig.keeper), 0);
+	rig.seconds_max = 1;
+	keeper_run(rig.keeper);
+	CU_ASSERT_EQUAL(atomic_load_explicit(&rig.capture->wanted, memory_order_relaxed), 0);
+	CU_ASSERT_TRUE(counter_read(&rig.capture->counters.missed) > 0);
 	tear_down(&rig);
 }
 
@@ -387,6 +429,8 @@ int main(void)
 	static const struct unit_case cases[] = {
 	    {"it answers what it is asked", it_answers_what_it_is_asked},
 	    {"a worker is talked with through it", a_worker_is_talked_with_through_it},
+	    {"frames are copied until their socket is closed",
+	     frames_are_copied_until_their_socket_is_closed},
 	    {"a control process that cannot serve is told of",
 	     a_control_process_that_cannot_serve_is_told_of},
 	    {"one that crashes is begun again", one_that_crashes_is_begun_again},

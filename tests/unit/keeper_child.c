@@ -2,6 +2,7 @@
 /* A control process for tests/unit/keeper.c: does what its first argument says, and says that it is
  * ready only when all went well. */
 #include "control/link.h"
+#include "net/captured.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define TALK_BYTES  1000000u
+#define COPIES      3000u
 #define PATIENCE_MS 60000 /* for what never comes: no test waits for it */
 
 /* Reads up to the end, or the buffer's. */
@@ -102,6 +104,64 @@ static bool worker_echoes(void)
 	return sent_bytes == 0 && memcmp(sent + 1, heard + 1, TALK_BYTES - 1) == 0;
 }
 
+/* The next copy of a frame, or notice of missed ones. */
+static bool read_copy(int fd, struct captured *ret_captured, uint64_t *ret_number)
+{
+	char bytes[64];
+
+	if (read_all(fd, (char *)ret_captured, sizeof(*ret_captured)) != sizeof(*ret_captured) ||
+	    ret_captured->kept > sizeof(bytes) ||
+	    read_all(fd, bytes, ret_captured->kept) != ret_captured->kept)
+		return false;
+	memcpy(ret_number, bytes, sizeof(*ret_number));
+	return true;
+}
+
+/* Frames are numbered by the turns that they come in: what is not there was missed. The worker
+ * makes more of them than can be told. */
+static bool copies_are_in_order(int fd)
+{
+	uint64_t number = 0, last = 0, skipped = 0, missed = 0;
+	struct captured captured;
+
+	if (!read_copy(fd, &captured, &number) || captured.length != 0 || captured.missed != 0)
+		return false;
+	for (uint32_t i = 0; i < COPIES || missed < skipped || skipped == 0; i++) {
+		if (!read_copy(fd, &captured, &number))
+			return false;
+		missed += captured.missed;
+		if (captured.length == 0)
+			continue;
+		if (captured.length != 60 || captured.kept != 60 || captured.is_sent ||
+		    captured.time_us != number || number <= last)
+			return false;
+		skipped += last == 0 ? 0 : number - last - 1;
+		last = number;
+	}
+	return true;
+}
+
+static bool copies_come(void)
+{
+	char byte;
+	int fd, other;
+
+	if (!answers("capture", "") || !answers("capture 0", "") || !answers("capture x 64", "") ||
+	    !answers("capture 0 64 1", "") || !answers("capture 8 64", "") ||
+	    !answers("capture 0 63", "") || !answers("capture 0 65536", ""))
+		return false;
+	if (link_ask(LINK_FD, "capture 0 64", &fd) < 0 || !copies_are_in_order(fd))
+		return false;
+	/* another one ends it */
+	if (link_ask(LINK_FD, "capture 0 64", &other) < 0 || !copies_are_in_order(other))
+		return false;
+	while (read_all(fd, &byte, 1) == 1) {
+	}
+	close(fd);
+	close(other);
+	return true;
+}
+
 /* More at once than there are; those who came first are served still. */
 static bool too_many_are_refused(void)
 {
@@ -138,6 +198,8 @@ int main(int argc, char **argv)
 	if (strcmp(task, "worker") == 0)
 		ok = worker_echoes() && worker_echoes() && answers("worker 1", "") &&
 		     answers("worker x", "") && answers("worker", "") && too_many_are_refused();
+	if (strcmp(task, "captures") == 0)
+		ok = copies_come();
 	if (!ok)
 		return 3;
 	if (strcmp(task, "fails") == 0)
@@ -150,6 +212,7 @@ int main(int argc, char **argv)
 
 		link_ask(LINK_FD, "worker 0", &fd);
 		link_ask(LINK_FD, "long", &fd);
+		link_ask(LINK_FD, "capture 0 64", &fd);
 	}
 	for (;;)
 		pause();

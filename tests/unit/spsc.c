@@ -65,6 +65,25 @@ static void test_an_empty_ring_gives_nothing(void)
 	CU_ASSERT_FALSE(spsc_pop(&rig.spsc, &untouched));
 }
 
+static void test_room_for_several_is_told_before_the_first(void)
+{
+	struct rig rig;
+
+	for (uint32_t filled = 0; filled <= CAPACITY; filled++) {
+		rig_create(&rig, CAPACITY);
+		for (uint32_t i = 0; i < filled; i++)
+			CU_ASSERT_TRUE(push(&rig, i));
+		for (uint32_t count = 0; count <= CAPACITY; count++)
+			CU_ASSERT_EQUAL(spsc_has_room(&rig.spsc, count),
+			                filled + count <= CAPACITY);
+		if (filled == 0)
+			continue;
+		CU_ASSERT_TRUE(pops(&rig, 0));
+		CU_ASSERT_TRUE(spsc_has_room(&rig.spsc, CAPACITY - filled + 1));
+		CU_ASSERT_FALSE(spsc_has_room(&rig.spsc, CAPACITY - filled + 2));
+	}
+}
+
 static void test_a_full_ring_takes_no_more(void)
 {
 	struct rig rig;
@@ -168,6 +187,7 @@ static void test_two_threads_pass_entries_whole_and_in_order(void)
 static const struct unit_case cases[] = {
     {"an empty ring gives nothing", test_an_empty_ring_gives_nothing},
     {"a full ring takes no more", test_a_full_ring_takes_no_more},
+    {"room for several is told before the first", test_room_for_several_is_told_before_the_first},
     {"entries come in the order pushed when the indices wrap",
      test_entries_come_in_the_order_pushed_when_the_indices_wrap},
     {"what is reserved is seen only when committed",
