@@ -34,6 +34,8 @@ void api_config_stop(struct control *control); /* gives up a change that is unde
 void api_audit_lines(struct exchange *exchange);
 void api_audit_verify(struct exchange *exchange);
 void api_audit_report(struct exchange *exchange);
+/* api_capture.c */
+void api_capture(struct exchange *exchange);
 
 /* api_keys.c */
 void api_keys_list(struct exchange *exchange);

@@ -30,6 +30,8 @@
 	X(refused_request, "requests", COUNTER_TOTAL, "Refused: malformed, too large, or unknown") \
 	X(refused_audit, "requests", COUNTER_TOTAL,                                                \
 	  "Refused: a change, while the audit log cannot be written")                              \
+	X(capture_behind, "packets", COUNTER_TOTAL,                                                \
+	  "Left out of a capture: its client did not read")                                        \
 	X(certificates_read, "times", COUNTER_TOTAL, "Certificates were read anew")                \
 	X(certificates_refused, "times", COUNTER_TOTAL,                                            \
 	  "Certificates had changed and were wrong: those before went on")                         \
@@ -43,6 +45,7 @@ struct control_counters {
 
 struct ask;
 struct config_change;
+struct exchange;
 struct server;
 
 struct control {
@@ -61,6 +64,7 @@ struct control {
 	struct guard *guard;
 	struct tls *tls; /* NULL: no HTTPS */
 	struct server *server;
+	const struct exchange *capture; /* that is under way; NULL: none is */
 	struct control_counters counters;
 };
 

@@ -29,6 +29,7 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_POST, "/v1/config/reload", ROLE_admin, api_config_reload},
     {EVHTTP_REQ_GET, "/v1/config/{name}", ROLE_viewer, api_config_get},
     {EVHTTP_REQ_PUT, "/v1/config/{name}", ROLE_admin, api_config_set},
+    {EVHTTP_REQ_POST, "/v1/capture", ROLE_admin, api_capture},
     {EVHTTP_REQ_GET, "/v1/keys", ROLE_admin, api_keys_list},
     {EVHTTP_REQ_POST, "/v1/keys", ROLE_admin, api_keys_create},
     {EVHTTP_REQ_DELETE, "/v1/keys/{id}", ROLE_admin, api_keys_revoke},

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <nss.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -334,6 +335,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a core would have the CA's key in it */
 	fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
+	/* of names in filters: a name server's silence is not to stop all else */
+	__nss_configure_lookup("hosts", "files");
 	umask(077);
 	control.base = event_base_new();
 	r = control.base == NULL ? -ENOMEM : running_start(&control);
