@@ -8,6 +8,13 @@ int status_command(const struct command_call *call);
 int whoami_command(const struct command_call *call);
 int stats_command(const struct command_call *call);
 
+int hot_command(const struct command_call *call);
+int big_command(const struct command_call *call);
+int purge_prefix_command(const struct command_call *call);
+int purge_class_command(const struct command_call *call);
+int purge_all_command(const struct command_call *call);
+int class_list_command(const struct command_call *call);
+
 int key_list_command(const struct command_call *call);
 int key_create_command(const struct command_call *call);
 int key_revoke_command(const struct command_call *call);

@@ -37,6 +37,19 @@ void human_count(char ret_text[HUMAN_BYTES], uint64_t count)
 		scale(ret_text, (double)count, 1000, units);
 }
 
+void human_rate(char ret_text[HUMAN_BYTES], double per_s)
+{
+	if (per_s > 0 && per_s < 9.95)
+		snprintf(ret_text, HUMAN_BYTES, "%.1f", per_s);
+	else
+		human_count(ret_text, (uint64_t)(per_s + 0.5));
+}
+
+void human_share(char ret_text[HUMAN_BYTES], double share)
+{
+	snprintf(ret_text, HUMAN_BYTES, "%.1f %%", 100 * share);
+}
+
 void human_duration(char ret_text[HUMAN_BYTES], uint64_t time_us)
 {
 	uint64_t s = time_us / US_PER_S;

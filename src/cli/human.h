@@ -9,10 +9,14 @@
 
 void human_size(char ret_text[HUMAN_BYTES], uint64_t bytes);       /* "1.2 GiB" */
 void human_count(char ret_text[HUMAN_BYTES], uint64_t count);      /* "9999", "12.3 M" */
+void human_rate(char ret_text[HUMAN_BYTES], double per_s);         /* "0.5", "812", "12.3 k" */
 void human_duration(char ret_text[HUMAN_BYTES], uint64_t time_us); /* "3d 4h", "12 ms" */
 
 /* By what it counts: "bytes", "microseconds", anything else. */
 void human_quantity(char ret_text[HUMAN_BYTES], uint64_t value, const char *unit);
+
+/* A part of 1: "93.1 %". */
+void human_share(char ret_text[HUMAN_BYTES], double share);
 
 /* "90s", "15min", "12h", "30d", "2w"; a number alone is seconds. False: none of these. */
 bool human_parse_duration(uint64_t *ret_s, const char *text);

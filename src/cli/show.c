@@ -11,7 +11,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static int no_memory(void)
+int show_no_memory(void)
 {
 	fputs("kante: not enough memory\n", stderr);
 	return COMMAND_USAGE;
@@ -26,13 +26,25 @@ int show_json(const struct client_reply *reply)
 {
 	if (isatty(STDOUT_FILENO)) {
 		if (json_dumpf(reply->json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) < 0)
-			return no_memory();
+			return show_no_memory();
 	} else {
 		fwrite(reply->text, 1, reply->length, stdout);
 	}
 	if (isatty(STDOUT_FILENO) || reply->length == 0 || reply->text[reply->length - 1] != '\n')
 		putchar('\n');
 	return 0;
+}
+
+int show_json_changed(struct client_reply *reply)
+{
+	char *text = json_dumps(reply->json, JSON_COMPACT);
+
+	if (text == NULL)
+		return show_no_memory();
+	free(reply->text);
+	reply->text = text;
+	reply->length = strlen(text);
+	return show_json(reply);
 }
 
 static char *number_text(uint64_t number, enum show_as as)
@@ -91,7 +103,7 @@ int show_table(struct table *table)
 	int r = table_print(table, stdout, terminal_width(stdout), terminal_wants_colour(stdout));
 
 	table_destroy(table);
-	return r < 0 ? no_memory() : 0;
+	return r < 0 ? show_no_memory() : 0;
 }
 
 static void add_value(struct table *table, const json_t *value, enum show_as as)
@@ -128,7 +140,7 @@ int show_list(const json_t *list, const struct show_column *columns, uint32_t co
 	for (uint32_t i = 0; i < count; i++)
 		heads[i] = (struct table_column){columns[i].heading, kind_of(columns[i].as)};
 	if (table_create(&table, heads, count) < 0)
-		return no_memory();
+		return show_no_memory();
 	json_array_foreach(list, index, row) for (uint32_t i = 0; i < count; i++)
 	    add_value(table, json_object_get(row, columns[i].member), columns[i].as);
 	return show_table(table);
@@ -140,7 +152,7 @@ int show_object(const json_t *object, const struct show_column *lines, uint32_t 
 	struct table *table;
 
 	if (table_create(&table, heads, COUNT(heads)) < 0)
-		return no_memory();
+		return show_no_memory();
 	for (uint32_t i = 0; i < count; i++) {
 		table_add(table, lines[i].heading);
 		add_value(table, json_object_get(object, lines[i].member), lines[i].as);

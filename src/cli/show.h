@@ -26,8 +26,14 @@ struct show_column {
 /* Whether --json was given. */
 bool show_wants_json(const struct command_call *call);
 
+/* Tells of it. Returns the exit status. */
+int show_no_memory(void);
+
 /* As it came; on a terminal sorted and indented. 0; else the exit status. */
 int show_json(const struct client_reply *reply);
+
+/* Likewise, when something was taken out of reply->json. */
+int show_json_changed(struct client_reply *reply);
 
 /* A value as a cell shows it. To be free()d; NULL: no memory. */
 char *show_value(const json_t *value, enum show_as as);

@@ -143,12 +143,8 @@ static int show(const struct command_call *call, struct client_reply *reply)
 		    pattern == NULL ? "that" : pattern);
 		return COMMAND_NO;
 	}
-	if (show_wants_json(call)) {
-		free(reply->text);
-		reply->text = json_dumps(reply->json, JSON_COMPACT);
-		reply->length = reply->text == NULL ? 0 : strlen(reply->text);
-		return show_json(reply);
-	}
+	if (show_wants_json(call))
+		return show_json_changed(reply);
 	sums = calloc(json_array_size(counters), sizeof(*sums));
 	if (sums == NULL) {
 		fputs("kante stats: not enough memory\n", stderr);

@@ -32,11 +32,13 @@ bool terminal_wants_colour(FILE *to)
 }
 
 /* Most text is, and needs no locale. */
-static bool is_plain(const char *text)
+static bool is_plain(const char *text, size_t length)
 {
-	while (*text >= ' ' && *text < 0x7f)
-		text++;
-	return *text == '\0';
+	size_t i = 0;
+
+	while (i < length && text[i] >= ' ' && text[i] < 0x7f)
+		i++;
+	return i == length;
 }
 
 /* Text is UTF-8 whatever the user's locale is: nodes say nothing else. */
@@ -63,10 +65,10 @@ static bool is_hidden(wchar_t c)
 }
 
 /* The character at `text`, and its bytes. 0: there is none that could be shown, but one byte. */
-static size_t take_character(const char *text, wchar_t *ret_character)
+static size_t take_character(const char *text, size_t length, wchar_t *ret_character)
 {
 	mbstate_t state = {0};
-	size_t bytes = mbrtowc(ret_character, text, strlen(text), &state);
+	size_t bytes = mbrtowc(ret_character, text, length, &state);
 
 	return bytes == (size_t)-1 || bytes == (size_t)-2 ? 0 : bytes;
 }
@@ -86,36 +88,41 @@ static int write_escape(char *to, wchar_t c)
 	}
 }
 
-char *terminal_text(const char *text, bool keeps_lines)
+char *terminal_bytes(const char *bytes, size_t length, bool keeps_lines)
 {
 	locale_t before, utf8;
 	char *shown, *at;
 
-	if (is_plain(text))
-		return strdup(text);
-	shown = malloc(strlen(text) * ESCAPE_BYTES_MAX + 1);
+	if (is_plain(bytes, length))
+		return strndup(bytes, length);
+	shown = malloc(length * ESCAPE_BYTES_MAX + 1);
 	at = shown;
 	if (shown == NULL)
 		return NULL;
 	utf8 = enter_utf8(&before);
-	while (*text != '\0') {
+	for (size_t i = 0; i < length;) {
 		wchar_t c = L'\0';
-		size_t bytes = take_character(text, &c);
+		size_t used = take_character(bytes + i, length - i, &c);
 
-		if (bytes == 0) {
-			at += sprintf(at, "\\x%02x", (unsigned)(unsigned char)*text);
-			bytes = 1;
+		if (used == 0) {
+			at += sprintf(at, "\\x%02x", (unsigned)(unsigned char)bytes[i]);
+			used = 1;
 		} else if ((c == '\n' && keeps_lines) || (iswprint((wint_t)c) && !is_hidden(c))) {
-			memcpy(at, text, bytes);
-			at += bytes;
+			memcpy(at, bytes + i, used);
+			at += used;
 		} else {
 			at += write_escape(at, c);
 		}
-		text += bytes;
+		i += used;
 	}
 	*at = '\0';
 	leave_utf8(utf8, before);
 	return shown;
+}
+
+char *terminal_text(const char *text, bool keeps_lines)
+{
+	return terminal_bytes(text, strlen(text), keeps_lines);
 }
 
 uint32_t terminal_columns(const char *text, uint32_t columns_max, size_t *ret_bytes)
@@ -124,14 +131,14 @@ uint32_t terminal_columns(const char *text, uint32_t columns_max, size_t *ret_by
 	uint32_t columns = 0;
 	const char *at = text;
 
-	if (is_plain(text)) {
+	if (is_plain(text, strlen(text))) {
 		*ret_bytes = strnlen(text, columns_max);
 		return (uint32_t)*ret_bytes;
 	}
 	utf8 = enter_utf8(&before);
 	while (*at != '\0') {
 		wchar_t c = L'\0';
-		size_t bytes = take_character(at, &c);
+		size_t bytes = take_character(at, strlen(at), &c);
 		int width = bytes == 0 ? 1 : wcwidth(c);
 
 		if (width < 0)

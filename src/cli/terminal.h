@@ -19,6 +19,9 @@ bool terminal_wants_colour(FILE *to);
  * `keeps_lines` newlines stay. To be free()d; NULL: no memory. */
 char *terminal_text(const char *text, bool keeps_lines);
 
+/* The same for bytes that may have a NUL among them. */
+char *terminal_bytes(const char *bytes, size_t length, bool keeps_lines);
+
 /* Columns that such text takes; of at most `columns_max` of them the bytes are in ret_bytes. */
 uint32_t terminal_columns(const char *text, uint32_t columns_max, size_t *ret_bytes);
 

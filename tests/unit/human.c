@@ -129,6 +129,25 @@ static void test_times_are_read_and_written_in_utc(void)
 	is(human_time, UINT64_MAX, "after 9999");
 }
 
+static void test_rates_have_a_fraction_where_they_are_small(void)
+{
+	static const struct {
+		double rate;
+		const char *text;
+	} cases[] = {{0, "0"},     {0.04, "0.0"},  {9.94, "9.9"},
+	             {9.95, "10"}, {812.4, "812"}, {12345.6, "12.3 k"}};
+	char text[HUMAN_BYTES];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		human_rate(text, cases[i].rate);
+		CU_ASSERT_STRING_EQUAL(text, cases[i].text);
+	}
+	human_share(text, 1);
+	CU_ASSERT_STRING_EQUAL(text, "100.0 %");
+	human_share(text, 0.00049);
+	CU_ASSERT_STRING_EQUAL(text, "0.0 %");
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -137,6 +156,8 @@ int main(void)
 	    {"counts are exact up to four digits", test_counts_are_exact_up_to_four_digits},
 	    {"durations have two units at most", test_durations_have_two_units_at_most},
 	    {"a quantity is told by its unit", test_a_quantity_is_told_by_its_unit},
+	    {"rates have a fraction where they are small",
+	     test_rates_have_a_fraction_where_they_are_small},
 	    {"durations are read with their unit", test_durations_are_read_with_their_unit},
 	    {"times are read and written in UTC", test_times_are_read_and_written_in_utc},
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/table.h"
 
+#include "cli/key_text.h"
 #include "cli/terminal.h"
 #include "unit.h"
 
@@ -128,6 +129,32 @@ static void test_lines_stay_where_they_may(void)
 	free(text);
 }
 
+static void test_a_key_is_any_bytes(void)
+{
+	static const struct {
+		const char *escaped, *text;
+	} cases[] = {{"s%3Aa_b", "s:a_b"}, {"%00%1b%ff%c3%b6", "\\x00\\x1b\\xffö"},
+	             {"100%", "100%"},     {"%4", "%4"},
+	             {"%zz%4x", "%zz%4x"}, {"", ""}};
+	json_t *entry = json_pack("{s:s%}", "key", "a\0b", (size_t)3);
+	char *text;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		text = key_text_decode(cases[i].escaped, strlen(cases[i].escaped));
+		CU_ASSERT_STRING_EQUAL(text, cases[i].text);
+		free(text);
+	}
+	text = key_text_of(entry);
+	CU_ASSERT_STRING_EQUAL(text, "a\\x00b");
+	free(text);
+	json_decref(entry);
+	entry = json_pack("{s:s}", "key_escaped", "%FF");
+	text = key_text_of(entry);
+	CU_ASSERT_STRING_EQUAL(text, "\\xff");
+	free(text);
+	json_decref(entry);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -144,6 +171,7 @@ int main(void)
 	     test_a_table_without_headings_has_no_line_for_them},
 	    {"want of memory is told", test_want_of_memory_is_told},
 	    {"lines stay where they may", test_lines_stay_where_they_may},
+	    {"a key is any bytes", test_a_key_is_any_bytes},
 	};
 	int status = UNIT_RUN("table", cases);
 
