@@ -360,6 +360,7 @@ int client_ask(struct client *client, const struct client_request *request,
 
 	client->began_us = now_us();
 	client->shown_s = 0;
+	client->role = request->role == ROLE_none ? client->call->command->role : request->role;
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &buffer);
 	code =
 	    prepare(client, request, &text) ? curl_easy_perform(client->curl) : CURLE_OUT_OF_MEMORY;

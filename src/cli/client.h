@@ -14,6 +14,7 @@ struct client_request {
 	const char *method;
 	const char *path; /* with its query */
 	json_t *body;     /* taken; NULL: there is none */
+	enum role role;   /* that it needs, if that is not what the command needs; none: it is */
 	bool is_slow;     /* it may take minutes */
 	bool wants_text;  /* the reply need not be JSON */
 };

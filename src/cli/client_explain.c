@@ -161,7 +161,6 @@ int client_explain(struct client *client, CURLcode code)
 
 int client_explain_refusal(struct client *client, long status, const char *text)
 {
-	const struct command *command = client->call->command;
 	json_t *reply = json_loads(text, 0, NULL);
 	const char *error = json_string_value(json_object_get(reply, "error"));
 	int r;
@@ -178,7 +177,7 @@ int client_explain_refusal(struct client *client, long status, const char *text)
 	else if (status == 403)
 		r = client_tell(client, COMMAND_NO,
 		                "%s: ask with a credential that has the role %s", error,
-		                role_name(command->role));
+		                role_name(client->role));
 	else if (status == 405 || (status == 404 && strncmp(error, "no such path", 12) == 0))
 		r = client_tell(client, COMMAND_NO,
 		                "the node does not know this command: it is older than kante "

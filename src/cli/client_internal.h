@@ -15,6 +15,7 @@ struct client {
 	char *base;         /* of all URLs: "https://node:11280" */
 	uint64_t timeout_s; /* 0: it was not given */
 	char error[CURL_ERROR_SIZE];
+	enum role role;             /* that is needed */
 	uint64_t began_us, shown_s; /* of the progress */
 };
 

@@ -50,6 +50,13 @@ void human_share(char ret_text[HUMAN_BYTES], double share)
 	snprintf(ret_text, HUMAN_BYTES, "%.1f %%", 100 * share);
 }
 
+void human_latency(char ret_text[HUMAN_BYTES], uint64_t time_us)
+{
+	static const char *const units[] = {" us", " ms", " s", NULL};
+
+	scale(ret_text, (double)time_us, 1000, units);
+}
+
 void human_duration(char ret_text[HUMAN_BYTES], uint64_t time_us)
 {
 	uint64_t s = time_us / US_PER_S;

@@ -10,6 +10,7 @@
 void human_size(char ret_text[HUMAN_BYTES], uint64_t bytes);       /* "1.2 GiB" */
 void human_count(char ret_text[HUMAN_BYTES], uint64_t count);      /* "9999", "12.3 M" */
 void human_rate(char ret_text[HUMAN_BYTES], double per_s);         /* "0.5", "812", "12.3 k" */
+void human_latency(char ret_text[HUMAN_BYTES], uint64_t time_us);  /* "320 us", "1.3 ms" */
 void human_duration(char ret_text[HUMAN_BYTES], uint64_t time_us); /* "3d 4h", "12 ms" */
 
 /* By what it counts: "bytes", "microseconds", anything else. */

@@ -106,6 +106,20 @@ static const struct command list[] = {
         .run = big_command,
     },
     {
+        .name = "hist",
+        .arguments = "[latency|size|ttl|idle]",
+        .argument_count_max = 1,
+        .help = "Show how long requests take, or what the items are like, as a histogram",
+        .details =
+            "latency, which is shown without an argument, is of all requests since the start;\n"
+            "it is measured in the workers, from receiving to sending, and no percentile is\n"
+            "told too low, nor more than a quarter too high. The others are of the items that\n"
+            "there are: how large, how long to live, how long not read. For these the node goes\n"
+            "through all of them, and asks for the role operator.",
+        .role = ROLE_viewer,
+        .run = hist_command,
+    },
+    {
         .name = "purge prefix",
         .arguments = "PREFIX",
         .argument_count_min = 1,

@@ -2,6 +2,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -29,6 +30,18 @@ bool terminal_wants_colour(FILE *to)
 	const char *no_colour = getenv("NO_COLOR");
 
 	return isatty(fileno(to)) && (no_colour == NULL || no_colour[0] == '\0');
+}
+
+bool terminal_is_utf8(void)
+{
+	locale_t user = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+	bool is_utf8;
+
+	if (user == (locale_t)0)
+		return false;
+	is_utf8 = strcmp(nl_langinfo_l(CODESET, user), "UTF-8") == 0;
+	freelocale(user);
+	return is_utf8;
 }
 
 /* Most text is, and needs no locale. */

@@ -14,6 +14,9 @@ uint32_t terminal_width(FILE *to);
 /* It is a terminal, and NO_COLOR is not set. */
 bool terminal_wants_colour(FILE *to);
 
+/* What it shows is UTF-8, by the user's locale. */
+bool terminal_is_utf8(void);
+
 /* Text from elsewhere, fit for a terminal: control characters, what changes the direction of
  * writing or is not seen, and what is no UTF-8 are escaped ("\n", "\x1b", "\u202e"); with
  * `keeps_lines` newlines stay. To be free()d; NULL: no memory. */

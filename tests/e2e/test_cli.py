@@ -24,6 +24,7 @@ COMMANDS = {
     ("whoami",): "viewer",
     ("hot",): "operator",
     ("big",): "operator",
+    ("hist",): "viewer",
     ("purge", "prefix", "no blanks"): "operator",
     ("purge", "class", "nobody"): "operator",
     ("class", "list"): "viewer",

@@ -2,6 +2,7 @@
 """`kante` about clients' items: hot, big, purge, class and hist, against a real node."""
 import json
 import pathlib
+import re
 import unittest
 
 import cli
@@ -144,6 +145,63 @@ class Items(unittest.TestCase):
             done = cli.kante("class", "list", "--node", fake.path)
         self.assertEqual((done.returncode, done.stdout, done.stderr),
                          (0, "", "no classes of keys\n"))
+
+    def test_how_long_requests_take_is_a_histogram(self):
+        load = rig.load(self.host, "127.0.0.1", "--connections", "8", "--requests", "20000")
+        self.assertIn("\nok", load)
+        counters = json.loads(self.kante("hist", "--json").stdout)["counters"]
+        self.assertEqual({counter["module"] for counter in counters}, {"latency"})
+        total = sum(bucket["count"] for counter in counters for bucket in counter["buckets"])
+        self.assertGreaterEqual(total, 20000)
+        for words in (("hist",), ("hist", "latency")):
+            shown = self.kante(*words, environment={"LC_ALL": "C"}).stdout
+            bars, table = shown.split("\n\n")
+            self.assertRegex(bars.splitlines()[0], r"^ +FROM +BELOW +COUNT +SHARE$")
+            shares = [float(share) for share in re.findall(r" (\d+\.\d) %", bars)]
+            self.assertAlmostEqual(sum(shares), 100, delta=1)
+            self.assertRegex(bars, r"\d %  #+\n")
+            self.assertRegex(table, r"^COMMAND +REQUESTS +P50 +P90 +P99 +P99\.9\n")
+            for name in ("get", "set", "all"):
+                self.assertRegex(table, re.compile(
+                    rf"^{name} +\S+( [kM])?( +\d+(\.\d)? (us|ms|s)){{4}}$", re.M))
+            self.assertRegex(table, re.compile(r"^delete +0( +-){4}$", re.M))
+
+    def test_what_items_are_like_is_a_histogram(self):
+        def hist(*words):
+            return self.kante("hist", *words, environment={"LC_ALL": "C"}).stdout.splitlines()
+
+        self.talk(sets((f"s:{i}" for i in range(30)), 3000, 3000) + sets(("page:1",), 100))
+        self.assertRegex(hist("size")[-1], r"^ +2 KiB +4 KiB +30 +96\.8 %  #{36}$")
+        shown = hist("ttl")
+        self.assertRegex(shown[1], r"^ +34min 8s +1h 8min +30 +96\.8 %  #{36}$")
+        self.assertRegex(shown[2], r"^ +never +1 +3\.2 %  #$")
+        self.assertRegex(hist("idle")[1], r"^ +\ds +\ds +\d+ ")
+        self.assertEqual(json.loads(self.kante("hist", "size", "--json").stdout)["items"], 31)
+        self.assertIn("none of latency|size|ttl|idle",
+                      self.kante("hist", "nothing", status=3).stderr)
+        viewer = self.folder / "viewer"
+        viewer.write_text(self.node.key("viewer"))
+        viewer.chmod(0o600)
+        self.kante("hist", "latency", "--token-file", viewer)
+        self.assertIn("ask with a credential that has the role operator",
+                      self.kante("hist", "ttl", "--token-file", viewer, status=1).stderr)
+
+    def test_a_histogram_is_as_wide_as_the_terminal(self):
+        self.talk(sets((f"s:{i}" for i in range(30)), 3000))
+        for locale, block in (("C.UTF-8", "█"), ("C", "#")):
+            for columns in (80, 200):
+                terminal = self.terminal("hist", "size", columns=columns,
+                                         environment={"LC_ALL": locale, "NO_COLOR": "1"})
+                self.assertEqual(terminal.end(), 0)
+                self.assertEqual(max(map(len, terminal.shown.splitlines())), columns)
+                self.assertIn(f"{block * (columns - 44)}\r\n", terminal.shown)
+
+    def test_without_requests_and_items_there_is_no_histogram(self):
+        self.assertIn("no items\n", self.kante("hist", "size").stderr)
+        with cli.Fake({("GET", "/v1/counters"): (200, {"counters": []})}) as fake:
+            done = cli.kante("hist", "--node", fake.path)
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, "", "no requests have been answered yet\n"))
 
 
 if __name__ == "__main__":

@@ -129,6 +129,16 @@ static void test_times_are_read_and_written_in_utc(void)
 	is(human_time, UINT64_MAX, "after 9999");
 }
 
+static void test_latencies_have_three_digits_or_four(void)
+{
+	is(human_latency, 0, "0 us");
+	is(human_latency, 999, "999 us");
+	is(human_latency, 1280, "1.3 ms");
+	is(human_latency, 12800, "12.8 ms");
+	is(human_latency, 128000, "128 ms");
+	is(human_latency, 2500000, "2.5 s");
+}
+
 static void test_rates_have_a_fraction_where_they_are_small(void)
 {
 	static const struct {
@@ -156,6 +166,7 @@ int main(void)
 	    {"counts are exact up to four digits", test_counts_are_exact_up_to_four_digits},
 	    {"durations have two units at most", test_durations_have_two_units_at_most},
 	    {"a quantity is told by its unit", test_a_quantity_is_told_by_its_unit},
+	    {"latencies have three digits or four", test_latencies_have_three_digits_or_four},
 	    {"rates have a fraction where they are small",
 	     test_rates_have_a_fraction_where_they_are_small},
 	    {"durations are read with their unit", test_durations_are_read_with_their_unit},
