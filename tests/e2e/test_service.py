@@ -7,7 +7,6 @@ import pathlib
 import re
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 import unittest
@@ -20,6 +19,7 @@ TAP = ("ports:\n  - {kind: tap, name: kante0, addresses: [198.18.0.2/24], tcp: 1
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_DETACH = 17
+WALL = 0x40000000  # __WALL
 WATCHDOG_SECONDS = 2
 
 
@@ -81,11 +81,14 @@ def thread_stopped(tid):
 
     ptrace(PTRACE_SEIZE)
     ptrace(PTRACE_INTERRUPT)
-    os.waitpid(tid, 0x40000000)  # __WALL
+    os.waitpid(tid, WALL)
     try:
         yield
     finally:
-        ptrace(PTRACE_DETACH)
+        try:
+            ptrace(PTRACE_DETACH)
+        except ProcessLookupError:
+            os.waitpid(tid, WALL)  # killed meanwhile, and for others it ends with that
 
 
 class Notified(unittest.TestCase):
