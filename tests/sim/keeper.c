@@ -5,6 +5,7 @@
 
 #define SWITCH_SELDOM 200 /* steps from one change to the next, about */
 #define SNAPS         3
+#define LAZY_BITS_MAX 12 /* who looks that seldom finds rings full */
 
 /* What a copy says is what a frame can be. */
 static bool copy_is_sound(const struct sim *sim, const struct captured *captured,
@@ -44,7 +45,10 @@ void keeper_act(struct sim *sim)
 	bool ends = random_below(&sim->looks, SWITCH_SELDOM) == 0;
 	uint32_t snap = snaps[random_below(&sim->looks, SNAPS)];
 
-	sim->capture_number += begins;
+	if (begins) {
+		sim->capture_number++;
+		sim->capture_laziness = 1u << random_below(&sim->looks, LAZY_BITS_MAX + 1);
+	}
 	for (uint32_t i = 0; i < sim->server_count; i++) {
 		struct capture *capture = worker_capture(sim->servers[i].worker);
 
@@ -52,7 +56,7 @@ void keeper_act(struct sim *sim)
 			capture_begin(capture, 0, snap, sim->capture_number);
 		else if (ends)
 			capture_end(capture);
-		if (random_below(&sim->looks, 4) == 0)
+		if (random_below(&sim->looks, max_u32(sim->capture_laziness, 1)) == 0)
 			copies_take(sim, capture);
 	}
 }

@@ -69,8 +69,9 @@ struct sim {
 	bool has_keeper;     /* who captures, now and then */
 	struct random looks; /* the keeper's */
 	uint16_t capture_number;
-	uint64_t copy_count; /* of frames, that the keeper has taken */
-	uint64_t digest;     /* of all frames that the servers have sent, and when */
+	uint32_t capture_laziness; /* steps from one look at copies to the next, about */
+	uint64_t copy_count;       /* of frames, that the keeper has taken */
+	uint64_t digest;           /* of all frames that the servers have sent, and when */
 	struct stats_worker published[SERVER_COUNT_MAX];
 	struct port_options port;
 	void *memory;
