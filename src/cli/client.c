@@ -56,7 +56,7 @@ static size_t take(char *data, size_t one, size_t length, void *context)
 	return length;
 }
 
-static uint64_t now_us(void)
+uint64_t client_now_us(void)
 {
 	struct timespec now;
 
@@ -68,7 +68,7 @@ static int show_progress(void *context, curl_off_t down_total, curl_off_t down, 
                          curl_off_t up)
 {
 	struct client *client = context;
-	uint64_t s = (now_us() - client->began_us) / 1000000;
+	uint64_t s = (client_now_us() - client->began_us) / 1000000;
 	char bytes[HUMAN_BYTES];
 
 	if (s == client->shown_s)
@@ -293,20 +293,31 @@ void client_destroy(struct client *client)
 
 /* Asking. */
 
+void client_set_path(struct client *client, const char *path)
+{
+	char url[CLIENT_PATH_BYTES + 512];
+	CURL *curl = client->curl;
+
+	snprintf(url, sizeof(url), "%s%s", client->base, path);
+	client->role = client->call->command->role;
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, NULL);
+}
+
 /* False: no memory. *ret_text: of the body, to be wiped. */
 static bool prepare(struct client *client, const struct client_request *request, char **ret_text)
 {
 	uint64_t timeout_s = client->timeout_s > 0 ? client->timeout_s
 	                     : request->is_slow    ? TIMEOUT_SLOW_S
 	                                           : TIMEOUT_S;
-	char url[CLIENT_PATH_BYTES + 512];
 	CURL *curl = client->curl;
 
-	snprintf(url, sizeof(url), "%s%s", client->base, request->path);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
+	client_set_path(client, request->path);
+	if (request->role != ROLE_none)
+		client->role = request->role;
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
-	curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 	*ret_text = NULL;
 	if (request->body == NULL)
@@ -358,9 +369,8 @@ int client_ask(struct client *client, const struct client_request *request,
 	CURLcode code;
 	int r;
 
-	client->began_us = now_us();
+	client->began_us = client_now_us();
 	client->shown_s = 0;
-	client->role = request->role == ROLE_none ? client->call->command->role : request->role;
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &buffer);
 	code =
 	    prepare(client, request, &text) ? curl_easy_perform(client->curl) : CURLE_OUT_OF_MEMORY;

@@ -23,6 +23,12 @@ struct client {
 int client_tell(const struct client *client, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Of the clock that never steps. */
+uint64_t client_now_us(void);
+
+/* What is asked for: a GET, until it is said otherwise. */
+void client_set_path(struct client *client, const char *path);
+
 /* Says why there was no answer. Returns the exit status. */
 int client_explain(struct client *client, CURLcode code);
 

@@ -20,9 +20,10 @@ static bool take_escape(const char *text, size_t length, char *ret_byte)
 	return true;
 }
 
-char *key_text_decode(const char *escaped, size_t length)
+/* To be free()d; NULL: no memory. */
+static char *decode(const char *escaped, size_t length, size_t *ret_bytes)
 {
-	char *bytes = malloc(length + 1), *text;
+	char *bytes = malloc(length + 1);
 	size_t used = 0;
 
 	if (bytes == NULL)
@@ -34,9 +35,33 @@ char *key_text_decode(const char *escaped, size_t length)
 			bytes[used] = escaped[i];
 		used++;
 	}
-	text = terminal_bytes(bytes, used, false);
+	*ret_bytes = used;
+	return bytes;
+}
+
+char *key_text_decode(const char *escaped, size_t length)
+{
+	size_t count;
+	char *bytes = decode(escaped, length, &count), *text;
+
+	if (bytes == NULL)
+		return NULL;
+	text = terminal_bytes(bytes, count, false);
 	free(bytes);
 	return text;
+}
+
+void key_json_set(json_t *object, const char *escaped, size_t length)
+{
+	size_t count;
+	char *bytes = decode(escaped, length, &count);
+	json_t *key = bytes == NULL ? NULL : json_stringn(bytes, count);
+
+	if (key != NULL)
+		json_object_set_new(object, "key", key);
+	else
+		json_object_set_new(object, "key_escaped", json_stringn(escaped, length));
+	free(bytes);
 }
 
 char *key_text_of(const json_t *object)

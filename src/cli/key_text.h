@@ -10,3 +10,6 @@ char *key_text_of(const json_t *object);
 
 /* Of a key in which "%41" is A. */
 char *key_text_decode(const char *escaped, size_t length);
+
+/* Sets "key" of such an object, or "key_escaped" when the bytes are no text. */
+void key_json_set(json_t *object, const char *escaped, size_t length);

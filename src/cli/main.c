@@ -120,6 +120,18 @@ static const struct command list[] = {
         .run = hist_command,
     },
     {
+        .name = "watch",
+        .arguments = "",
+        .options = OPTIONS({"kinds", '\0', "KIND,...", "What is told of; all but connevents"},
+                           {"prefix", '\0', "PREFIX", "How the keys begin that are told of"}),
+        .help = "Tell what happens in the cache, as it happens",
+        .details = "KIND is fetchers, mutations, deletions, evictions or connevents. Ctrl-C ends\n"
+                   "it. What comes too fast is left out, and how much that was is said. With\n"
+                   "--json each line is an object.",
+        .role = ROLE_operator,
+        .run = watch_command,
+    },
+    {
         .name = "purge prefix",
         .arguments = "PREFIX",
         .argument_count_min = 1,

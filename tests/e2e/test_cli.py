@@ -25,6 +25,7 @@ COMMANDS = {
     ("hot",): "operator",
     ("big",): "operator",
     ("hist",): "viewer",
+    ("watch", "--kinds", "nothing"): "operator",
     ("purge", "prefix", "no blanks"): "operator",
     ("purge", "class", "nobody"): "operator",
     ("class", "list"): "viewer",

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client_stream.h"
+
+#include "cli/client_internal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define LINE_BYTES_MAX  65536
+#define BEGIN_TIMEOUT_S 30
+#define KEEPALIVE_S     20 /* a node whose machine is gone says nothing more */
+#define POLL_MS         1000
+
+/* What has come and was not told yet: libcurl has SIGPIPE ignored where it calls us, so lines are
+ * written when it has returned, and a closed pipe ends the process as it does any other. */
+struct stream {
+	struct client *client;
+	CURLM *multi;
+	char *text;
+	size_t length, allocated;
+	bool has_begun;
+};
+
+static size_t take_bytes(char *data, size_t one, size_t length, void *context)
+{
+	struct stream *stream = context;
+
+	if (stream->length + length + 1 > stream->allocated) {
+		size_t allocated = 2 * (stream->length + length + 1);
+		char *text = realloc(stream->text, allocated);
+
+		if (text == NULL)
+			return 0;
+		stream->text = text;
+		stream->allocated = allocated;
+	}
+	memcpy(stream->text + stream->length, data, length);
+	stream->length += length;
+	stream->text[stream->length] = '\0';
+	return length;
+}
+
+static long status_of(const struct stream *stream)
+{
+	long status = 0;
+
+	curl_easy_getinfo(stream->client->curl, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+/* Tells all whole lines; what is left of one waits. 0; else the exit status. */
+static int tell_lines(struct stream *stream, client_line_fn *take, void *context)
+{
+	char *line = stream->text, *end;
+	size_t used;
+	int r = 0;
+
+	if (status_of(stream) != 200)
+		return 0;
+	if (!stream->has_begun)
+		r = take(context, NULL);
+	stream->has_begun = true;
+	while (r == 0 && line != NULL &&
+	       (end = memchr(line, '\n', stream->length - (size_t)(line - stream->text))) != NULL) {
+		*end = '\0';
+		r = take(context, line);
+		line = end + 1;
+	}
+	used = line == NULL ? 0 : (size_t)(line - stream->text);
+	if (used > 0)
+		memmove(stream->text, line, stream->length - used);
+	stream->length -= used;
+	if (r == 0 && stream->length > LINE_BYTES_MAX)
+		r = client_tell(stream->client, COMMAND_NO_NODE,
+		                "%s answers, but not as a Kante node does: check --node",
+		                stream->client->node);
+	if (fflush(stdout) != 0 && r == 0)
+		r = COMMAND_USAGE; /* command_run() says why */
+	return r;
+}
+
+static int explain_end(struct stream *stream, CURLcode code)
+{
+	struct client *client = stream->client;
+	long status = status_of(stream);
+
+	if (code == CURLE_WRITE_ERROR)
+		return client_tell(client, COMMAND_USAGE, "not enough memory");
+	if (stream->has_begun)
+		return client_tell(client, COMMAND_NO_NODE,
+		                   "%s: the node has ended it: see whether kanted runs, and its "
+		                   "log",
+		                   client->node);
+	if (code != CURLE_OK)
+		return client_explain(client, code);
+	return client_explain_refusal(client, status, stream->text == NULL ? "" : stream->text);
+}
+
+/* Whether it has ended: *ret_code is why. */
+static bool has_ended(const struct stream *stream, CURLcode *ret_code)
+{
+	const CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(stream->multi, &left)) != NULL) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		*ret_code = message->data.result;
+		return true;
+	}
+	return false;
+}
+
+static int follow(struct stream *stream, int signal_fd, client_line_fn *take, void *context)
+{
+	uint64_t timeout_s =
+	    stream->client->timeout_s > 0 ? stream->client->timeout_s : BEGIN_TIMEOUT_S;
+	uint64_t deadline_us = client_now_us() + timeout_s * 1000000;
+	struct curl_waitfd ended = {.fd = signal_fd, .events = CURL_WAIT_POLLIN};
+	int running, r;
+	CURLcode code;
+
+	for (;;) {
+		if (curl_multi_perform(stream->multi, &running) != CURLM_OK)
+			return client_tell(stream->client, COMMAND_USAGE, "not enough memory");
+		r = tell_lines(stream, take, context);
+		if (r != 0)
+			return r;
+		if (has_ended(stream, &code))
+			return explain_end(stream, code);
+		if (!stream->has_begun && client_now_us() > deadline_us)
+			return client_explain(stream->client, CURLE_OPERATION_TIMEDOUT);
+		ended.revents = 0;
+		curl_multi_poll(stream->multi, &ended, 1, POLL_MS, NULL);
+		if (ended.revents != 0)
+			return 0;
+	}
+}
+
+/* -1: there is none. */
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int client_stream(struct client *client, const char *path, client_line_fn *take, void *context)
+{
+	struct stream stream = {.client = client, .multi = curl_multi_init()};
+	int signal_fd = open_signals(), r;
+	CURL *curl = client->curl;
+
+	if (stream.multi == NULL || signal_fd < 0) {
+		r = client_tell(client, COMMAND_USAGE, "not enough memory");
+		goto end;
+	}
+	client_set_path(client, path);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
+	curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+	curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &stream);
+	curl_multi_add_handle(stream.multi, curl);
+	r = follow(&stream, signal_fd, take, context);
+	curl_multi_remove_handle(stream.multi, curl);
+end:
+	if (signal_fd >= 0)
+		close(signal_fd);
+	curl_multi_cleanup(stream.multi);
+	free(stream.text);
+	return r;
+}
