@@ -8,15 +8,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX  65536
+#define PIECE_BYTES_MAX (66u * 1024)
 #define BEGIN_TIMEOUT_S 30
 #define KEEPALIVE_S     20 /* a node whose machine is gone says nothing more */
 #define POLL_MS         1000
 
-/* What has come and was not told yet: libcurl has SIGPIPE ignored where it calls us, so lines are
+/* What has come and was not told yet: libcurl has SIGPIPE ignored where it calls us, so pieces are
  * written when it has returned, and a closed pipe ends the process as it does any other. */
 struct stream {
 	struct client *client;
+	const struct client_stream_request *request;
 	CURLM *multi;
 	char *text;
 	size_t length, allocated;
@@ -50,29 +51,30 @@ static long status_of(const struct stream *stream)
 	return status;
 }
 
-/* Tells all whole lines; what is left of one waits. 0; else the exit status. */
-static int tell_lines(struct stream *stream, client_line_fn *take, void *context)
+/* Tells all whole pieces; what is left of one waits. 0; else the exit status. */
+static int tell_pieces(struct stream *stream)
 {
-	char *line = stream->text, *end;
-	size_t used;
+	const struct client_stream_request *request = stream->request;
+	size_t used = 0, length = 0;
 	int r = 0;
 
 	if (status_of(stream) != 200)
 		return 0;
 	if (!stream->has_begun)
-		r = take(context, NULL);
+		r = request->take(request->context, NULL, 0);
 	stream->has_begun = true;
-	while (r == 0 && line != NULL &&
-	       (end = memchr(line, '\n', stream->length - (size_t)(line - stream->text))) != NULL) {
-		*end = '\0';
-		r = take(context, line);
-		line = end + 1;
+	while (r == 0 && used < stream->length) {
+		length = request->measure(stream->text + used, stream->length - used);
+		if (length == 0 || length > stream->length - used)
+			break;
+		r = request->take(request->context, stream->text + used, length);
+		used += length;
 	}
-	used = line == NULL ? 0 : (size_t)(line - stream->text);
 	if (used > 0)
-		memmove(stream->text, line, stream->length - used);
+		memmove(stream->text, stream->text + used, stream->length - used);
 	stream->length -= used;
-	if (r == 0 && stream->length > LINE_BYTES_MAX)
+	if (r == 0 && stream->length > 0 &&
+	    (length > PIECE_BYTES_MAX || stream->length > PIECE_BYTES_MAX))
 		r = client_tell(stream->client, COMMAND_NO_NODE,
 		                "%s answers, but not as a Kante node does: check --node",
 		                stream->client->node);
@@ -88,6 +90,8 @@ static int explain_end(struct stream *stream, CURLcode code)
 
 	if (code == CURLE_WRITE_ERROR)
 		return client_tell(client, COMMAND_USAGE, "not enough memory");
+	if (stream->has_begun && stream->request->may_end && code == CURLE_OK)
+		return 0;
 	if (stream->has_begun)
 		return client_tell(client, COMMAND_NO_NODE,
 		                   "%s: the node has ended it: see whether kanted runs, and its "
@@ -113,7 +117,7 @@ static bool has_ended(const struct stream *stream, CURLcode *ret_code)
 	return false;
 }
 
-static int follow(struct stream *stream, int signal_fd, client_line_fn *take, void *context)
+static int follow(struct stream *stream, int signal_fd)
 {
 	uint64_t timeout_s =
 	    stream->client->timeout_s > 0 ? stream->client->timeout_s : BEGIN_TIMEOUT_S;
@@ -125,7 +129,7 @@ static int follow(struct stream *stream, int signal_fd, client_line_fn *take, vo
 	for (;;) {
 		if (curl_multi_perform(stream->multi, &running) != CURLM_OK)
 			return client_tell(stream->client, COMMAND_USAGE, "not enough memory");
-		r = tell_lines(stream, take, context);
+		r = tell_pieces(stream);
 		if (r != 0)
 			return r;
 		if (has_ended(stream, &code))
@@ -150,17 +154,34 @@ static int open_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-int client_stream(struct client *client, const char *path, client_line_fn *take, void *context)
+/* False: no memory. */
+static bool set_body(CURL *curl, json_t *body)
 {
-	struct stream stream = {.client = client, .multi = curl_multi_init()};
+	char *text;
+	bool good;
+
+	if (body == NULL)
+		return true;
+	text = json_dumps(body, JSON_COMPACT);
+	good = text != NULL;
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, -1L);
+	good = good && curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, text) == CURLE_OK;
+	free(text);
+	json_decref(body);
+	return good;
+}
+
+int client_stream(struct client *client, const struct client_stream_request *request)
+{
+	struct stream stream = {.client = client, .request = request, .multi = curl_multi_init()};
 	int signal_fd = open_signals(), r;
 	CURL *curl = client->curl;
 
-	if (stream.multi == NULL || signal_fd < 0) {
+	client_set_path(client, request->path);
+	if (!set_body(curl, request->body) || stream.multi == NULL || signal_fd < 0) {
 		r = client_tell(client, COMMAND_USAGE, "not enough memory");
 		goto end;
 	}
-	client_set_path(client, path);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
 	curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -169,7 +190,7 @@ int client_stream(struct client *client, const char *path, client_line_fn *take,
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &stream);
 	curl_multi_add_handle(stream.multi, curl);
-	r = follow(&stream, signal_fd, take, context);
+	r = follow(&stream, signal_fd);
 	curl_multi_remove_handle(stream.multi, curl);
 end:
 	if (signal_fd >= 0)
@@ -177,4 +198,11 @@ end:
 	curl_multi_cleanup(stream.multi);
 	free(stream.text);
 	return r;
+}
+
+size_t client_stream_measure_line(const char *bytes, size_t length)
+{
+	const char *end = memchr(bytes, '\n', length);
+
+	return end == NULL ? 0 : (size_t)(end - bytes) + 1;
 }

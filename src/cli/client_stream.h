@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A node's reply without an end, line by line, until it ends or somebody presses Ctrl-C. Owner: the
+/* A node's reply that goes on, piece by piece, until it ends or somebody presses Ctrl-C. Owner: the
  * command that runs. */
 #pragma once
 
 #include "cli/client.h"
 
-/* A line, without its newline, with a NUL behind it; NULL: the reply has begun. Nonzero ends it:
- * the exit status. */
-typedef int client_line_fn(void *context, const char *line);
+struct client_stream_request {
+	const char *path;
+	json_t *body; /* taken; NULL: there is none, and it is a GET */
+	/* How long the piece is that these bytes, some or none of its, begin with; 0: more of them
+	 * are needed to know; SIZE_MAX: it is none. */
+	size_t (*measure)(const char *bytes, size_t length);
+	/* A whole piece, to be changed at will; NULL: the reply has begun. Nonzero ends it: the
+	 * exit status. */
+	int (*take)(void *context, char *piece, size_t length);
+	void *context;
+	bool may_end; /* by itself */
+};
 
-/* 0: it was Ctrl-C, or SIGTERM; else the exit status. SIGINT and SIGTERM stay blocked. */
-int client_stream(struct client *client, const char *path, client_line_fn *take, void *context);
+/* 0: it was Ctrl-C, or SIGTERM, or its own end if it may end; else the exit status. SIGINT and
+ * SIGTERM stay blocked. */
+int client_stream(struct client *client, const struct client_stream_request *request);
+
+/* A piece is a line, with its newline. */
+size_t client_stream_measure_line(const char *bytes, size_t length);

@@ -132,6 +132,23 @@ static const struct command list[] = {
         .run = watch_command,
     },
     {
+        .name = "capture",
+        .arguments = "",
+        .options = OPTIONS({"port", '\0', "NAME", "Which; or its place in the config, from 0 on"},
+                           {"filter", '\0', "EXPRESSION", "Which packets, by pcap-filter(7); all"},
+                           {"seconds", '\0', "NUMBER", "For how long at most; 10"},
+                           {"packets", '\0', "NUMBER", "How many at most; 1000"},
+                           {"snap", '\0', "NUMBER", "Bytes of each that are kept; 1518"},
+                           {"out", 'o', "FILE", "Where to; -: standard output"}),
+        .help = "Record what goes over a port of the kinds pci, xdp, tap and memif",
+        .details = "FILE is a new one, of mode 0600, in the format pcapng. Ctrl-C ends it before\n"
+                   "its time. To see it as it comes:\n"
+                   "\n"
+                   "  kante capture --port kante0 --out - | tcpdump -n -r -",
+        .role = ROLE_admin,
+        .run = capture_command,
+    },
+    {
         .name = "purge prefix",
         .arguments = "PREFIX",
         .argument_count_min = 1,

@@ -16,11 +16,14 @@ static int print_json(const char *line)
 	return r < 0 && !ferror(stdout) ? show_no_memory() : 0;
 }
 
-static int take_line(void *context, const char *line)
+static int take_line(void *context, char *line, size_t length)
 {
 	const struct command_call *call = context;
-	uint64_t skipped_count = line == NULL ? 0 : watch_line_skipped(line);
+	uint64_t skipped_count;
 
+	if (line != NULL)
+		line[length - 1] = '\0';
+	skipped_count = line == NULL ? 0 : watch_line_skipped(line);
 	if (skipped_count > 0) {
 		fflush(stdout);
 		fprintf(stderr, "kante watch: %llu lines were left out: they came too fast\n",
@@ -39,6 +42,10 @@ static int take_line(void *context, const char *line)
 int watch_command(const struct command_call *call)
 {
 	char path[CLIENT_PATH_BYTES] = "/v1/watch";
+	struct client_stream_request request = {.path = path,
+	                                        .measure = client_stream_measure_line,
+	                                        .take = take_line,
+	                                        .context = (void *)call};
 	struct client *client;
 	int r = client_create(&client, call);
 
@@ -46,7 +53,7 @@ int watch_command(const struct command_call *call)
 		return r;
 	client_path_query(path, "kinds", command_value(call, "kinds"));
 	client_path_query(path, "prefix", command_value(call, "prefix"));
-	r = client_stream(client, path, take_line, (void *)call);
+	r = client_stream(client, &request);
 	client_destroy(client);
 	return r;
 }

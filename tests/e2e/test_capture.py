@@ -15,6 +15,7 @@ import threading
 import time
 import unittest
 
+import cli
 import control
 import rig
 
@@ -268,6 +269,89 @@ class Tap(Kind, unittest.TestCase):
         self.assertEqual(begun["after"]["packets"], 4)
         self.assertEqual((ended["after"]["packets"], ended["after"]["dropped"]), (4, 0))
         self.assertGreater(ended["after"]["bytes"], 4 * 60)
+
+    def kante(self, *words, **options):
+        return cli.kante("capture", "--node", self.node.socket_path, *words, **options)
+
+    def start(self, *words, **options):
+        """The command, once it captures."""
+        begun = len(Capture.begun(self.node))
+        process = subprocess.Popen([cli.KANTE, "capture", "--node", str(self.node.socket_path),
+                                    "--port", "kante0", "--filter", "tcp port 11211",
+                                    *map(str, words)], env=cli.CLEAN, stderr=subprocess.PIPE,
+                                   **options)
+        self.addCleanup(process.communicate)
+        self.addCleanup(rig.kill, process)
+        rig.wait_until(lambda: len(Capture.begun(self.node)) > begun, 10, "it has begun")
+        return process
+
+    def test_the_command_writes_a_new_file(self):
+        with cli.folder() as folder:
+            path = pathlib.Path(folder) / "a.pcapng"
+            process = self.start("--packets", "3", "--out", path, "--seconds", "60")
+            self.talk()
+            self.assertEqual(process.wait(20), 0)
+            self.assertEqual(process.stderr.read(), b"kante capture: 3 packets\n")
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            data = path.read_bytes()
+            self.assertEqual(File(data).statistics["written"], 3)
+            done = self.kante("--port", "1", "--out", path)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("there already", done.stderr)
+            self.assertEqual(path.read_bytes(), data)
+            done = self.kante("--port", "kante0", "--out", f"{folder}/b", "--filter", "tcp prot")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("syntax error", done.stderr)
+            self.assertFalse(pathlib.Path(f"{folder}/b").exists())
+
+    def test_ctrl_c_leaves_a_whole_file(self):
+        with cli.folder() as folder:
+            path = pathlib.Path(folder) / "a.pcapng"
+            process = self.start("--out", path, "--seconds", "3600")
+            self.talk()
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(20), 0)
+            file = File(path.read_bytes())
+            self.assertEqual(process.stderr.read().decode(),
+                             f"kante capture: {len(file.times)} packets\n")
+            self.assertIsNone(file.statistics)
+
+    def test_what_comes_can_be_read_at_once(self):
+        process = self.start("--out", "-", "--seconds", "3600", stdout=subprocess.PIPE)
+        with subprocess.Popen(["tcpdump", "-nn", "-l", "-r", "-", "-c", "2"],
+                              stdin=process.stdout, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as tcpdump:
+            process.stdout.close()
+            self.talk()
+            lines = tcpdump.communicate(timeout=20)[0].decode()
+        self.assertRegex(lines, rf"> {SERVER}\.11211: Flags \[S\]")
+        # it ends when nobody reads any more
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            self.talk()
+        self.assertEqual(process.returncode, -signal.SIGPIPE)
+
+    def test_what_cannot_be_written_is_told(self):
+        with open("/dev/full", "wb") as full:
+            process = self.start("--out", "-", "--packets", "1", stdout=full)
+        self.talk()
+        self.assertEqual(process.wait(20), 3)
+        self.assertIn(b"No space left", process.stderr.read())
+
+    def test_wrong_arguments_are_told(self):
+        for words, fragment in (
+                ((), "say by --port"), (("--port", "kante0"), "say by --out"),
+                (("--port", "kante0", "--out", "-", "--json"), "leave it out"),
+                (("--port", "kante0", "--out", "-", "--packets", "many"), "no number"),
+                (("--port", "kante0", "--out", "-", "--packets", "-1"), "no number"),
+                (("--port", "kante0", "--out", "-", "--filter", b"\xff"), "not UTF-8")):
+            command = [cli.KANTE, "capture", "--node", str(self.node.socket_path), *words]
+            done = subprocess.run(command, env=cli.CLEAN, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 3, words)
+            self.assertIn(fragment, done.stderr.decode())
+        done = self.kante("--port", "eth7", "--out", "-")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("name one of 1 (kante0)", done.stderr)
 
     def memory_kb(self):
         status = pathlib.Path(f"/proc/{self.node.control_pid()}/status").read_text()

@@ -26,6 +26,7 @@ COMMANDS = {
     ("big",): "operator",
     ("hist",): "viewer",
     ("watch", "--kinds", "nothing"): "operator",
+    ("capture", "--port", "nobody", "--out", "-"): "admin",
     ("purge", "prefix", "no blanks"): "operator",
     ("purge", "class", "nobody"): "operator",
     ("class", "list"): "viewer",
