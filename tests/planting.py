@@ -22,7 +22,7 @@ def check_table(code, bugs):
 
 
 def copy_code(to):
-    for folder in ("man", "src", "tests"):
+    for folder in ("man", "packaging", "src", "tests"):
         shutil.copytree(ROOT / folder, to / folder)
     for file in ROOT.glob("meson*"):
         shutil.copy(file, to)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_S       30
+#define TIMEOUT_QUICK_S 5
 #define TIMEOUT_SLOW_S  600 /* a report about millions of lines */
 #define TOKEN_BYTES_MAX 8192
 #define REPLY_BYTES_MAX (64 * 1024 * 1024)
@@ -311,6 +312,7 @@ static bool prepare(struct client *client, const struct client_request *request,
 {
 	uint64_t timeout_s = client->timeout_s > 0 ? client->timeout_s
 	                     : request->is_slow    ? TIMEOUT_SLOW_S
+	                     : request->is_quick   ? TIMEOUT_QUICK_S
 	                                           : TIMEOUT_S;
 	CURL *curl = client->curl;
 
@@ -396,6 +398,30 @@ int client_ask_once(const struct command_call *call, const struct client_request
 	r = client_ask(client, request, ret_reply);
 	client_destroy(client);
 	return r;
+}
+
+const char *client_node(const struct client *client)
+{
+	return client->node;
+}
+
+static int ask_whether_over(void *context, curl_off_t down_total, curl_off_t down,
+                            curl_off_t up_total, curl_off_t up)
+{
+	struct client *client = context;
+
+	return client->is_over != NULL && client->is_over();
+}
+
+void client_be_quiet(struct client *client, char *ret_complaint, size_t complaint_bytes,
+                     bool (*is_over)(void))
+{
+	client->complaint = ret_complaint;
+	client->complaint_bytes = complaint_bytes;
+	client->is_over = is_over;
+	curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, ask_whether_over);
+	curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, client);
+	curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
 }
 
 void client_reply_release(struct client_reply *reply)

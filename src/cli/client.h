@@ -16,6 +16,7 @@ struct client_request {
 	json_t *body;     /* taken; NULL: there is none */
 	enum role role;   /* that it needs, if that is not what the command needs; none: it is */
 	bool is_slow;     /* it may take minutes */
+	bool is_quick;    /* else something is wrong: it is not waited for as long as usual */
 	bool wants_text;  /* the reply need not be JSON */
 };
 
@@ -36,6 +37,15 @@ int client_ask(struct client *client, const struct client_request *request,
 /* The same for a command that asks but once. */
 int client_ask_once(const struct command_call *call, const struct client_request *request,
                     struct client_reply *ret_reply);
+
+/* The path of its socket, or its URL, as it was given. */
+const char *client_node(const struct client *client);
+
+/* For a command that has the whole terminal: what goes wrong is written to ret_complaint and not to
+ * stderr, no progress is shown, and client_ask() returns -1 when is_over() says while it waits that
+ * the answer is not wanted any more; NULL: it always is. */
+void client_be_quiet(struct client *client, char *ret_complaint, size_t complaint_bytes,
+                     bool (*is_over)(void));
 
 void client_reply_release(struct client_reply *reply); /* wipes its text */
 

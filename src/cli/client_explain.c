@@ -20,8 +20,12 @@ int client_tell(const struct client *client, int status, const char *format, ...
 		text = NULL;
 	va_end(arguments);
 	shown = text == NULL ? NULL : terminal_text(text, true);
-	fprintf(stderr, "kante %s: %s\n", client->call->command->name,
-	        shown == NULL ? "not enough memory" : shown);
+	if (client->complaint != NULL)
+		snprintf(client->complaint, client->complaint_bytes, "%s",
+		         shown == NULL ? "not enough memory" : shown);
+	else
+		fprintf(stderr, "kante %s: %s\n", client->call->command->name,
+		        shown == NULL ? "not enough memory" : shown);
 	free(text);
 	free(shown);
 	return status;
@@ -122,6 +126,7 @@ int client_explain(struct client *client, CURLcode code)
 	long error = 0;
 
 	switch (code) {
+	case CURLE_ABORTED_BY_CALLBACK: return -1; /* is_over() */
 	case CURLE_COULDNT_CONNECT:
 		curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error);
 		return explain_connect(client, error);

@@ -15,7 +15,10 @@ struct client {
 	char *base;         /* of all URLs: "https://node:11280" */
 	uint64_t timeout_s; /* 0: it was not given */
 	char error[CURL_ERROR_SIZE];
-	enum role role;             /* that is needed */
+	enum role role;  /* that is needed */
+	char *complaint; /* instead of stderr; NULL */
+	size_t complaint_bytes;
+	bool (*is_over)(void);
 	uint64_t began_us, shown_s; /* of the progress */
 };
 

@@ -13,6 +13,7 @@ int big_command(const struct command_call *call);
 int hist_command(const struct command_call *call);
 int watch_command(const struct command_call *call);
 int capture_command(const struct command_call *call);
+int top_command(const struct command_call *call);
 int purge_prefix_command(const struct command_call *call);
 int purge_class_command(const struct command_call *call);
 int purge_all_command(const struct command_call *call);

@@ -87,6 +87,18 @@ static const struct command list[] = {
         .run = stats_command,
     },
     {
+        .name = "top",
+        .arguments = "",
+        .options = OPTIONS({"interval", '\0', "TIME", "How often the node is asked; 2s"},
+                           {"once", '\0', NULL, "Write one frame as text, and end"}),
+        .help = "Show what the node does, live, on the whole terminal",
+        .details = "Keys: q ends it, p pauses, + and - ask less and more often, h says more. A\n"
+                   "node that does not answer is waited for. The hottest keys are shown to whom\n"
+                   "has the role operator; they are asked for every five seconds at most.",
+        .role = ROLE_viewer,
+        .run = top_command,
+    },
+    {
         .name = "hot",
         .arguments = "",
         .options = OPTIONS({"limit", '\0', "NUMBER", "So many of them, up to 1000; 20"}),

@@ -27,6 +27,7 @@ COMMANDS = {
     ("hist",): "viewer",
     ("watch", "--kinds", "nothing"): "operator",
     ("capture", "--port", "nobody", "--out", "-"): "admin",
+    ("top", "--once", "--interval", "1"): "viewer",
     ("purge", "prefix", "no blanks"): "operator",
     ("purge", "class", "nobody"): "operator",
     ("class", "list"): "viewer",
