@@ -3,6 +3,8 @@
 
 #include "cli/client_internal.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -12,6 +14,7 @@
 #define BEGIN_TIMEOUT_S 30
 #define KEEPALIVE_S     20 /* a node whose machine is gone says nothing more */
 #define POLL_MS         1000
+#define OVER            (-1) /* Ctrl-C */
 
 /* What has come and was not told yet: libcurl has SIGPIPE ignored where it calls us, so pieces are
  * written when it has returned, and a closed pipe ends the process as it does any other. */
@@ -19,6 +22,7 @@ struct stream {
 	struct client *client;
 	const struct client_stream_request *request;
 	CURLM *multi;
+	int signal_fd; /* Ctrl-C */
 	char *text;
 	size_t length, allocated;
 	bool has_begun;
@@ -51,7 +55,29 @@ static long status_of(const struct stream *stream)
 	return status;
 }
 
-/* Tells all whole pieces; what is left of one waits. 0; else the exit status. */
+/* Waits until standard output takes a piece: who reads it may have stopped, and Ctrl-C is to end it
+ * then, too. False: that came. */
+static bool wait_for_output(const struct stream *stream)
+{
+	struct pollfd fds[] = {{.fd = STDOUT_FILENO, .events = POLLOUT},
+	                       {.fd = stream->signal_fd, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	return fds[1].revents == 0;
+}
+
+/* 0; OVER; else the exit status. */
+static int tell(const struct stream *stream, char *piece, size_t length)
+{
+	const struct client_stream_request *request = stream->request;
+	int r = wait_for_output(stream) ? request->take(request->context, piece, length) : OVER;
+
+	/* command_run() says why */
+	return fflush(stdout) != 0 && r == 0 ? COMMAND_USAGE : r;
+}
+
+/* Tells all whole pieces; what is left of one waits. As tell(). */
 static int tell_pieces(struct stream *stream)
 {
 	const struct client_stream_request *request = stream->request;
@@ -61,13 +87,13 @@ static int tell_pieces(struct stream *stream)
 	if (status_of(stream) != 200)
 		return 0;
 	if (!stream->has_begun)
-		r = request->take(request->context, NULL, 0);
+		r = tell(stream, NULL, 0);
 	stream->has_begun = true;
 	while (r == 0 && used < stream->length) {
 		length = request->measure(stream->text + used, stream->length - used);
 		if (length == 0 || length > stream->length - used)
 			break;
-		r = request->take(request->context, stream->text + used, length);
+		r = tell(stream, stream->text + used, length);
 		used += length;
 	}
 	if (used > 0)
@@ -78,8 +104,6 @@ static int tell_pieces(struct stream *stream)
 		r = client_tell(stream->client, COMMAND_NO_NODE,
 		                "%s answers, but not as a Kante node does: check --node",
 		                stream->client->node);
-	if (fflush(stdout) != 0 && r == 0)
-		r = COMMAND_USAGE; /* command_run() says why */
 	return r;
 }
 
@@ -117,12 +141,13 @@ static bool has_ended(const struct stream *stream, CURLcode *ret_code)
 	return false;
 }
 
-static int follow(struct stream *stream, int signal_fd)
+/* As tell(). */
+static int follow(struct stream *stream)
 {
 	uint64_t timeout_s =
 	    stream->client->timeout_s > 0 ? stream->client->timeout_s : BEGIN_TIMEOUT_S;
 	uint64_t deadline_us = client_now_us() + timeout_s * 1000000;
-	struct curl_waitfd ended = {.fd = signal_fd, .events = CURL_WAIT_POLLIN};
+	struct curl_waitfd ended = {.fd = stream->signal_fd, .events = CURL_WAIT_POLLIN};
 	int running, r;
 	CURLcode code;
 
@@ -173,12 +198,15 @@ static bool set_body(CURL *curl, json_t *body)
 
 int client_stream(struct client *client, const struct client_stream_request *request)
 {
-	struct stream stream = {.client = client, .request = request, .multi = curl_multi_init()};
-	int signal_fd = open_signals(), r;
+	struct stream stream = {.client = client,
+	                        .request = request,
+	                        .multi = curl_multi_init(),
+	                        .signal_fd = open_signals()};
 	CURL *curl = client->curl;
+	int r;
 
 	client_set_path(client, request->path);
-	if (!set_body(curl, request->body) || stream.multi == NULL || signal_fd < 0) {
+	if (!set_body(curl, request->body) || stream.multi == NULL || stream.signal_fd < 0) {
 		r = client_tell(client, COMMAND_USAGE, "not enough memory");
 		goto end;
 	}
@@ -190,14 +218,14 @@ int client_stream(struct client *client, const struct client_stream_request *req
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &stream);
 	curl_multi_add_handle(stream.multi, curl);
-	r = follow(&stream, signal_fd);
+	r = follow(&stream);
 	curl_multi_remove_handle(stream.multi, curl);
 end:
-	if (signal_fd >= 0)
-		close(signal_fd);
+	if (stream.signal_fd >= 0)
+		close(stream.signal_fd);
 	curl_multi_cleanup(stream.multi);
 	free(stream.text);
-	return r;
+	return r == OVER ? 0 : r;
 }
 
 size_t client_stream_measure_line(const char *bytes, size_t length)

@@ -11,8 +11,8 @@ struct client_stream_request {
 	/* How long the piece is that these bytes, some or none of its, begin with; 0: more of them
 	 * are needed to know; SIZE_MAX: it is none. */
 	size_t (*measure)(const char *bytes, size_t length);
-	/* A whole piece, to be changed at will; NULL: the reply has begun. Nonzero ends it: the
-	 * exit status. */
+	/* A whole piece, to be changed at will; NULL: the reply has begun. What it writes to
+	 * standard output may be PIPE_BUF bytes. Nonzero ends it: the exit status. */
 	int (*take)(void *context, char *piece, size_t length);
 	void *context;
 	bool may_end; /* by itself */

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kante watch` against a real node, and against one that goes away."""
+import fcntl
 import json
 import os
 import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -112,6 +115,21 @@ class Watches(unittest.TestCase):
             rig.wait_until(lambda: (self.talk("get x\r\n"), watch.process.poll() is not None)[1],
                            20, "it ends")
             self.assertEqual(watch.end(), (-signal.SIGPIPE, ""))
+
+    def test_it_ends_though_nobody_reads_what_it_tells(self):
+        def in_pipe():
+            size = fcntl.ioctl(watch.process.stdout, termios.FIONREAD, b"\0\0\0\0")
+            return struct.unpack("i", size)[0]
+
+        def waiting():
+            before = in_pipe()
+            self.talk(500 * "get x\r\n")
+            return in_pipe() == before > 30000
+
+        with Watch(self.node.socket_path) as watch:
+            rig.wait_until(waiting, 20, "the pipe is full")
+            watch.process.send_signal(signal.SIGTERM)
+            self.assertEqual(watch.process.wait(20), 0)
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "wb") as full, subprocess.Popen(
