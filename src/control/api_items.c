@@ -150,6 +150,13 @@ static int hotter_first(const void *a, const void *b)
 	return one < other ? 1 : -(one > other);
 }
 
+/* Else most of what it is told to have may be others': where many keys are asked for alike, the
+ * coldest that are counted are like that. */
+static bool is_sure(const json_t *entry)
+{
+	return rate_of(entry) > 2 * json_number_value(json_object_get(entry, "rate_error"));
+}
+
 /* At most so many of them. */
 static json_t *hot_list(const struct hot_keys *hot, uint32_t limit)
 {
@@ -165,7 +172,9 @@ static json_t *hot_list(const struct hot_keys *hot, uint32_t limit)
 	}
 	json_object_foreach(hot->by_key, key, entry) entries[i++] = entry;
 	qsort(entries, count, sizeof(entries[0]), hotter_first);
-	for (i = 0; i < count && i < limit; i++) {
+	for (i = 0; i < count && json_array_size(list) < limit; i++) {
+		if (!is_sure(entries[i]))
+			continue;
 		json_object_set_new(
 		    entries[i], "share",
 		    json_real(hot->requests > 0 ? rate_of(entries[i]) / hot->requests : 0));

@@ -107,18 +107,26 @@ static void find_source(struct connection *connection)
 	connection->has_source = true;
 }
 
+/* Whether nobody was refused, but has gone. */
+static bool is_broken_off(unsigned long error)
+{
+	return ERR_SYSTEM_ERROR(error) ||
+	       ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+
 /* OpenSSL calls it when it has gone on with a handshake: with an error in its queue when that has
- * failed, but for a connection that broke, and without one when it waits. */
+ * failed, and without one when it waits. */
 static void on_handshake(const SSL *ssl, int where, int result)
 {
 	struct audit_event event = {
 	    .kind = AUDIT_login, .result = AUDIT_REFUSED, .action = "login"};
 	struct identity who = {.credential = CREDENTIAL_certificate};
 	struct connection *connection = SSL_get_app_data(ssl);
+	unsigned long error = ERR_peek_error();
 	char reason[WHO_REASON_BYTES];
 	struct control *control;
 
-	if (where != SSL_CB_ACCEPT_EXIT || result > 0 || ERR_peek_error() == 0 ||
+	if (where != SSL_CB_ACCEPT_EXIT || result > 0 || error == 0 || is_broken_off(error) ||
 	    connection == NULL)
 		return;
 	find_source(connection);
@@ -127,7 +135,7 @@ static void on_handshake(const SSL *ssl, int where, int result)
 	control = connection->server->control;
 	counter_add(&control->counters.refused_handshake, 1);
 	who_came_from(&who, &connection->source, connection->port);
-	tls_reason(connection->ssl, ERR_peek_error(), reason, sizeof(reason));
+	tls_reason(connection->ssl, error, reason, sizeof(reason));
 	event.who = &who;
 	event.reason = reason;
 	audit_append(control->audit, &event, control_now_us());

@@ -53,15 +53,36 @@ struct latency_counts latency_look(const struct shard_counters *counters)
 	    }};
 }
 
+static void record_calls(struct latency *latency, uint64_t end_us)
+{
+	for (uint32_t i = 0; i < latency->call_count; i++)
+		latency_record(latency, latency->calls[i].command,
+		               end_us - latency->calls[i].start_us, 1);
+	latency->call_count = 0;
+}
+
+/* When there are too many to wait for the turn's end, they are taken for answered before it. */
+void latency_answer(struct latency *latency, enum latency_command command, uint64_t start_us,
+                    uint64_t now_us)
+{
+	if (latency->call_count == LATENCY_CALL_COUNT)
+		record_calls(latency, now_us);
+	latency->calls[latency->call_count++] =
+	    (struct latency_call){.start_us = start_us, .command = command};
+}
+
 void latency_record_turn(struct latency *latency, const struct shard_counters *counters,
-                         uint64_t us)
+                         uint64_t start_us, uint64_t end_us)
 {
 	struct latency_counts now = latency_look(counters);
 
 	for (uint32_t i = 0; i < LATENCY_COMMAND_COUNT; i++)
 		if (now.of[i] != latency->seen.of[i])
-			latency_record(latency, i, us, now.of[i] - latency->seen.of[i]);
+			latency_record(latency, i, end_us - start_us,
+			               now.of[i] - latency->seen.of[i]);
 	latency->seen = now;
+	if (latency->call_count > 0)
+		record_calls(latency, end_us);
 }
 
 void latency_leave_out(struct latency *latency, const struct latency_counts *before,

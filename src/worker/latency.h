@@ -40,8 +40,17 @@ struct latency_counts {
 	uint64_t of[LATENCY_COMMAND_COUNT];
 };
 
+#define LATENCY_CALL_COUNT 64
+
+struct latency_call {
+	uint64_t start_us;
+	enum latency_command command;
+};
+
 struct latency {
 	struct latency_histogram list[LATENCY_COMMAND_COUNT];
+	struct latency_call calls[LATENCY_CALL_COUNT]; /* answered in this turn */
+	uint32_t call_count;
 	struct latency_counts seen; /* the shard's counters say so many, and no more are left */
 };
 
@@ -51,9 +60,14 @@ uint64_t latency_bucket_end_us(uint32_t bucket);
 void latency_record(struct latency *latency, enum latency_command command, uint64_t us,
                     uint64_t count);
 
-/* All that the shard has counted since the last turn took so long. */
+/* A call that was begun then is answered in this turn, which has begun at now_us. */
+void latency_answer(struct latency *latency, enum latency_command command, uint64_t start_us,
+                    uint64_t now_us);
+
+/* All that the shard has counted since the last turn took as long as the turn, and what other
+ * workers have answered until its end. */
 void latency_record_turn(struct latency *latency, const struct shard_counters *counters,
-                         uint64_t us);
+                         uint64_t start_us, uint64_t end_us);
 
 /* What the shard has counted. Between two of these it was other workers' requests: they are not
  * recorded here. */

@@ -274,7 +274,7 @@ static void record(struct sessions *sessions, const struct session_call *call, u
 		case REQUEST_GAT: command = LATENCY_touch; break;
 		default: return;
 		}
-	latency_record(&sessions->latency, command, now_us - call->start_us, 1);
+	latency_answer(&sessions->latency, command, call->start_us, now_us);
 }
 
 /* Whether there is memory for its reply. What is no value fits the block that was kept. */

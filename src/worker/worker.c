@@ -355,10 +355,13 @@ static uint32_t serve_others(struct worker *worker)
 }
 
 /* The last one, which has found something to do. */
-static void record_turn(struct worker *worker, uint64_t us)
+static void record_turn(struct worker *worker, uint64_t end_us)
 {
-	counter_add(&worker->counters.busy_us, us);
-	latency_record_turn(&worker->sessions.latency, shard_counters(worker->shard), us);
+	uint64_t start_us = worker->time.now_us;
+
+	counter_add(&worker->counters.busy_us, end_us - start_us);
+	latency_record_turn(&worker->sessions.latency, shard_counters(worker->shard), start_us,
+	                    end_us);
 }
 
 uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
@@ -366,7 +369,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	uint32_t busy = 0;
 
 	if (worker->was_busy)
-		record_turn(worker, now_us - worker->time.now_us);
+		record_turn(worker, now_us);
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
 	sessions_follow(&worker->sessions, &worker->time);

@@ -56,12 +56,12 @@ static void test_a_turns_requests_take_as_long_as_it(void)
 
 	counter_add(&counters.cmd_get, 32);
 	counter_add(&counters.delete_misses, 1);
-	latency_record_turn(&latency, &counters, 7);
+	latency_record_turn(&latency, &counters, 1000, 1007);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_get, 7), 32);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_delete, 7), 1);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_set, 7), 0);
 	counter_add(&counters.cmd_get, 1);
-	latency_record_turn(&latency, &counters, 100);
+	latency_record_turn(&latency, &counters, 1000, 1100);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_get, 7), 32);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_get, 100), 1);
 	CU_ASSERT_EQUAL(counter_read(&latency.list[LATENCY_get].us_sum), 32 * 7 + 100);
@@ -79,7 +79,7 @@ static void test_others_requests_are_not_ones_own(void)
 	after = latency_look(&counters);
 	latency_leave_out(&latency, &before, &after);
 	counter_add(&counters.cmd_set, 1);
-	latency_record_turn(&latency, &counters, 3);
+	latency_record_turn(&latency, &counters, 1000, 1003);
 	CU_ASSERT_EQUAL(recorded(&latency, LATENCY_set, 3), 3);
 }
 
@@ -90,7 +90,7 @@ static void test_a_call_takes_until_it_is_back(void)
 	struct rig *rig = rig_create(&options);
 	struct rig_client *client = rig_connect(rig);
 	const struct latency *latency = &rig->sessions.latency;
-	uint64_t own, called = 0;
+	uint64_t own, called, sum = 0;
 
 	rig->time.now_us = 1000000;
 	for (uint32_t i = 0; i < 64; i++) {
@@ -106,12 +106,16 @@ static void test_a_call_takes_until_it_is_back(void)
 		rig_read(client, UINT64_MAX);
 	}
 	CU_ASSERT_EQUAL(client->replies.length, 64 * 8);
-	for (uint32_t i = 0; i < LATENCY_BUCKET_COUNT; i++)
-		called += counter_read(&latency->list[LATENCY_set].counts[i]);
-	CU_ASSERT_TRUE(called > 16 && called < 48);
-	CU_ASSERT_TRUE(counter_read(&latency->list[LATENCY_set].us_sum) >= called * 500);
+	latency_record_turn(&rig->sessions.latency, shard_counters(rig->shard), rig->time.now_us,
+	                    rig->time.now_us + 7);
 	own = counter_read(&shard_counters(rig->shard)->cmd_set);
-	CU_ASSERT_EQUAL(own + called, 64);
+	called = 64 - own;
+	CU_ASSERT_TRUE(called > 16 && called < 48);
+	CU_ASSERT_EQUAL(recorded(latency, LATENCY_set, 7), own);
+	CU_ASSERT_TRUE(counter_read(&latency->list[LATENCY_set].us_sum) >= called * 507);
+	for (uint32_t i = 0; i < LATENCY_BUCKET_COUNT; i++)
+		sum += counter_read(&latency->list[LATENCY_set].counts[i]);
+	CU_ASSERT_EQUAL(sum, 64);
 	rig_disconnect(client);
 	rig_destroy(rig);
 }
