@@ -55,8 +55,7 @@ static long status_of(const struct stream *stream)
 	return status;
 }
 
-/* Waits until standard output takes a piece: who reads it may have stopped, and Ctrl-C is to end it
- * then, too. False: that came. */
+/* Waits until standard output takes a piece. False: it was Ctrl-C. */
 static bool wait_for_output(const struct stream *stream)
 {
 	struct pollfd fds[] = {{.fd = STDOUT_FILENO, .events = POLLOUT},
@@ -71,10 +70,13 @@ static bool wait_for_output(const struct stream *stream)
 static int tell(const struct stream *stream, char *piece, size_t length)
 {
 	const struct client_stream_request *request = stream->request;
-	int r = wait_for_output(stream) ? request->take(request->context, piece, length) : OVER;
+	int r;
 
+	if (request->is_shown && !wait_for_output(stream))
+		return OVER;
+	r = request->take(request->context, piece, length);
 	/* command_run() says why */
-	return fflush(stdout) != 0 && r == 0 ? COMMAND_USAGE : r;
+	return request->is_shown && fflush(stdout) != 0 && r == 0 ? COMMAND_USAGE : r;
 }
 
 /* Tells all whole pieces; what is left of one waits. As tell(). */
@@ -104,6 +106,8 @@ static int tell_pieces(struct stream *stream)
 		r = client_tell(stream->client, COMMAND_NO_NODE,
 		                "%s answers, but not as a Kante node does: check --node",
 		                stream->client->node);
+	if (fflush(stdout) != 0 && r == 0)
+		r = COMMAND_USAGE; /* command_run() says why */
 	return r;
 }
 
@@ -164,7 +168,7 @@ static int follow(struct stream *stream)
 		ended.revents = 0;
 		curl_multi_poll(stream->multi, &ended, 1, POLL_MS, NULL);
 		if (ended.revents != 0)
-			return 0;
+			return OVER;
 	}
 }
 

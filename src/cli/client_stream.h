@@ -11,11 +11,13 @@ struct client_stream_request {
 	/* How long the piece is that these bytes, some or none of its, begin with; 0: more of them
 	 * are needed to know; SIZE_MAX: it is none. */
 	size_t (*measure)(const char *bytes, size_t length);
-	/* A whole piece, to be changed at will; NULL: the reply has begun. What it writes to
-	 * standard output may be PIPE_BUF bytes. Nonzero ends it: the exit status. */
+	/* A whole piece, to be changed at will; NULL: the reply has begun. Nonzero ends it: the
+	 * exit status. */
 	int (*take)(void *context, char *piece, size_t length);
 	void *context;
-	bool may_end; /* by itself */
+	bool may_end;  /* by itself */
+	bool is_shown; /* each piece, of up to PIPE_BUF bytes then, is written to standard output
+	                * at once: who reads that may have stopped, and Ctrl-C counts then, too */
 };
 
 /* 0: it was Ctrl-C, or SIGTERM, or its own end if it may end; else the exit status. SIGINT and

@@ -45,7 +45,8 @@ int watch_command(const struct command_call *call)
 	struct client_stream_request request = {.path = path,
 	                                        .measure = client_stream_measure_line,
 	                                        .take = take_line,
-	                                        .context = (void *)call};
+	                                        .context = (void *)call,
+	                                        .is_shown = true};
 	struct client *client;
 	int r = client_create(&client, call);
 
