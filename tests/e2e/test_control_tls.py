@@ -132,7 +132,6 @@ class Handshakes(unittest.TestCase):
             self.assertEqual(node.local().ask("DELETE", f"/v1/certificates/{serial}").status, 200)
             self.refused(node, context, "revoked")
             self.refused(node, self.self_signed(node), "signed by itself")
-            self.refused(node, ssl.create_default_context(), "does not trust our certificate")
 
     def test_what_is_no_tls_is_ended_and_others_are_served(self):
         with rig.namespaces(1) as (host,), control.Node(host) as node, under_load(host):
