@@ -156,14 +156,31 @@ static void drop(struct audit_files *files)
 	files->count = 0;
 }
 
-/* True: audit.log is the file that was opened (or was not there and is not there), and as long. */
+/* Whether they are those that were listed. */
+static bool are_same(const struct audit_files *files)
+{
+	uint64_t *first_seqs = NULL;
+	uint32_t count = 0;
+	bool same = audit_files_list(&first_seqs, &count, files->directory_fd) == 0 &&
+	            count == files->count &&
+	            (count == 0 ||
+	             memcmp(first_seqs, files->first_seqs, count * sizeof(first_seqs[0])) == 0);
+
+	free(first_seqs);
+	return same;
+}
+
+/* True: audit.log is the file that was opened, and as long; or it was not there, and neither is
+ * now nor was in between, when it would be among the full ones. */
 static bool stood_still(const struct audit_files *files)
 {
 	struct stat named, opened;
 	bool is_there = fstatat(files->directory_fd, AUDIT_LOG, &named, AT_SYMLINK_NOFOLLOW) == 0;
 
-	if (files->log_fd < 0 || !is_there)
-		return (files->log_fd >= 0) == is_there;
+	if (files->log_fd < 0)
+		return !is_there && are_same(files);
+	if (!is_there)
+		return false;
 	return fstat(files->log_fd, &opened) == 0 && named.st_ino == opened.st_ino &&
 	       named.st_dev == opened.st_dev && (uint64_t)opened.st_size == files->log_bytes;
 }
