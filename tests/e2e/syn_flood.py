@@ -2,6 +2,7 @@
 """Sends SYNs from made-up sources: syn_flood.py INTERFACE MAC ADDRESS COUNT A_SECOND
 
 For tests, inside of a network namespace: whoever is asked must live there."""
+import errno
 import socket
 import struct
 import sys
@@ -18,6 +19,19 @@ def folded(total):
 
 def words(data):
     return sum(struct.unpack(f"!{len(data) // 2}H", data))
+
+
+def send(link, frame):
+    """A veth whose ring is full says so (Linux 6.16 and later), when the other end's core was taken
+    away for a moment: the frame goes again."""
+    while True:
+        try:
+            link.send(frame)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            time.sleep(0.001)
 
 
 def main():
@@ -39,7 +53,7 @@ def main():
         struct.pack_into("!H", ip, 10, 0xffff ^ folded(ip_sum + low))
         struct.pack_into("!H", tcp, 0, port)
         struct.pack_into("!H", tcp, 16, 0xffff ^ folded(tcp_sum + low + port))
-        link.send(ethernet + ip + tcp)
+        send(link, ethernet + ip + tcp)
         if i % BURST == 0:
             time.sleep(max(0, start + i / rate - time.monotonic()))
     print(f"{count} SYNs in {time.monotonic() - start:.1f} s")
