@@ -4,6 +4,8 @@
 
 #include "control/exchange.h"
 
+#define API_KEY_BYTES_MAX 250 /* of a client's key, as memcached has it */
+
 /* api_status.c */
 void api_healthz(struct exchange *exchange);
 void api_readyz(struct exchange *exchange);

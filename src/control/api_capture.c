@@ -439,11 +439,8 @@ static void prepare(struct exchange *exchange, struct gathered *gathered)
 
 	if (!read_wishes(exchange, &wishes, &wanted))
 		return;
-	if (gathered->facts == NULL) {
-		exchange_refuse(exchange, HTTP_SERVUNAVAIL,
-		                "kanted does not answer the control process: see its log");
+	if (!gathered_check(exchange, gathered))
 		return;
-	}
 	if (!find_port(exchange, gathered->facts, wanted, &port))
 		return;
 	if (exchange->control->capture != NULL) {

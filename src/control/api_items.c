@@ -11,7 +11,6 @@
 
 #define HOT_COUNT_MAX 1000 /* keys told of, at most, by the query `limit` */
 #define HOT_COUNT     20
-#define KEY_BYTES_MAX 250
 
 static void refuse(struct exchange *exchange, const struct inquired *inquired)
 {
@@ -29,7 +28,7 @@ static void audit_read(struct exchange *exchange, const char *action)
 /* {"key": "…"}, or, when that is no text, {"key_escaped": "%00…"}. `text` is as in a URI. */
 static json_t *key_json(const char *text, size_t length)
 {
-	char escaped[3 * KEY_BYTES_MAX + 1];
+	char escaped[3 * API_KEY_BYTES_MAX + 1];
 	size_t key_bytes;
 	json_t *json = json_object(), *key = NULL;
 	char *decoded;
@@ -303,7 +302,7 @@ static bool is_word(const char *text)
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
 			return false;
-	return length > 0 && length <= KEY_BYTES_MAX;
+	return length > 0 && length <= API_KEY_BYTES_MAX;
 }
 
 void api_purge(struct exchange *exchange)
@@ -325,7 +324,7 @@ void api_purge(struct exchange *exchange)
 		exchange_refuse(exchange, 400,
 		                "a prefix is 1 to %u bytes without blanks and control bytes, as "
 		                "keys are",
-		                KEY_BYTES_MAX);
+		                API_KEY_BYTES_MAX);
 		return;
 	}
 	if (all)
@@ -353,14 +352,11 @@ static json_t *class_of(json_t *list, const char *name)
 
 static void tell_classes(struct exchange *exchange, struct gathered *gathered)
 {
-	json_t *list = json_array();
+	json_t *list;
 
-	if (gathered->facts == NULL) {
-		json_decref(list);
-		exchange_refuse(exchange, HTTP_SERVUNAVAIL,
-		                "kanted does not answer the control process: see its log");
+	if (!gathered_check(exchange, gathered))
 		return;
-	}
+	list = json_array();
 	for (uint32_t i = 0; i < gathered->figures.count; i++) {
 		const struct figure *figure = &gathered->figures.list[i];
 		json_t *counters, *sum;

@@ -138,14 +138,11 @@ static json_t *figure_json(const struct figure *figure)
 
 static void tell_counters(struct exchange *exchange, struct gathered *gathered)
 {
-	json_t *list = json_array();
+	json_t *list;
 
-	if (gathered->facts == NULL) {
-		json_decref(list);
-		exchange_refuse(exchange, HTTP_SERVUNAVAIL,
-		                "kanted does not answer the control process: see its log");
+	if (!gathered_check(exchange, gathered))
 		return;
-	}
+	list = json_array();
 	for (uint32_t i = 0; i < gathered->figures.count; i++)
 		json_array_append_new(list, figure_json(&gathered->figures.list[i]));
 	exchange_reply(exchange, HTTP_OK, json_pack("{s:o}", "counters", list));

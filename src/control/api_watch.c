@@ -12,7 +12,6 @@
 
 #define LINE_BYTES_MAX  4096
 #define WATCH_COUNT_MAX 4 /* at once: each takes one of the few streams to a worker */
-#define KEY_BYTES_MAX   250
 #define COMMAND_BYTES   128
 
 static const char *const kinds[] = {"fetchers", "mutations", "deletions", "evictions",
@@ -23,11 +22,12 @@ static const char *const kinds[] = {"fetchers", "mutations", "deletions", "evict
 
 struct watch {
 	struct exchange *exchange;
-	struct bufferevent *socket;      /* kanted's */
-	struct evbuffer *piece;          /* lines that are wanted */
-	uint64_t skipped_count;          /* that the client was too slow for */
-	bool has_begun;                  /* kanted has said OK */
-	char key[3 * KEY_BYTES_MAX + 8]; /* " key=" and how it is to begin, as in a URI; or "" */
+	struct bufferevent *socket; /* kanted's */
+	struct evbuffer *piece;     /* lines that are wanted */
+	uint64_t skipped_count;     /* that the client was too slow for */
+	bool has_begun;             /* kanted has said OK */
+	char
+	    key[3 * API_KEY_BYTES_MAX + 8]; /* " key=" and how it is to begin, as in a URI; or "" */
 };
 
 static void forget(void *data)
@@ -135,7 +135,7 @@ static bool key_filter(const char *prefix, char *key, size_t key_bytes)
 	key[0] = '\0';
 	if (prefix == NULL)
 		return true;
-	if (strlen(prefix) > KEY_BYTES_MAX)
+	if (strlen(prefix) > API_KEY_BYTES_MAX)
 		return false;
 	encoded = evhttp_encode_uri(prefix);
 	if (encoded != NULL)
@@ -195,7 +195,7 @@ void api_watch(struct exchange *exchange)
 	if (watch == NULL || !key_filter(prefix, watch->key, sizeof(watch->key))) {
 		free(watch);
 		exchange_refuse(exchange, 400, "prefix has %u bytes at most, as keys have",
-		                KEY_BYTES_MAX);
+		                API_KEY_BYTES_MAX);
 		return;
 	}
 	watch->exchange = exchange;

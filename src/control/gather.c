@@ -96,6 +96,15 @@ void gather(struct exchange *exchange,
 	finish(gathering);
 }
 
+bool gathered_check(struct exchange *exchange, const struct gathered *gathered)
+{
+	if (gathered->facts != NULL)
+		return true;
+	exchange_refuse(exchange, HTTP_SERVUNAVAIL,
+	                "kanted does not answer the control process: see its log");
+	return false;
+}
+
 uint64_t gathered_sum(const struct gathered *gathered, const char *module, const char *name)
 {
 	uint64_t sum = 0;

@@ -15,5 +15,8 @@ struct gathered {
 void gather(struct exchange *exchange,
             void (*done)(struct exchange *exchange, struct gathered *gathered));
 
+/* False: kanted does not answer: the exchange was refused, and is gone. */
+bool gathered_check(struct exchange *exchange, const struct gathered *gathered);
+
 /* The sum over all workers, ports and classes. */
 uint64_t gathered_sum(const struct gathered *gathered, const char *module, const char *name);
