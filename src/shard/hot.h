@@ -3,8 +3,8 @@
  * not.
  *
  * Requests are sampled at random distances, and the samples counted by Space-Saving (Metwally,
- * Agrawal, El Abbadi 2005): a key that is asked for more often than the 128th part of the time is
- * always among these, and what it is told to have too much is known. Counting begins anew with each
+ * Agrawal, El Abbadi 2005): a key that has more than the 128th part of the samples is always among
+ * these, and what it is told to have too much is known. Counting begins anew with each
  * window, of a second, or longer where little is asked. Owner: the shard. */
 #pragma once
 
