@@ -9,9 +9,12 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tls {
-	struct tls_options options;
+	struct tls_options options; /* with rules and own_ca_path of its own: */
+	struct tls_rule rules[TLS_RULE_COUNT_MAX];
+	char *own_ca_path;
 	struct tls_material material;                /* owned: what is in force */
 	struct tls_version versions[TLS_FILE_COUNT]; /* at the last look */
 	/* The next look reads, whatever the versions: what has just changed may have been read
@@ -22,6 +25,20 @@ struct tls {
 	bool told; /* it was refused, and is the same still */
 };
 
+/* False: no memory. */
+static bool copy_options(struct tls *tls, const struct tls_options *options)
+{
+	tls->options = *options;
+	if (options->rule_count > 0)
+		memcpy(tls->rules, options->rules, options->rule_count * sizeof(tls->rules[0]));
+	tls->options.rules = tls->rules;
+	if (options->own_ca_path == NULL)
+		return true;
+	tls->own_ca_path = strdup(options->own_ca_path);
+	tls->options.own_ca_path = tls->own_ca_path;
+	return tls->own_ca_path != NULL;
+}
+
 int tls_open(struct tls **ret_tls, const struct tls_options *options, char *error,
              size_t error_bytes)
 {
@@ -30,16 +47,17 @@ int tls_open(struct tls **ret_tls, const struct tls_options *options, char *erro
 	int r;
 
 	faults_create(&faults, options->certificate_path, error, error_bytes);
-	if (tls == NULL) {
-		faults_add(&faults, 0, "", "not enough memory to read it");
-		return -ENOMEM;
-	}
-	tls->options = *options;
-	tls->look_again = true;
-	tls_versions(tls->versions, options);
 	r = tls_rules_check(options, &faults);
-	if (r == 0)
+	if (r == 0 && (tls == NULL || !copy_options(tls, options))) {
+		faults.file = options->certificate_path;
+		faults_add(&faults, 0, "", "not enough memory to read it");
+		r = -ENOMEM;
+	}
+	if (r == 0) {
+		tls->look_again = true;
+		tls_versions(tls->versions, options);
 		r = tls_material_read(&tls->material, options, false, &faults);
+	}
 	if (r < 0) {
 		faults_finish(&faults);
 		tls_close(tls);
@@ -54,6 +72,7 @@ void tls_close(struct tls *tls)
 	if (tls == NULL)
 		return;
 	tls_material_free(&tls->material);
+	free(tls->own_ca_path);
 	free(tls);
 }
 

@@ -47,7 +47,8 @@ struct tls_options {
 struct tls;
 
 /* 0; a negative errno with `error` filled in: a line a fault, what is wrong, and what to do. A
- * certificate that has expired is none: see tls_lifetimes(). The options' texts must outlive it. */
+ * certificate that has expired is none: see tls_lifetimes(). The options' texts must outlive it,
+ * save own_ca_path; rules and all else is copied. */
 int tls_open(struct tls **ret_tls, const struct tls_options *options, char *error,
              size_t error_bytes);
 void tls_close(struct tls *tls); /* takes NULL; SSLs made go on */

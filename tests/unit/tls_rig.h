@@ -74,11 +74,28 @@ static inline void rig_prepare(struct rig *rig)
 	put_lists(&rig->folder, "ca.crl", list_make(&rig->ca, NULL, -60, DAY), NULL);
 }
 
+/* What need not outlive the call does not. */
 static inline int rig_try(struct rig *rig)
 {
+	struct tls_options options = rig->options;
+	size_t rules_bytes = options.rule_count * sizeof(options.rules[0]);
+	struct tls_rule *rules = malloc(rules_bytes + 1);
+	char *own_ca_path = strdup(options.own_ca_path == NULL ? "" : options.own_ca_path);
+	int r;
+
+	if (rules_bytes > 0)
+		memcpy(rules, options.rules, rules_bytes);
+	options.rules = rules;
+	if (options.own_ca_path != NULL)
+		options.own_ca_path = own_ca_path;
 	tls_close(rig->tls);
 	rig->tls = NULL;
-	return tls_open(&rig->tls, &rig->options, rig->text, sizeof(rig->text));
+	r = tls_open(&rig->tls, &options, rig->text, sizeof(rig->text));
+	memset(rules, 0, rules_bytes);
+	own_ca_path[0] = '\0';
+	free(rules);
+	free(own_ca_path);
+	return r;
 }
 
 static inline void rig_start(struct rig *rig)
