@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "kanted_answers.h"
+#include "kanted_block.h"
 #include "kanted_reload.h"
 #include "keeper/keeper.h"
 #include "login/users.h"
@@ -258,6 +259,16 @@ static void tell_reload(void *context, const char *rest, struct evbuffer *answer
 	answer_config(kanted->config, answer);
 }
 
+static void take_blocked(void *context, const char *text, struct evbuffer *answer)
+{
+	struct kanted *kanted = context;
+
+	if (!kanted_block(&kanted->workers.shared, text, answer))
+		return;
+	for (uint32_t i = 0; i < kanted->workers.shared.count; i++)
+		wake(kanted, i);
+}
+
 /* It lies beside ours. */
 static void control_name(struct kanted *kanted)
 {
@@ -276,10 +287,11 @@ static void control_name(struct kanted *kanted)
 static int keeper_start(struct kanted *kanted)
 {
 	static const struct keeper_question questions[] = {
-	    {"facts", tell_facts},
-	    {"counters", tell_counters},
-	    {"config", tell_config},
-	    {"reload", tell_reload},
+	    {"facts", tell_facts, 0},
+	    {"counters", tell_counters, 0},
+	    {"config", tell_config, 0},
+	    {"reload", tell_reload, 0},
+	    {"block", take_blocked, KANTED_BLOCK_BYTES_MAX},
 	};
 	struct keeper_options options = {
 	    .child_path = kanted->workers.has_control ? kanted->control_path : NULL,
@@ -317,6 +329,7 @@ static void stop_all(struct kanted *kanted)
 	/* the devices may still refer to the workers' memory */
 	dpdk_stop(kanted->workers.dpdk);
 	kanted_workers_destroy(&kanted->workers);
+	kanted_block_forget(&kanted->workers.shared);
 	login_destroy(kanted->workers.login);
 	notify_destroy(&kanted->notify);
 	config_destroy(kanted->config);

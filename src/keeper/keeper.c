@@ -56,6 +56,7 @@ struct keeper {
 /* On its way to the control process. */
 struct answer {
 	struct keeper *keeper;
+	const struct keeper_question *question; /* NULL: it is answered */
 	struct bufferevent *socket;
 	LIST_ENTRY(answer) others;
 };
@@ -73,9 +74,51 @@ static void on_answered(struct bufferevent *socket, void *context)
 	answer_end(context);
 }
 
+/* rest: as the question has it. */
+static void answer_begin(struct answer *answer, const char *rest)
+{
+	struct evbuffer *to = bufferevent_get_output(answer->socket);
+
+	answer->question->answer(answer->keeper->options.context, rest, to);
+	answer->question = NULL;
+	if (evbuffer_get_length(to) == 0)
+		answer_end(answer);
+}
+
+/* A piece of the text that belongs to the question. */
+static void on_text(struct bufferevent *socket, void *context)
+{
+	struct answer *answer = context;
+
+	if (evbuffer_get_length(bufferevent_get_input(socket)) > answer->question->text_bytes_max)
+		answer_end(answer);
+}
+
+/* All of it. */
+static void on_text_end(struct answer *answer)
+{
+	struct evbuffer *from = bufferevent_get_input(answer->socket);
+	size_t length = evbuffer_get_length(from);
+	char *text = malloc(length + 1);
+
+	if (text == NULL) {
+		answer_end(answer);
+		return;
+	}
+	evbuffer_remove(from, text, length);
+	text[length] = '\0';
+	answer_begin(answer, text);
+	free(text);
+}
+
 static void on_answer_event(struct bufferevent *socket, short events, void *context)
 {
-	answer_end(context);
+	struct answer *answer = context;
+
+	if (answer->question != NULL && (events & BEV_EVENT_EOF))
+		on_text_end(answer);
+	else
+		answer_end(answer);
 }
 
 /* Takes the socket. The answer goes out as the control process reads it. */
@@ -95,11 +138,14 @@ static void answer(struct keeper *keeper, const struct keeper_question *question
 		goto fail;
 	LIST_INSERT_HEAD(&keeper->answers, answer, others);
 	keeper->answer_count++;
-	bufferevent_setcb(answer->socket, NULL, on_answered, on_answer_event, answer);
-	bufferevent_set_timeouts(answer->socket, NULL, &patience);
-	question->answer(keeper->options.context, rest, bufferevent_get_output(answer->socket));
-	if (evbuffer_get_length(bufferevent_get_output(answer->socket)) == 0)
-		answer_end(answer);
+	answer->question = question;
+	bufferevent_setcb(answer->socket, on_text, on_answered, on_answer_event, answer);
+	bufferevent_set_timeouts(answer->socket, &patience, &patience);
+	if (question->text_bytes_max == 0) {
+		answer_begin(answer, rest);
+		return;
+	}
+	bufferevent_enable(answer->socket, EV_READ);
 	return;
 fail:
 	free(answer);

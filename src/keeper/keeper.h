@@ -15,7 +15,9 @@
  *	NAME [REST]   one of the questions in the options: text, then the end:
  *	              facts, counters, config (what kanted goes by, as a file), reload (the
  *	              config is read again, as on SIGHUP: lines "applied PATH" and "restart
- *	              PATH", or "error TEXT", then an empty one, then as `config`)
+ *	              PATH", or "error TEXT", then an empty one, then as `config`),
+ *	              block (by the socket comes the block list first, a text up to the end of
+ *	              what can be read: kanted_block.h)
  *
  * Owner: the thread that calls keeper_run(). */
 #pragma once
@@ -29,8 +31,9 @@
 
 struct keeper_question {
 	const char *name;
-	/* Writes the answer. */
+	/* Writes the answer. `rest` is what follows the name in the line, or the text. */
 	void (*answer)(void *context, const char *rest, struct evbuffer *answer);
+	uint32_t text_bytes_max; /* 0: nothing comes by the socket */
 };
 
 struct keeper_options {

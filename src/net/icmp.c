@@ -40,7 +40,7 @@ static void echo_reply(struct net *net, const struct net_input *input, uint8_t p
 		counter_add(&net->counters.icmp_ignored, 1);
 		return;
 	}
-	if (!icmp_take_token(net, now_us))
+	if (net_blocks(net, &input->path.remote) || !icmp_take_token(net, now_us))
 		return;
 	icmp = net_packet_begin(&input->path, protocol, &packet);
 	if (icmp == NULL)

@@ -229,9 +229,19 @@ uint32_t net_poll(struct net *net, uint64_t now_us)
 	return polled;
 }
 
+bool net_blocks(struct net *net, const struct ip_address *source)
+{
+	if (!blocked_contain(net->blocked, source))
+		return false;
+	counter_add(&net->counters.ip_blocked, 1);
+	return true;
+}
+
 void net_deliver(struct net *net, const struct net_input *input, uint8_t protocol,
                  struct slice packet, uint64_t now_us)
 {
+	if (net_blocks(net, &input->path.remote))
+		return;
 	switch (protocol) {
 	case IP_PROTOCOL_TCP: net->user.segment(net->user.context, input, now_us); return;
 	case IP_PROTOCOL_UDP: udp_input(net, input, packet, now_us); return;

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/counter.h"
 #include "base/random.h"
+#include "net/blocked.h"
 #include "net/netif.h"
 #include "net/port.h"
 
@@ -40,6 +41,7 @@
 	X(ip_bad_source, "packets", COUNTER_TOTAL, "Dropped: source is no unicast address")        \
 	X(ip_not_ours, "packets", COUNTER_TOTAL, "Dropped: for another IP address")                \
 	X(ip_fragments, "packets", COUNTER_TOTAL, "Dropped: fragments")                            \
+	X(ip_blocked, "packets", COUNTER_TOTAL, "Dropped: the source is on the block list")        \
 	X(ip_unknown_protocol, "packets", COUNTER_TOTAL, "Dropped: neither TCP, UDP nor ICMP")     \
 	X(icmp_bad, "packets", COUNTER_TOTAL, "Dropped: malformed ICMP")                           \
 	X(icmp_echo_replies_sent, "packets", COUNTER_TOTAL, "Echo requests answered")              \
@@ -128,6 +130,7 @@ struct net {
 	struct netif *netif;
 	struct net_user user;
 	const struct port_options *port;
+	const struct blocked *blocked; /* the user's to change; NULL: nobody is */
 	struct random random;
 	struct net_address addresses[PORT_ADDRESS_COUNT_MAX];
 	uint32_t address_count;
@@ -148,6 +151,9 @@ struct net_options {
 
 void net_create(struct net *net, struct netif *netif, const struct net_options *options,
                 const struct net_user *user, uint64_t now_us);
+
+/* Whether this source is on the block list; counted if it is. */
+bool net_blocks(struct net *net, const struct ip_address *source);
 
 /* Begins a turn: takes in one burst. Gives the frames back to the netif. Returns how many there
  * were. */

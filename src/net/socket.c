@@ -36,6 +36,7 @@ struct sockets {
 	struct socket_counters counters;
 	struct connections connections;
 	struct socket_udp *udp;
+	const struct blocked *blocked;
 	uint64_t now_us;
 	int epoll_fd;
 	int bell_fd; /* an eventfd: another worker rings */
@@ -82,6 +83,11 @@ static bool accept_one(struct sockets *sockets, uint32_t index)
 	source = socket_source(&address, &source_port);
 	if (!listener->port.allow_any && !socket_source_listed(&listener->port, &source)) {
 		counter_add(&sockets->counters.refused_source, 1);
+		close(fd);
+		return true;
+	}
+	if (!port_is_unix(&listener->port) && blocked_contain(sockets->blocked, &source)) {
+		counter_add(&sockets->counters.refused_blocked, 1);
 		close(fd);
 		return true;
 	}
@@ -145,8 +151,8 @@ static void dispatch(struct sockets *sockets, const struct epoll_event *event)
 		connections_handle(&sockets->connections, index - EVENT_CONNECTION, event->events);
 	} else if (index >= EVENT_UDP) {
 		listener = &sockets->listeners[index - EVENT_UDP];
-		socket_udp_poll(sockets->udp, listener->udp_fd, &listener->port, sockets,
-		                &sockets->options, &sockets->counters);
+		socket_udp_poll(sockets->udp, listener->udp_fd, &listener->port, sockets->blocked,
+		                sockets, &sockets->options, &sockets->counters);
 	} else {
 		sockets->listeners[index].ready = true;
 	}
@@ -201,6 +207,11 @@ void sockets_wake(struct sockets *sockets)
 	uint64_t one = 1;
 
 	(void)!write(sockets->bell_fd, &one, sizeof(one)); /* full: it is awake already */
+}
+
+void sockets_block(struct sockets *sockets, const struct blocked *blocked)
+{
+	sockets->blocked = blocked;
 }
 
 uint8_t *socket_reply_reserve(struct sockets *sockets)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/counter.h"
+#include "net/blocked.h"
 #include "net/port.h"
 #include "net/stream.h"
 
@@ -26,6 +27,8 @@ struct sockets;
 	X(open, "connections", COUNTER_LEVEL, "Connections that a session has now")                \
 	X(refused_full, "connections", COUNTER_TOTAL, "Refused: too many open connections")        \
 	X(refused_source, "connections", COUNTER_TOTAL, "Refused: not in the port's allow list")   \
+	X(refused_blocked, "connections", COUNTER_TOTAL,                                           \
+	  "Refused: the source is on the block list")                                              \
 	X(accept_paused, "times", COUNTER_TOTAL,                                                   \
 	  "Accepting paused for want of file descriptors or kernel memory")                        \
 	X(reset_by_peer, "connections", COUNTER_TOTAL, "Ended by an error or a reset of the peer") \
@@ -38,6 +41,7 @@ struct sockets;
 	X(udp_received, "datagrams", COUNTER_TOTAL, "Received by UDP and handed on")               \
 	X(udp_sent, "datagrams", COUNTER_TOTAL, "Sent by UDP")                                     \
 	X(udp_refused_source, "datagrams", COUNTER_TOTAL, "Dropped: not in the port's allow list") \
+	X(udp_blocked, "datagrams", COUNTER_TOTAL, "Dropped: the source is on the block list")     \
 	X(udp_too_long, "datagrams", COUNTER_TOTAL, "Dropped: longer than any request")            \
 	X(udp_send_drops, "datagrams", COUNTER_TOTAL, "Replies that the kernel did not take")
 
@@ -91,6 +95,10 @@ int socket_listen(struct sockets *sockets, const struct port_options *port,
  * clients would get one or the other: so this is asked once a port, before any worker listens.
  * Results as socket_listen(). */
 int socket_check_free(const struct port_options *port, char *error, size_t error_bytes);
+
+/* Refuses sources from now on; connections that are open stay. NULL: nobody is blocked. What it
+ * points to stays until the next call. */
+void sockets_block(struct sockets *sockets, const struct blocked *blocked);
 
 /* Sends what users have pushed since, waits for at most timeout_ms (0: not at all; when there is
  * work left it does not wait), and handles what has come. now_us: monotonic clock. Returns the

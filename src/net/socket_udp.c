@@ -102,7 +102,8 @@ void socket_udp_reply(struct socket_udp *udp, uint32_t length)
 }
 
 static void handle(struct socket_udp *udp, struct mmsghdr *message, const struct port_options *port,
-                   struct sockets *sockets, const struct socket_options *options)
+                   const struct blocked *blocked, struct sockets *sockets,
+                   const struct socket_options *options)
 {
 	struct socket_datagram datagram = {
 	    .payload = message->msg_hdr.msg_iov->iov_base,
@@ -113,6 +114,10 @@ static void handle(struct socket_udp *udp, struct mmsghdr *message, const struct
 	datagram.source_listed = socket_source_listed(port, &datagram.source);
 	if (!datagram.source_listed && !port->allow_any) {
 		counter_add(&udp->counters->udp_refused_source, 1);
+		return;
+	}
+	if (blocked_contain(blocked, &datagram.source)) {
+		counter_add(&udp->counters->udp_blocked, 1);
 		return;
 	}
 	if ((message->msg_hdr.msg_flags & MSG_TRUNC) != 0) {
@@ -126,15 +131,15 @@ static void handle(struct socket_udp *udp, struct mmsghdr *message, const struct
 }
 
 void socket_udp_poll(struct socket_udp *udp, int fd, const struct port_options *port,
-                     struct sockets *sockets, const struct socket_options *options,
-                     struct socket_counters *counters)
+                     const struct blocked *blocked, struct sockets *sockets,
+                     const struct socket_options *options, struct socket_counters *counters)
 {
 	int count = recvmmsg(fd, udp->in.messages, BATCH, MSG_DONTWAIT, NULL);
 
 	udp->fd = fd;
 	udp->counters = counters;
 	for (int i = 0; i < count; i++) {
-		handle(udp, &udp->in.messages[i], port, sockets, options);
+		handle(udp, &udp->in.messages[i], port, blocked, sockets, options);
 		udp->in.messages[i].msg_hdr.msg_namelen = sizeof(udp->in.addresses[i]);
 	}
 	flush(udp);

@@ -12,8 +12,8 @@ struct socket_udp *socket_udp_create(struct memory *memory);
 
 /* Handles one batch; a socket with more is reported again by epoll. */
 void socket_udp_poll(struct socket_udp *udp, int fd, const struct port_options *port,
-                     struct sockets *sockets, const struct socket_options *options,
-                     struct socket_counters *counters);
+                     const struct blocked *blocked, struct sockets *sockets,
+                     const struct socket_options *options, struct socket_counters *counters);
 
 uint8_t *socket_udp_reserve(struct socket_udp *udp);
 void socket_udp_reply(struct socket_udp *udp, uint32_t length);

@@ -123,6 +123,29 @@ uint32_t seats_sweep(struct seats *seats)
 	return ended;
 }
 
+uint32_t seats_end_blocked(struct seats *seats, const struct blocked *blocked, uint32_t count,
+                           uint32_t *index)
+{
+	uint32_t used_count = seats_used(seats);
+	uint32_t ended = 0;
+
+	for (; count > 0 && used_count > 0; count--) {
+		struct seat *seat = &seats->list[*index % used_count];
+		struct stream *stream = seat->session.stream;
+		struct stream_ends ends;
+
+		*index = (*index + 1) % used_count;
+		if (stream == NULL)
+			continue;
+		stream->ops->describe(stream, &ends);
+		if (ends.is_unix || !blocked_contain(blocked, &ends.remote))
+			continue;
+		session_cut(&seat->session);
+		ended++;
+	}
+	return ended;
+}
+
 void seats_check(const struct seats *seats, uint64_t taken_count)
 {
 	uint32_t taken = 0;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "net/blocked.h"
 #include "worker/session.h"
 
 /* A client's place; free without a stream. */
@@ -41,6 +42,11 @@ void seats_set_idle_timeout(struct seats *seats, uint64_t idle_timeout_us);
 /* Ends those that are idle, a few seats at a time, so that a million of them stop nobody. Returns
  * how many. To be called when next_sweep_us is over. */
 uint32_t seats_sweep(struct seats *seats);
+
+/* Ends those of the next `count` seats whose client is blocked; `index` is where they are, and
+ * moves on, round and round. Returns how many. */
+uint32_t seats_end_blocked(struct seats *seats, const struct blocked *blocked, uint32_t count,
+                           uint32_t *index);
 
 /* Seats that were ever taken: the first ones of the list. */
 static inline uint32_t seats_used(const struct seats *seats)

@@ -41,15 +41,20 @@ void session_close(struct session *session)
 		session->stream->ops->close(session->stream);
 }
 
-/* Memory ran out in the middle of a reply: half a reply would be taken for a whole one. */
-void session_abort(struct session *session)
+void session_cut(struct session *session)
 {
-	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
 	session->end = END_ERROR;
 	session->is_aborted = true;
 	session_leave_calls(session);
 	session_drop_request(session);
 	session->stream->ops->abort(session->stream);
+}
+
+/* Memory ran out in the middle of a reply: half a reply would be taken for a whole one. */
+void session_abort(struct session *session)
+{
+	counter_add(&session->sessions->counters.aborted_no_blocks, 1);
+	session_cut(session);
 }
 
 void session_append(struct session *session, struct slice text)

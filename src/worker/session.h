@@ -243,6 +243,9 @@ bool session_is_served(const struct session *session);
 /* Ends it because it was idle. */
 void session_close_idle(struct session *session);
 
+/* Ends it at once: what it has not sent, its client does not get. */
+void session_cut(struct session *session);
+
 /* What it is at, by memcached's names: conn_read, conn_nread … */
 const char *session_state_name(const struct session *session);
 

@@ -8,8 +8,9 @@
 
 #include <errno.h>
 
-#define WORKER_MAGIC      0x3a7e0b51u
-#define CONNS_BLOCK_SHARE 2 /* `stats conns` leaves half of the blocks free */
+#define WORKER_MAGIC         0x3a7e0b51u
+#define BLOCKED_SEATS_A_TURN 64
+#define CONNS_BLOCK_SHARE    2 /* `stats conns` leaves half of the blocks free */
 
 /* DESIGN.md 6. The table of connections has less than two words for each. */
 _Static_assert(sizeof(struct seat) + TCP_CONNECTION_BYTES_MAX + 2 * sizeof(void *) <= 512,
@@ -337,6 +338,30 @@ static void take_settings(struct worker *worker)
 	                    (uint32_t)settings.udp_rate_max);
 }
 
+/* Who is on it and connected has to go; who comes now is kept out by the carriers. */
+static void take_blocked(struct worker *worker)
+{
+	const struct blocked *blocked = workers_take_blocked(worker->workers, worker->number);
+
+	worker->blocked = blocked;
+	for (uint32_t i = 0; i < worker->net_count; i++)
+		worker->nets[i].blocked = blocked;
+	if (worker->sockets != NULL)
+		sockets_block(worker->sockets, blocked);
+	worker->blocked_left = blocked == NULL ? 0 : seats_used(&worker->seats);
+}
+
+/* A few a turn: who has a million clients goes on serving them. */
+static void end_blocked(struct worker *worker)
+{
+	uint32_t count = min_u32(worker->blocked_left, BLOCKED_SEATS_A_TURN);
+
+	counter_add(
+	    &worker->counters.blocked_kicks,
+	    seats_end_blocked(&worker->seats, worker->blocked, count, &worker->blocked_index));
+	worker->blocked_left -= count;
+}
+
 void worker_leave(struct worker *worker)
 {
 	workers_leave(worker->workers, worker->number);
@@ -372,6 +397,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		record_turn(worker, now_us);
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
+	if (!workers_blocked_is(worker->workers, worker->blocked))
+		take_blocked(worker);
 	sessions_follow(&worker->sessions, &worker->time);
 	hot_advance(shard_hot(worker->shard), now_us);
 	shard_foresee_calls(worker->shard);
@@ -381,7 +408,8 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		busy += net_poll(&worker->nets[i], now_us);
 	shard_foresee_called_items(worker->shard);
 	worker->store_is_busy = shard_work(worker->shard, worker->time.now_s);
-	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0 || worker->store_is_busy)
+	if (worker->net_count > 0 || worker->sessions.turn_wait_count > 0 ||
+	    worker->store_is_busy || worker->blocked_left > 0)
 		wait_ms = 0;
 	if (worker->sockets != NULL)
 		busy += socket_poll(worker->sockets, now_us, wait_ms);
@@ -389,6 +417,10 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		busy += inners_poll(worker->inners);
 	busy += serve_others(worker);
 	busy += worker->sessions.turn_wait_count + worker->store_is_busy;
+	if (worker->blocked_left > 0) {
+		end_blocked(worker);
+		busy++;
+	}
 	if (now_us >= worker->seats.next_sweep_us)
 		counter_add(&worker->counters.idle_kicks, seats_sweep(&worker->seats));
 	take_settings(worker);
@@ -410,7 +442,7 @@ uint64_t worker_next_deadline_us(const struct worker *worker)
 {
 	uint64_t next_us =
 	    worker->sessions.turn_wait_count > 0 || worker->store_is_busy ||
-	            workers_call(worker->workers, worker->number)
+	            worker->blocked_left > 0 || workers_call(worker->workers, worker->number)
 	        ? worker->time.now_us + 1
 	        : min_u64(min_u64(worker->seats.next_sweep_us, sessions_next_us(&worker->sessions)),
 	                  tcp_next_deadline_us(worker->tcp));

@@ -23,6 +23,8 @@
 	X(rejected_connections, "connections", COUNTER_TOTAL,                                      \
 	  "Refused: too many open connections")                                                    \
 	X(idle_kicks, "connections", COUNTER_TOTAL, "Closed: no request for idle_timeout")         \
+	X(blocked_kicks, "connections", COUNTER_TOTAL,                                             \
+	  "Ended: their source has come onto the block list")                                      \
 	X(calls, "requests", COUNTER_TOTAL,                                                        \
 	  "Served for other workers, and replies taken from them")                                 \
 	X(errors_passed, "messages", COUNTER_TOTAL,                                                \

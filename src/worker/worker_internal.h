@@ -27,6 +27,9 @@ struct worker {
 	struct seats seats;
 	uint32_t client_count_max; /* of all workers; the seats are some more, for the keeper */
 	uint32_t settings_version; /* of those it has taken over */
+	const struct blocked *blocked;
+	uint32_t blocked_index; /* of the seat that is looked at next for it */
+	uint32_t blocked_left;  /* seats that are still to be looked at */
 	struct net nets[PORT_COUNT_MAX];
 	struct block_pool blocks;
 	struct sessions sessions;

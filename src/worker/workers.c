@@ -69,6 +69,37 @@ bool workers_take_settings(const struct workers *workers, uint32_t *version,
 	return true;
 }
 
+bool workers_block(struct workers *workers, const struct blocked *blocked,
+                   const struct blocked **ret_unused)
+{
+	struct workers_blocked *published = &workers->blocked;
+	/* relaxed: nobody else writes it */
+	const struct blocked *current =
+	    atomic_load_explicit(&published->current, memory_order_relaxed);
+
+	/* Acquire: pairs with the release in workers_take_blocked(): whoever has taken it does not
+	 * look at the one before it any more. */
+	for (uint32_t i = 0; i < workers->count; i++)
+		if (atomic_load_explicit(&published->taken[i], memory_order_acquire) != current)
+			return false;
+	*ret_unused = published->before;
+	published->before = current;
+	/* Release: pairs with the acquire in workers_take_blocked(): who sees it sees its ranges.
+	 */
+	atomic_store_explicit(&published->current, blocked, memory_order_release);
+	return true;
+}
+
+const struct blocked *workers_take_blocked(struct workers *workers, uint32_t number)
+{
+	struct workers_blocked *published = &workers->blocked;
+	const struct blocked *current =
+	    atomic_load_explicit(&published->current, memory_order_acquire);
+
+	atomic_store_explicit(&published->taken[number], current, memory_order_release);
+	return current;
+}
+
 static struct epoch_reader *reader(struct workers *workers, uint32_t number)
 {
 	return &workers->shards.epoch.readers[number];

@@ -2,6 +2,7 @@
 /* What the workers of one process share, made before them: everything else is one worker's own. */
 #pragma once
 
+#include "net/blocked.h"
 #include "net/net.h"
 #include "shard/shard.h"
 #include "worker/stats.h"
@@ -38,6 +39,14 @@ struct workers_settings {
 	_Atomic uint64_t values[WORKER_SETTING_COUNT];
 };
 
+/* The block list, as the keeper has published it. */
+struct workers_blocked {
+	const struct blocked *_Atomic current; /* NULL: nobody is blocked */
+	const struct blocked *before;          /* the keeper's: the one before it */
+	/* Of each worker, the one that it looks at. */
+	const struct blocked *_Atomic taken[WORKER_COUNT_MAX];
+};
+
 struct worker_bell {
 	/* Seldom written: the others look at it in each of their turns. */
 	_Alignas(CACHE_LINE_BYTES) _Atomic bool sleeps;
@@ -55,6 +64,7 @@ struct workers {
 	_Atomic uint64_t start_us; /* when it would have begun */
 	_Atomic uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
 	struct workers_settings settings;
+	struct workers_blocked blocked;
 };
 
 /* Bytes of memory that workers_create() takes. */
@@ -68,6 +78,22 @@ void workers_change(struct workers *workers, const struct worker_settings *setti
 /* False: nothing has changed since *version, or is being changed just now. */
 bool workers_take_settings(const struct workers *workers, uint32_t *version,
                            struct worker_settings *ret_settings);
+
+/* Another block list counts from each worker's next turn on; NULL: nobody is blocked. The keeper's,
+ * and nobody else's. *ret_unused: one that nobody looks at any more, or NULL. False: a worker does
+ * not look at the last one yet, so the one before that is still in use: try again soon. */
+bool workers_block(struct workers *workers, const struct blocked *blocked,
+                   const struct blocked **ret_unused);
+
+/* The one that counts, which the worker looks at from now on. */
+const struct blocked *workers_take_blocked(struct workers *workers, uint32_t number);
+
+/* Whether that is still this one. */
+static inline bool workers_blocked_is(const struct workers *workers, const struct blocked *blocked)
+{
+	/* relaxed: it is hardly ever another, and then it is looked at properly */
+	return atomic_load_explicit(&workers->blocked.current, memory_order_relaxed) == blocked;
+}
 
 /* The worker holds on to nothing of the others' any more: once a turn. */
 void workers_pass(struct workers *workers, uint32_t number);

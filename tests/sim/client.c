@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PATIENCE_US 60000000 /* of one that was blocked */
+
 static const uint8_t server_mac[6] = {2, 0, 0, 0, 0, 1};
 
 static uint8_t *reserve(void *context)
@@ -109,6 +111,7 @@ static void connection_open(struct client *client)
 	client->half_closes = random_below(random, 3) == 0;
 	client->quits = random_below(random, 4) == 0;
 	client->awaits_close = false;
+	client->blocked_us = client->sim->operations.blocked == client ? client->sim->now_us : 0;
 	client->closing = false;
 	talk_create(&client->talk, &client->sim->board, random_u64(random));
 	client->talking = true;
@@ -129,7 +132,7 @@ static void connection_finish(struct client *client)
 	}
 	if (state == CLIENT_TCP_RESET || state == CLIENT_TCP_FAILED) {
 		sim->broken_count++;
-		if (!sim->connections_may_break)
+		if (!sim->connections_may_break && client->blocked_us == 0)
 			board_fail(&sim->board, "client %u: connection lost: %s", client->index,
 			           client_tcp_state_name(state));
 	} else if (state == CLIENT_TCP_CLOSED && client->talk.said_count > 0) {
@@ -287,6 +290,8 @@ bool client_act(struct client *client)
 		    sim->now_us +
 		    random_below(&client->random, client->slow_reader ? 1000000 : 20000);
 	}
+	if (client->blocked_us != 0 && sim->now_us - client->blocked_us > PATIENCE_US)
+		client_tcp_abort(&client->tcp);
 	client_tcp_output(&client->tcp, &emitter, sim->now_us);
 	if (client_tcp_ended(&client->tcp))
 		connection_finish(client);

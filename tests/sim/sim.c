@@ -33,6 +33,7 @@ static void server_sent(void *context, const uint8_t *frame, uint16_t length)
 	sim->digest = digest_of(sim->digest, (const uint8_t *)&sim->now_us, sizeof(sim->now_us));
 	if (frame[0] != 2 || frame[4] != 1 || frame[5] >= sim->client_count)
 		return;
+	operator_check_sent(sim, frame, length);
 	watch_sent(&sim->clients[frame[5]].watch, frame, length);
 	wire_send(&sim->wire, frame[5], frame, length, sim->now_us);
 }
@@ -183,7 +184,8 @@ static void server_receive(struct sim *sim, struct server *server, const struct 
 {
 	uint32_t from = frame->data[11]; /* the last byte of a client's MAC address is its index */
 
-	if (memory_netif_inject(&server->netif, frame->data, frame->length))
+	if (memory_netif_inject(&server->netif, frame->data, frame->length) &&
+	    sim->operations.blocked != &sim->clients[from])
 		watch_received(&sim->clients[from].watch, frame->data, frame->length);
 }
 
@@ -197,11 +199,11 @@ static void check_watches(struct sim *sim)
 		uint64_t patience_us =
 		    watch->sack ? 2ull * sim->wire.options.delay_us + TICKS_US : 0;
 
-		if (!watch->owes)
+		if (!watch->owes || sim->clients[i].blocked_us != 0)
 			watch->owed_since_us = 0;
 		else if (watch->owed_since_us == 0)
 			watch->owed_since_us = sim->now_us;
-		if (watch->owes && sim->now_us - watch->owed_since_us >= patience_us)
+		if (watch->owed_since_us != 0 && sim->now_us - watch->owed_since_us >= patience_us)
 			board_fail(&sim->board,
 			           "client %u: three duplicate ACKs and no retransmission", i);
 	}
@@ -252,21 +254,6 @@ static void withhold_packets(struct sim *sim)
 		        : 0;
 }
 
-/* The operator, every fifth seed: those before were found without. He does what clients do not
- * notice. */
-static void settings_change(struct sim *sim)
-{
-	struct worker_settings settings = {
-	    .policy = random_below(&sim->turns, POLICY_COUNT),
-	    .request_timeout_us = 3600000000ull,
-	    .idle_timeout_us = 300000000,
-	    .udp_reply_bytes_max = 1400,
-	    .udp_amplification_max = 10,
-	};
-
-	workers_change(&sim->workers, &settings);
-}
-
 /* Of several workers, some. False: not all of them had a turn. */
 static bool servers_turn(struct sim *sim)
 {
@@ -292,10 +279,11 @@ static bool step(struct sim *sim)
 	sim->wire.healed = sim->wire.healed || sim->now_us > START_US + HEAL_AFTER_US;
 	withhold_packets(sim);
 	deliver(sim);
-	if (sim->seed % 5 == 0 && random_below(&sim->turns, 1000) == 0)
-		settings_change(sim);
-	if (servers_turn(sim))
+	operator_act(sim);
+	if (servers_turn(sim)) {
 		check_watches(sim);
+		sim->operations.age++;
+	}
 	if (sim->has_keeper)
 		keeper_act(sim);
 	for (uint32_t i = 0; i < sim->client_count; i++)
@@ -336,7 +324,7 @@ static void check_quiet_server(struct sim *sim, const struct server *server)
 	if (counter_read(&tcp->old_ack) > 0 && wire->jitter_us == 0 && sim->broken_count == 0)
 		board_fail(&sim->board, "the client's acknowledgements were taken for old ones");
 	if (wire->loss_ppm + wire->duplicate_ppm + wire->damage_ppm + wire->jitter_us == 0 &&
-	    !sim->packets_run_short && !sim->machine_stops &&
+	    !sim->packets_run_short && !sim->machine_stops && sim->seed % OPERATOR_BLOCKS != 0 &&
 	    counter_read(&tcp->retransmit_timeouts) + counter_read(&tcp->fast_retransmits) > 0)
 		board_fail(&sim->board, "the server took for lost what was not");
 }
@@ -399,6 +387,7 @@ bool sim_run(struct sim *sim, uint64_t seed, bool verbose, bool has_keeper)
 	sim->random = random_seeded(seed);
 	sim->has_keeper = has_keeper;
 	sim->looks = random_seeded(seed + 11);
+	sim->operations.random = random_seeded(seed + 13);
 	wire = wire_choose(&sim->random);
 	wire_create(&sim->wire, &wire, seed ^ 0x5eed);
 	sim->connections_may_break = wire.loss_ppm >= 100000;
@@ -424,6 +413,7 @@ bool sim_run(struct sim *sim, uint64_t seed, bool verbose, bool has_keeper)
 	for (uint32_t i = 0; i < sim->client_count; i++)
 		client_destroy(&sim->clients[i]);
 	wire_destroy(&sim->wire);
+	operator_leave(sim);
 	for (uint32_t i = 0; i < sim->server_count; i++)
 		worker_destroy(sim->servers[i].worker);
 	free(sim->memory);

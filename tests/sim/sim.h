@@ -40,6 +40,9 @@ struct client {
 	bool half_closes; /* before the replies are there */
 	bool quits;       /* asks the server to close first */
 	bool awaits_close;
+	/* When it was blocked first since this connection was opened, or just then; 0: it was not.
+	 * The reset that ends such a connection may be lost. */
+	uint64_t blocked_us;
 	uint64_t next_action_us;
 	uint64_t udp_acknowledged; /* of udp_key, when the last question by UDP was asked */
 	uint32_t udp_key;
@@ -54,6 +57,16 @@ struct server {
 	struct memory_netif netif;
 };
 
+/* Who changes what the workers go by. */
+struct operations {
+	struct random random;
+	struct client *blocked; /* NULL: none is */
+	uint64_t end_us;        /* when it no longer is */
+	uint32_t age;           /* turns of all workers since it was */
+};
+
+#define OPERATOR_BLOCKS 7 /* seeds that this divides */
+
 struct sim {
 	uint64_t seed;
 	uint64_t now_us;
@@ -66,6 +79,7 @@ struct sim {
 	struct server servers[SERVER_COUNT_MAX];
 	uint32_t server_count;
 	struct random turns; /* who has one */
+	struct operations operations;
 	bool has_keeper;     /* who captures, now and then */
 	struct random looks; /* the keeper's */
 	uint16_t capture_number;
@@ -93,6 +107,11 @@ bool sim_run(struct sim *sim, uint64_t seed, bool verbose, bool has_keeper);
 
 /* keeper.c: what the keeper does after a step. */
 void keeper_act(struct sim *sim);
+
+/* operator.c: what he does in a step; what the servers must not have sent then; the end. */
+void operator_act(struct sim *sim);
+void operator_check_sent(struct sim *sim, const uint8_t *data, uint16_t length);
+void operator_leave(struct sim *sim);
 
 /* client.c */
 void client_create(struct client *client, struct sim *sim, uint32_t index);

@@ -194,7 +194,11 @@ static uint32_t told(struct rig *rig, char text[TOLD_BYTES])
 static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_us)
 {
 	static const struct keeper_question questions[] = {
-	    {"greet", greet}, {"nothing", say_nothing}, {"long", say_much}};
+	    {"greet", greet, 0},
+	    {"nothing", say_nothing, 0},
+	    {"long", say_much, 0},
+	    {"echo", greet, 1000000},
+	};
 	struct memory memory = {.bytes = MEMORY_BYTES};
 	struct keeper_options options = {
 	    .child_path = getenv("KEEPER_CHILD"),
@@ -206,7 +210,7 @@ static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_
 	    .turns = turns,
 	    .notify = &rig->notify,
 	    .questions = questions,
-	    .question_count = 3,
+	    .question_count = sizeof(questions) / sizeof(questions[0]),
 	    .every_second = every_second,
 	    .reload = reload,
 	    .clock_us = clock_us,

@@ -50,6 +50,36 @@ static bool answers(const char *line, const char *expected)
 	return length == strlen(expected) && memcmp(text, expected, length) == 0;
 }
 
+/* A text that no socket holds at once, and one too long. */
+static bool a_text_comes_along(size_t bytes, bool is_too_long)
+{
+	static char sent[1100000], heard[1100016];
+	size_t sent_bytes = 0, length;
+	int fd;
+
+	for (size_t i = 0; i < bytes; i++)
+		sent[i] = (char)('a' + i % 26);
+	if (link_ask(LINK_FD, "echo", &fd) < 0)
+		return false;
+	while (sent_bytes < bytes) {
+		struct pollfd wait = {.fd = fd, .events = POLLOUT};
+		ssize_t n;
+
+		poll(&wait, 1, PATIENCE_MS);
+		n = write(fd, sent + sent_bytes, bytes - sent_bytes);
+		if (n <= 0)
+			break;
+		sent_bytes += (size_t)n;
+	}
+	shutdown(fd, SHUT_WR);
+	length = read_all(fd, heard, sizeof(heard));
+	close(fd);
+	if (is_too_long)
+		return length == 0;
+	return length == bytes + 7 && memcmp(heard, "hello ", 6) == 0 &&
+	       memcmp(heard + 6, sent, bytes) == 0;
+}
+
 /* An answer that no socket holds at once. */
 static bool answers_at_length(void)
 {
@@ -194,7 +224,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* of a stream that was refused */
 	if (strcmp(task, "answers") == 0)
 		ok = answers("greet you", "hello you\n") && answers("greet", "hello \n") &&
-		     answers("nothing", "") && answers("unknown", "") && answers_at_length();
+		     answers("nothing", "") && answers("unknown", "") && answers_at_length() &&
+		     a_text_comes_along(0, false) && a_text_comes_along(1000000, false) &&
+		     a_text_comes_along(1000001, true);
 	if (strcmp(task, "worker") == 0)
 		ok = worker_echoes() && worker_echoes() && answers("worker 1", "") &&
 		     answers("worker x", "") && answers("worker", "") && too_many_are_refused();

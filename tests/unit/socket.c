@@ -349,6 +349,26 @@ static void test_a_source_not_allowed_is_closed_unserved(void)
 	rig_destroy(rig);
 }
 
+static void test_a_blocked_source_is_closed_unserved(void)
+{
+	struct rig *rig = rig_create("127.0.0.1", 2, "127.0.0.0/8");
+	struct blocked *blocked = rig_block(rig, "127.0.0.0/30");
+	int fd = rig_connect(rig);
+	char byte;
+
+	CU_ASSERT(rig_receive(rig, fd, &byte, 1) <= 0);
+	CU_ASSERT_EQUAL(counter_read(&rig_counters(rig)->refused_blocked), 1);
+	CU_ASSERT_EQUAL(rig->opened_count, 0);
+	close(fd);
+	sockets_block(rig->sockets, NULL);
+	free(blocked);
+	fd = rig_connect(rig);
+	send(fd, "x", 1, 0);
+	CU_ASSERT_EQUAL(rig_receive(rig, fd, &byte, 1), 1);
+	close(fd);
+	rig_destroy(rig);
+}
+
 static void test_a_peer_that_takes_no_last_reply_is_reset(void)
 {
 	static const uint8_t value[256 * 1024];
@@ -502,6 +522,7 @@ static const struct unit_case cases[] = {
     {"one over the limit is told", test_one_over_the_limit_is_told},
     {"any number over the limit is told", test_any_number_over_the_limit_is_told},
     {"a user without room counts as the limit", test_a_user_without_room_counts_as_the_limit},
+    {"a blocked source is closed unserved", test_a_blocked_source_is_closed_unserved},
     {"a source that is not allowed is closed unserved",
      test_a_source_not_allowed_is_closed_unserved},
     {"a peer that takes no last reply is reset", test_a_peer_that_takes_no_last_reply_is_reset},

@@ -339,3 +339,15 @@ static inline void poll_until(struct rig *rig, const uint32_t *count, uint32_t w
 		rig_poll(rig);
 	CU_ASSERT_EQUAL(*count, wanted);
 }
+
+/* A block list of one; to be free()d. */
+static inline struct blocked *rig_block(struct rig *rig, const char *text)
+{
+	struct blocked *blocked = malloc(blocked_bytes(1));
+	struct ip_prefix prefix;
+
+	CU_ASSERT_EQUAL_FATAL(ip_prefix_parse(&prefix, text), 0);
+	blocked_create(blocked, &prefix, 1);
+	sockets_block(rig->sockets, blocked);
+	return blocked;
+}

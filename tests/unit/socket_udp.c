@@ -75,6 +75,22 @@ static void test_datagrams_too_long_or_not_allowed_are_dropped(void)
 	rig_destroy(rig);
 }
 
+static void test_datagrams_of_a_blocked_source_are_dropped(void)
+{
+	struct rig *rig = rig_create("127.0.0.1", 1, NULL);
+	struct blocked *blocked = rig_block(rig, "127.0.0.1");
+	int fd = rig_datagram_socket(rig);
+
+	send_text(fd, "x");
+	for (int i = 0; i < 100 && counter_read(&rig_counters(rig)->udp_blocked) == 0; i++)
+		rig_poll(rig);
+	CU_ASSERT_EQUAL(counter_read(&rig_counters(rig)->udp_blocked), 1);
+	CU_ASSERT_EQUAL(rig->datagram_count, 0);
+	close(fd);
+	free(blocked);
+	rig_destroy(rig);
+}
+
 static void test_what_cannot_be_opened_is_said_in_a_sentence(void)
 {
 	struct rig *rig = rig_create("127.0.0.1", 1, NULL);
@@ -106,6 +122,7 @@ static const struct unit_case cases[] = {
     {"datagrams are answered in batches", test_datagrams_are_answered_in_batches},
     {"a datagram may have more replies than a batch",
      test_a_datagram_may_have_more_replies_than_a_batch},
+    {"datagrams of a blocked source are dropped", test_datagrams_of_a_blocked_source_are_dropped},
     {"datagrams too long or not allowed are dropped",
      test_datagrams_too_long_or_not_allowed_are_dropped},
     {"what cannot be opened is said in a sentence",
