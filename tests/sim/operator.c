@@ -76,7 +76,8 @@ void operator_check_sent(struct sim *sim, const uint8_t *data, uint16_t length)
 	if (it->blocked == NULL || it->age < BLOCK_TAKEN_AGE || it->blocked->index != data[5] ||
 	    !frame_parse(&frame, data, length))
 		return;
-	if (frame.kind == FRAME_UDP || (frame.kind == FRAME_TCP && frame.payload.length > 0))
+	if (frame.kind == FRAME_UDP ||
+	    (frame.kind == FRAME_TCP && frame.l4.length > (frame.l4.data[12] >> 4) * 4u))
 		board_fail(&sim->board, "client %u is blocked and was answered",
 		           it->blocked->index);
 }

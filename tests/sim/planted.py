@@ -181,6 +181,29 @@ BUGS = [
     ("wrap-around", "sequence numbers are compared as plain numbers", "src/tcp/tcp_internal.h",
      "return (int32_t)(a - b) > 0;",
      "return a > b;"),
+    ("blocked", "TCP of blocked sources is let in", "src/net/net.c",
+     """\
+	if (net_blocks(net, &input->path.remote))
+		return;
+	switch""",
+     """\
+	if (protocol != IP_PROTOCOL_TCP && net_blocks(net, &input->path.remote))
+		return;
+	switch"""),
+    ("blocked", "UDP of blocked sources is answered", "src/net/net.c",
+     """\
+	if (net_blocks(net, &input->path.remote))
+		return;
+	switch""",
+     """\
+	if (protocol != IP_PROTOCOL_UDP && net_blocks(net, &input->path.remote))
+		return;
+	switch"""),
+    ("blocked", "connections of who is blocked stay", "src/worker/worker.c",
+     """\
+	worker->blocked_left = blocked == NULL ? 0 : seats_used(&worker->seats);
+""",
+     ""),
 ]
 
 
