@@ -370,6 +370,8 @@ static int run(struct kanted *kanted)
 	r = ports_start(kanted, cores);
 	if (r < 0)
 		return r;
+	if (kanted->workers.dpdk == NULL)
+		kanted_workers_keep_off(&kanted->workers, cores);
 	facts_create(&kanted->facts, kanted->config, &kanted->workers.shared, kanted_now_us());
 	figures_publish(kanted);
 	r = login_start(kanted);

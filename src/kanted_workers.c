@@ -86,6 +86,18 @@ int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cor
 	return 0;
 }
 
+void kanted_workers_keep_off(const struct kanted_workers *workers, const uint32_t cores[])
+{
+	cpu_set_t others;
+
+	CPU_ZERO(&others);
+	sched_getaffinity(0, sizeof(others), &others);
+	for (uint32_t i = 0; i < workers->config->worker_count; i++)
+		CPU_CLR(cores[i], &others);
+	if (CPU_COUNT(&others) > 0)
+		sched_setaffinity(0, sizeof(others), &others);
+}
+
 /* Making them. */
 
 /* A client has sent the command shutdown: ends as by a signal. */

@@ -47,6 +47,10 @@ struct kanted_workers {
  * ones are left to the kernel and the keeper. 0; a negative errno, and the log says why. */
 int kanted_workers_choose_cores(struct kanted_workers *workers, uint32_t ret_cores[]);
 
+/* This thread, and threads and processes that it begins, keep off the workers' cores, if there are
+ * others: what they do is not to keep a worker waiting. DPDK sees to that by itself. */
+void kanted_workers_keep_off(const struct kanted_workers *workers, const uint32_t cores[]);
+
 /* Makes them, with their share of all ports. Results likewise. */
 int kanted_workers_create(struct kanted_workers *workers, const uint32_t cores[]);
 

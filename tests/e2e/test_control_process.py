@@ -3,6 +3,7 @@
 against those who are slow, too many, or guess."""
 import http.client
 import os
+import re
 import signal
 import socket
 import ssl
@@ -71,6 +72,13 @@ class Process(unittest.TestCase):
             rig.wait_until(node.socket_path.exists, 10, "it listens again")
             rig.wait_until(lambda: self.is_ready(node), 10, "it is ready again")
             self.assertEqual(node.local().get("/v1/status").json["alarms"], [])
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one core is all there is")
+    def test_it_keeps_off_the_workers_core(self):
+        with rig.namespaces(1) as (host,), control.Node(host) as node:
+            core = int(re.search(r"worker on core (\d+)", node.log())[1])
+            for pid in (node.control_pid(), node.process.pid):
+                self.assertNotIn(core, os.sched_getaffinity(pid))
 
     def is_ready(self, node):
         try:
