@@ -259,11 +259,12 @@ static void tell_reload(void *context, const char *rest, struct evbuffer *answer
 	answer_config(kanted->config, answer);
 }
 
-static void take_blocked(void *context, const char *text, struct evbuffer *answer)
+static void take_blocked(void *context, const char *count, const char *text,
+                         struct evbuffer *answer)
 {
 	struct kanted *kanted = context;
 
-	if (!kanted_block(&kanted->workers.shared, text, answer))
+	if (!kanted_block(&kanted->workers.shared, count, text, answer))
 		return;
 	for (uint32_t i = 0; i < kanted->workers.shared.count; i++)
 		wake(kanted, i);
@@ -287,11 +288,11 @@ static void control_name(struct kanted *kanted)
 static int keeper_start(struct kanted *kanted)
 {
 	static const struct keeper_question questions[] = {
-	    {"facts", tell_facts, 0},
-	    {"counters", tell_counters, 0},
-	    {"config", tell_config, 0},
-	    {"reload", tell_reload, 0},
-	    {"block", take_blocked, KANTED_BLOCK_BYTES_MAX},
+	    {"facts", tell_facts, NULL, 0},
+	    {"counters", tell_counters, NULL, 0},
+	    {"config", tell_config, NULL, 0},
+	    {"reload", tell_reload, NULL, 0},
+	    {"block", NULL, take_blocked, KANTED_BLOCK_BYTES_MAX},
 	};
 	struct keeper_options options = {
 	    .child_path = kanted->workers.has_control ? kanted->control_path : NULL,

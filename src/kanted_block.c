@@ -2,6 +2,7 @@
 #include "kanted_block.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static uint32_t count_lines(const char *text)
@@ -73,13 +74,20 @@ static void give_back(const struct blocked *blocked)
 	free((void *)(uintptr_t)blocked);
 }
 
-bool kanted_block(struct workers *workers, const char *text, struct evbuffer *answer)
+bool kanted_block(struct workers *workers, const char *wanted, const char *text,
+                  struct evbuffer *answer)
 {
 	uint32_t count = count_lines(text);
 	const struct blocked *unused = NULL;
 	struct blocked *blocked = NULL;
+	char counted[16];
 	bool counts;
 
+	snprintf(counted, sizeof(counted), "%u", count);
+	if (strcmp(counted, wanted) != 0) {
+		evbuffer_add_printf(answer, "error the list was cut off\n");
+		return false;
+	}
 	if (count > BLOCKED_COUNT_MAX) {
 		evbuffer_add_printf(answer, "error more than %d prefixes\n", BLOCKED_COUNT_MAX);
 		return false;

@@ -56,7 +56,8 @@ struct keeper {
 /* On its way to the control process. */
 struct answer {
 	struct keeper *keeper;
-	const struct keeper_question *question; /* NULL: it is answered */
+	const struct keeper_question *question; /* whose text is awaited; NULL: none is */
+	char rest[LINE_BYTES];                  /* of the line that has asked */
 	struct bufferevent *socket;
 	LIST_ENTRY(answer) others;
 };
@@ -74,14 +75,10 @@ static void on_answered(struct bufferevent *socket, void *context)
 	answer_end(context);
 }
 
-/* rest: as the question has it. */
-static void answer_begin(struct answer *answer, const char *rest)
+/* All is written that there is to say. */
+static void answer_written(struct answer *answer)
 {
-	struct evbuffer *to = bufferevent_get_output(answer->socket);
-
-	answer->question->answer(answer->keeper->options.context, rest, to);
-	answer->question = NULL;
-	if (evbuffer_get_length(to) == 0)
+	if (evbuffer_get_length(bufferevent_get_output(answer->socket)) == 0)
 		answer_end(answer);
 }
 
@@ -98,6 +95,7 @@ static void on_text(struct bufferevent *socket, void *context)
 static void on_text_end(struct answer *answer)
 {
 	struct evbuffer *from = bufferevent_get_input(answer->socket);
+	const struct keeper_question *question = answer->question;
 	size_t length = evbuffer_get_length(from);
 	char *text = malloc(length + 1);
 
@@ -107,8 +105,11 @@ static void on_text_end(struct answer *answer)
 	}
 	evbuffer_remove(from, text, length);
 	text[length] = '\0';
-	answer_begin(answer, text);
+	answer->question = NULL;
+	question->answer_text(answer->keeper->options.context, answer->rest, text,
+	                      bufferevent_get_output(answer->socket));
 	free(text);
+	answer_written(answer);
 }
 
 static void on_answer_event(struct bufferevent *socket, short events, void *context)
@@ -138,13 +139,16 @@ static void answer(struct keeper *keeper, const struct keeper_question *question
 		goto fail;
 	LIST_INSERT_HEAD(&keeper->answers, answer, others);
 	keeper->answer_count++;
-	answer->question = question;
 	bufferevent_setcb(answer->socket, on_text, on_answered, on_answer_event, answer);
 	bufferevent_set_timeouts(answer->socket, &patience, &patience);
-	if (question->text_bytes_max == 0) {
-		answer_begin(answer, rest);
+	if (question->answer_text == NULL) {
+		question->answer(keeper->options.context, rest,
+		                 bufferevent_get_output(answer->socket));
+		answer_written(answer);
 		return;
 	}
+	answer->question = question;
+	snprintf(answer->rest, sizeof(answer->rest), "%s", rest);
 	bufferevent_enable(answer->socket, EV_READ);
 	return;
 fail:

@@ -16,8 +16,8 @@
  *	              facts, counters, config (what kanted goes by, as a file), reload (the
  *	              config is read again, as on SIGHUP: lines "applied PATH" and "restart
  *	              PATH", or "error TEXT", then an empty one, then as `config`),
- *	              block (by the socket comes the block list first, a text up to the end of
- *	              what can be read: kanted_block.h)
+ *	              block COUNT (by the socket come so many lines first, and then an end: the
+ *	              block list, kanted_block.h)
  *
  * Owner: the thread that calls keeper_run(). */
 #pragma once
@@ -31,9 +31,13 @@
 
 struct keeper_question {
 	const char *name;
-	/* Writes the answer. `rest` is what follows the name in the line, or the text. */
+	/* Writes the answer. `rest` is what follows the name in the line. */
 	void (*answer)(void *context, const char *rest, struct evbuffer *answer);
-	uint32_t text_bytes_max; /* 0: nothing comes by the socket */
+	/* Likewise, when a text comes by the socket first; NULL: none does. It may have been cut
+	 * off, as the end of who has sent it looks like the text's. */
+	void (*answer_text)(void *context, const char *rest, const char *text,
+	                    struct evbuffer *answer);
+	uint32_t text_bytes_max;
 };
 
 struct keeper_options {

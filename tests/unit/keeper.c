@@ -102,6 +102,11 @@ static void greet(void *context, const char *rest, struct evbuffer *answer)
 	evbuffer_add_printf(answer, "hello %s\n", rest);
 }
 
+static void echo(void *context, const char *rest, const char *text, struct evbuffer *answer)
+{
+	evbuffer_add_printf(answer, "%s: %s", rest, text);
+}
+
 static void say_nothing(void *context, const char *rest, struct evbuffer *answer)
 {
 }
@@ -194,10 +199,10 @@ static uint32_t told(struct rig *rig, char text[TOLD_BYTES])
 static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_us)
 {
 	static const struct keeper_question questions[] = {
-	    {"greet", greet, 0},
-	    {"nothing", say_nothing, 0},
-	    {"long", say_much, 0},
-	    {"echo", greet, 1000000},
+	    {"greet", greet, NULL, 0},
+	    {"nothing", say_nothing, NULL, 0},
+	    {"long", say_much, NULL, 0},
+	    {"echo", NULL, echo, 1000000},
 	};
 	struct memory memory = {.bytes = MEMORY_BYTES};
 	struct keeper_options options = {

@@ -59,7 +59,7 @@ static bool a_text_comes_along(size_t bytes, bool is_too_long)
 
 	for (size_t i = 0; i < bytes; i++)
 		sent[i] = (char)('a' + i % 26);
-	if (link_ask(LINK_FD, "echo", &fd) < 0)
+	if (link_ask(LINK_FD, "echo hello", &fd) < 0)
 		return false;
 	while (sent_bytes < bytes) {
 		struct pollfd wait = {.fd = fd, .events = POLLOUT};
@@ -76,8 +76,8 @@ static bool a_text_comes_along(size_t bytes, bool is_too_long)
 	close(fd);
 	if (is_too_long)
 		return length == 0;
-	return length == bytes + 7 && memcmp(heard, "hello ", 6) == 0 &&
-	       memcmp(heard + 6, sent, bytes) == 0;
+	return length == bytes + 7 && memcmp(heard, "hello: ", 7) == 0 &&
+	       memcmp(heard + 7, sent, bytes) == 0;
 }
 
 /* An answer that no socket holds at once. */
