@@ -57,3 +57,17 @@ void ip_address_format(const struct ip_address *address, char text[IP_ADDRESS_TE
 	else
 		inet_ntop(AF_INET6, address->bytes, text, IP_ADDRESS_TEXT_MAX);
 }
+
+void ip_prefix_format(const struct ip_prefix *prefix, char text[IP_PREFIX_TEXT_MAX])
+{
+	/* a shorter one of IPv4-mapped addresses has others in it, too */
+	bool is_ip4 = ip_address_is_ip4(&prefix->address) && prefix->length >= 96;
+	size_t used;
+
+	inet_ntop(is_ip4 ? AF_INET : AF_INET6, prefix->address.bytes + (is_ip4 ? 12 : 0), text,
+	          IP_ADDRESS_TEXT_MAX);
+	used = strlen(text);
+	if (prefix->length < 128)
+		snprintf(text + used, IP_PREFIX_TEXT_MAX - used, "/%u",
+		         prefix->length - (is_ip4 ? 96u : 0u));
+}

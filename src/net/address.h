@@ -77,3 +77,8 @@ int ip_prefix_parse(struct ip_prefix *ret_prefix, const char *text);
 
 /* Writes the usual text form, IPv4 dotted. */
 void ip_address_format(const struct ip_address *address, char text[IP_ADDRESS_TEXT_MAX]);
+
+#define IP_PREFIX_TEXT_MAX (IP_ADDRESS_TEXT_MAX + 4)
+
+/* As ip_prefix_parse() reads it; one address alone is written without its length. */
+void ip_prefix_format(const struct ip_prefix *prefix, char text[IP_PREFIX_TEXT_MAX]);
