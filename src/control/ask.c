@@ -25,56 +25,73 @@ static void on_event(struct bufferevent *socket, short events, void *context)
 	ask_cancel(ask);
 }
 
-/* Takes the socket, also when it fails. */
-static int begin(struct ask **ret_ask, struct event_base *base, int fd, uint32_t patience_s,
-                 ask_ended_fn *ended, void *context)
+static void on_written(struct bufferevent *socket, void *context)
+{
+	shutdown(bufferevent_getfd(socket), SHUT_WR);
+}
+
+/* Takes the socket, also when it fails. text: NULL: there is none, and our half stays open. */
+static int begin(struct ask *ask, struct event_base *base, int fd, uint32_t patience_s,
+                 const char *text, size_t length)
 {
 	const struct timeval patience = {.tv_sec = patience_s};
-	struct ask *ask = calloc(1, sizeof(*ask));
 
-	if (ask == NULL)
-		goto fail;
-	ask->ended = ended;
-	ask->context = context;
 	ask->socket = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (ask->socket == NULL)
-		goto fail;
-	bufferevent_setcb(ask->socket, NULL, NULL, on_event, ask);
-	bufferevent_set_timeouts(ask->socket, &patience, NULL);
-	bufferevent_enable(ask->socket, EV_READ);
-	*ret_ask = ask;
-	return 0;
-fail:
-	evutil_closesocket(fd);
-	free(ask);
-	return -ENOMEM;
+	if (ask->socket == NULL) {
+		evutil_closesocket(fd);
+		return -ENOMEM;
+	}
+	bufferevent_setcb(ask->socket, NULL, text == NULL ? NULL : on_written, on_event, ask);
+	bufferevent_set_timeouts(ask->socket, &patience, &patience);
+	if (bufferevent_enable(ask->socket, EV_READ) < 0)
+		return -ENOMEM;
+	if (text != NULL && length == 0)
+		on_written(ask->socket, ask); /* nobody would call it */
+	return text == NULL ? 0 : bufferevent_write(ask->socket, text, length) < 0 ? -ENOMEM : 0;
+}
+
+static int ask_create(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
+                      uint32_t patience_s, const char *text, size_t length, ask_ended_fn *ended,
+                      void *context)
+{
+	struct ask *fresh = calloc(1, sizeof(*fresh));
+	int fd, r;
+
+	if (fresh == NULL)
+		return -ENOMEM;
+	fresh->ended = ended;
+	fresh->context = context;
+	r = link_ask(link_fd, line, &fd);
+	if (r == 0)
+		r = begin(fresh, base, fd, patience_s, text, length);
+	if (r == 0)
+		*ret_ask = fresh;
+	else
+		ask_cancel(fresh);
+	return r;
 }
 
 int ask_begin(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
               ask_ended_fn *ended, void *context)
 {
-	int fd, r = link_ask(link_fd, line, &fd);
+	return ask_create(ret_ask, base, link_fd, line, ASK_PATIENCE_S, NULL, 0, ended, context);
+}
 
-	return r < 0 ? r : begin(ret_ask, base, fd, ASK_PATIENCE_S, ended, context);
+int ask_with_text(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
+                  const char *text, size_t length, ask_ended_fn *ended, void *context)
+{
+	return ask_create(ret_ask, base, link_fd, line, ASK_PATIENCE_S, text, length, ended,
+	                  context);
 }
 
 int ask_worker(struct ask **ret_ask, struct event_base *base, int link_fd, uint32_t worker,
                const char *text, ask_ended_fn *ended, void *context)
 {
-	size_t length = strlen(text);
 	char line[32];
-	int fd, r;
 
 	snprintf(line, sizeof(line), "worker %u", worker);
-	r = link_ask(link_fd, line, &fd);
-	if (r < 0)
-		return r;
-	/* the socket is new, and has room for much more than any text */
-	if (send(fd, text, length, MSG_NOSIGNAL) != (ssize_t)length || shutdown(fd, SHUT_WR) < 0) {
-		evutil_closesocket(fd);
-		return -EPIPE;
-	}
-	return begin(ret_ask, base, fd, ASK_PATIENCE_WORKER_S, ended, context);
+	return ask_create(ret_ask, base, link_fd, line, ASK_PATIENCE_WORKER_S, text, strlen(text),
+	                  ended, context);
 }
 
 void ask_cancel(struct ask *ask)

@@ -21,8 +21,13 @@ struct ask;
 int ask_begin(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
               ask_ended_fn *ended, void *context);
 
-/* The same of a worker, in memcached's text protocol: all of `text` is sent, and the answer is what
- * the worker replies to it. Its patience is longer, as it may have to look through all items. */
+/* The same with a text behind the line, which may be long and is copied: it is written as kanted
+ * reads it, and then our half of the socket is closed. */
+int ask_with_text(struct ask **ret_ask, struct event_base *base, int link_fd, const char *line,
+                  const char *text, size_t length, ask_ended_fn *ended, void *context);
+
+/* Likewise of a worker, in memcached's text protocol: the answer is what the worker replies to all
+ * of `text`. Its patience is longer, as it may have to look through all items. */
 int ask_worker(struct ask **ret_ask, struct event_base *base, int link_fd, uint32_t worker,
                const char *text, ask_ended_fn *ended, void *context);
 
