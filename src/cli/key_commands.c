@@ -2,10 +2,8 @@
 /* API keys: who has one, a new one, no more of one. */
 #include "cli/commands.h"
 
-#include "cli/human.h"
+#include "cli/expiry.h"
 #include "cli/show.h"
-
-#include <time.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -22,30 +20,6 @@ int key_list_command(const struct command_call *call)
 	return show_listing(call, "/v1/keys", &listing);
 }
 
-/* "30d" from now, or a date. 0 is never. False: told. */
-static bool read_expiry(const struct command_call *call, uint64_t *ret_s)
-{
-	const char *text = command_value(call, "expires");
-	uint64_t now_s = (uint64_t)time(NULL);
-
-	*ret_s = 0;
-	if (text == NULL)
-		return true;
-	if (human_parse_duration(ret_s, text)) {
-		if (!__builtin_add_overflow(*ret_s, now_s, ret_s) && *ret_s <= INT64_MAX)
-			return true;
-	} else if (human_parse_time(ret_s, text)) {
-		*ret_s /= 1000000;
-		if (*ret_s > now_s)
-			return true;
-	}
-	fprintf(stderr,
-	        "kante %s: --expires %s: no time to come: write 30d, 12h, 2027-01-31 or "
-	        "2027-01-31T12:00:00Z\n",
-	        call->command->name, text);
-	return false;
-}
-
 int key_create_command(const struct command_call *call)
 {
 	struct client_request request = {.method = "POST", .path = "/v1/keys"};
@@ -54,7 +28,7 @@ int key_create_command(const struct command_call *call)
 	uint64_t expires_s;
 	int r;
 
-	if (!read_expiry(call, &expires_s))
+	if (!expiry_read(call, &expires_s))
 		return COMMAND_USAGE;
 	request.body = json_pack("{s:s, s:s, s:I}", "name", call->arguments[0], "role",
 	                         call->arguments[1], "expires", (json_int_t)expires_s);
