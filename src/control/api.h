@@ -36,6 +36,12 @@ void api_config_stop(struct control *control); /* gives up a change that is unde
 void api_audit_lines(struct exchange *exchange);
 void api_audit_verify(struct exchange *exchange);
 void api_audit_report(struct exchange *exchange);
+
+/* api_blocks.c */
+void api_blocks_list(struct exchange *exchange);
+void api_blocks_add(struct exchange *exchange);
+void api_blocks_remove(struct exchange *exchange);
+
 /* api_capture.c */
 void api_capture(struct exchange *exchange);
 

@@ -2,6 +2,7 @@
 /* What the node is, does and counts. */
 #include "control/api.h"
 
+#include "control/blocking.h"
 #include "control/gather.h"
 #include "control/metrics.h"
 
@@ -32,6 +33,8 @@ static json_t *alarms_of(const struct control *control, const struct gathered *g
 		add_alarm(alarms, "kanted does not answer the control process: see its log");
 	if (audit != NULL)
 		add_alarm(alarms, audit);
+	if (gathered->facts != NULL && blocking_is_behind(control))
+		add_alarm(alarms, "kanted does not go by the newest block list: see its log");
 	if (control->tls != NULL) {
 		struct tls_lifetimes lifetimes;
 

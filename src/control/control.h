@@ -37,13 +37,18 @@
 	  "Certificates had changed and were wrong: those before went on")                         \
 	X(audit_seq, "lines", COUNTER_TOTAL, "In the audit log")                                   \
 	X(audit_lost, "lines", COUNTER_TOTAL, "That could not be written to the audit log")        \
-	X(audit_fails, "times", COUNTER_LEVEL, "1: the audit log cannot be written")
+	X(audit_fails, "times", COUNTER_LEVEL, "1: the audit log cannot be written")               \
+	X(blocks, "prefixes", COUNTER_LEVEL, "On the block list")                                  \
+	X(blocks_expired, "prefixes", COUNTER_TOTAL, "Left the block list as their time was over") \
+	X(blocks_behind, "times", COUNTER_LEVEL, "1: kanted does not go by the newest block list")
 
 struct control_counters {
 	CONTROL_COUNTERS(COUNTER_FIELD)
 };
 
 struct ask;
+struct blocking;
+struct blocks;
 struct config_change;
 struct exchange;
 struct server;
@@ -60,7 +65,9 @@ struct control {
 	struct config_change *change; /* under way: api_config_change.c; NULL: none */
 	struct audit *audit;
 	struct keys *keys;
-	struct tokens *tokens; /* NULL: the config has no `tokens` */
+	struct blocks *blocks;
+	struct blocking *blocking; /* has kanted go by them: blocking.h */
+	struct tokens *tokens;     /* NULL: the config has no `tokens` */
 	struct guard *guard;
 	struct tls *tls; /* NULL: no HTTPS */
 	struct server *server;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/api.h"
 #include "control/authority.h"
+#include "control/blocking.h"
 #include "control/certificates.h"
 #include "control/endpoint.h"
 #include "control/link.h"
@@ -178,6 +179,9 @@ static int parts_start(struct control *control, char *audit_path)
 		if (r < 0)
 			return r;
 	}
+	r = blocking_start(control);
+	if (r < 0)
+		return r;
 	return server_create(&control->server, control);
 }
 
@@ -227,6 +231,7 @@ static void on_second(evutil_socket_t fd, short events, void *context)
 	audit_look(control);
 	certificates_look(control, false);
 	running_look(control, false);
+	blocking_look(control);
 	if (now_s % EXPIRY_LOOK_S == 0)
 		server_look_at_certificates(control->server);
 	if (now_s % CRL_LOOK_S == 0)
@@ -289,6 +294,7 @@ static void stop(struct control *control)
 
 	server_destroy(control->server);
 	api_config_stop(control);
+	blocking_stop(control);
 	if (control->audit != NULL)
 		audit_append(control->audit, &event, control_now_us());
 	tls_close(control->tls);

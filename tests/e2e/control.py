@@ -107,7 +107,11 @@ class Node(rig.Kanted):
         def connect():
             unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             unix.settimeout(30)
-            unix.connect(str(self.socket_path))
+            try:
+                unix.connect(str(self.socket_path))
+            except OSError:
+                unix.close()
+                raise
             return unix
 
         return Client(connect)

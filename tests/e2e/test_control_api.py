@@ -22,6 +22,7 @@ BODIES = {
     ("PUT", "/v1/config/{name}"): lambda: {"value": "90s"},
     ("POST", "/v1/capture"): lambda: {"port": "kante0", "seconds": 1},
     ("POST", "/v1/purges"): lambda: {"prefix": "page:"},
+    ("POST", "/v1/blocks"): lambda: {"prefixes": ["198.51.100.0/24", "2001:db8::/32"]},
     ("POST", "/v1/certificates"): lambda: {"name": "made", "role": "viewer"},
     ("POST", "/v1/certificates/renew-server"): lambda: {},
     ("POST", "/v1/tokens/revoked"): lambda: {"id": "a token"},
@@ -87,6 +88,9 @@ class Api(unittest.TestCase):
             made = self.node.local().ask("POST", "/v1/certificates",
                                          {"name": "to-go", "role": "viewer"})
             return path.replace("{serial}", made.json["serial"])
+        if path.startswith("/v1/blocks/{"):
+            self.node.local().ask("POST", "/v1/blocks", {"prefixes": ["198.51.100.0/25"]})
+            return path.replace("{prefix}", "198.51.100.0%2F25")
         if "{" in path:
             return path.split("{")[0] + ARGUMENTS[path]
         return path + QUERIES.get(path, "")
