@@ -19,6 +19,10 @@ int purge_class_command(const struct command_call *call);
 int purge_all_command(const struct command_call *call);
 int class_list_command(const struct command_call *call);
 
+int block_list_command(const struct command_call *call);
+int block_add_command(const struct command_call *call);
+int block_remove_command(const struct command_call *call);
+
 int key_list_command(const struct command_call *call);
 int key_create_command(const struct command_call *call);
 int key_revoke_command(const struct command_call *call);

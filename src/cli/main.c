@@ -5,6 +5,7 @@
 #include "cli/doctor_command.h"
 #include "cli/manual.h"
 #include "control/audit.h"
+#include "control/blocks.h"
 
 #define OPTIONS(...) ((const struct command_option[]){__VA_ARGS__, {0}})
 
@@ -194,6 +195,41 @@ static const struct command list[] = {
         .help = "Show what each class of keys has, and what was asked of it",
         .role = ROLE_viewer,
         .run = class_list_command,
+    },
+    {
+        .name = "block list",
+        .arguments = "",
+        .help = "List the sources whose packets the cache's ports ignore",
+        .role = ROLE_viewer,
+        .run = block_list_command,
+    },
+    {
+        .name = "block add",
+        .arguments = "PREFIX...",
+        .argument_count_min = 1,
+        .argument_count_max = BLOCKS_COUNT_MAX,
+        .options = OPTIONS({"expires", '\0', "TIME", "In 30d or 12h, or on 2027-01-31; never"},
+                           {"reason", '\0', "TEXT", "Why, for who reads the list"}),
+        .help = "Have the cache's ports ignore what comes from these sources",
+        .details =
+            "PREFIX is a network or an address: 198.18.0.0/24, fd00::/64, 198.18.0.2; or -:\n"
+            "one a line from standard input, without empty lines and what follows a #.\n"
+            "When one is wrong, none is blocked. It concerns the cache's ports, not the\n"
+            "admin API, nor Unix sockets; connections that are open end. A PREFIX that is\n"
+            "on the list already gets this expiry and reason.",
+        .role = ROLE_operator,
+        .run = block_add_command,
+    },
+    {
+        .name = "block remove",
+        .arguments = "PREFIX",
+        .argument_count_min = 1,
+        .argument_count_max = 1,
+        .options = OPTIONS(YES),
+        .help = "Have a source on the block list served again",
+        .details = "PREFIX is as `kante block list` has it.",
+        .role = ROLE_operator,
+        .run = block_remove_command,
     },
     {
         .name = "whoami",
