@@ -9,9 +9,9 @@
 /* A prefix a line at most so long, "fd00::/64", and its end. */
 #define KANTED_BLOCK_BYTES_MAX (BLOCKED_COUNT_MAX * (IP_ADDRESS_TEXT_MAX + 4))
 
-/* text: all prefixes, each on a line of its own; wanted: how many, in digits. Answers "blocked COUNT": they count from each
- * worker's next turn on; "busy": those before them do not yet, so they can be given again soon; or
- * "error TEXT": nothing has changed. True: they count. */
+/* text: all prefixes, each on a line of its own; wanted: how many, in digits. Answers "blocked
+ * COUNT": they count from each worker's next turn on; "busy": those before them do not yet, so they
+ * can be given again soon; or "error TEXT": nothing has changed. True: they count. */
 bool kanted_block(struct workers *workers, const char *wanted, const char *text,
                   struct evbuffer *answer);
 

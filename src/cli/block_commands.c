@@ -4,7 +4,7 @@
 
 #include "cli/expiry.h"
 #include "cli/show.h"
-#include "control/blocks.h"
+#include "net/blocked.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,11 +34,11 @@ static int complain(const char *what)
 /* 0; else the exit status. */
 static int add_prefix(json_t *prefixes, const char *text)
 {
-	if (json_array_size(prefixes) == BLOCKS_COUNT_MAX) {
+	if (json_array_size(prefixes) == BLOCKED_COUNT_MAX) {
 		fprintf(stderr,
 		        "kante block add: more than the %d prefixes that a node can block: block "
 		        "wider ones\n",
-		        BLOCKS_COUNT_MAX);
+		        BLOCKED_COUNT_MAX);
 		return COMMAND_USAGE;
 	}
 	return json_array_append_new(prefixes, json_string(text)) == 0

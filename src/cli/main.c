@@ -5,7 +5,7 @@
 #include "cli/doctor_command.h"
 #include "cli/manual.h"
 #include "control/audit.h"
-#include "control/blocks.h"
+#include "net/blocked.h"
 
 #define OPTIONS(...) ((const struct command_option[]){__VA_ARGS__, {0}})
 
@@ -207,7 +207,7 @@ static const struct command list[] = {
         .name = "block add",
         .arguments = "PREFIX...",
         .argument_count_min = 1,
-        .argument_count_max = BLOCKS_COUNT_MAX,
+        .argument_count_max = BLOCKED_COUNT_MAX,
         .options = OPTIONS({"expires", '\0', "TIME", "In 30d or 12h, or on 2027-01-31; never"},
                            {"reason", '\0', "TEXT", "Why, for who reads the list"}),
         .help = "Have the cache's ports ignore what comes from these sources",

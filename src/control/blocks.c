@@ -222,7 +222,7 @@ int blocks_open(struct blocks **ret_blocks, const char *path, char *error, size_
 		r = -ENOMEM;
 	}
 	if (r == 0)
-		r = kept_read(&kept, path, LIST, BLOCKS_COUNT_MAX, &faults);
+		r = kept_read(&kept, path, LIST, BLOCKED_COUNT_MAX, &faults);
 	if (r == 0)
 		r = records_read(blocks, &kept, &faults);
 	kept_release(&kept);
@@ -343,11 +343,11 @@ int blocks_add(struct blocks *blocks, const struct blocks_wanted *wanted, uint64
 		return -ENOMEM;
 	}
 	count = merge(blocks, wanted, &like, list);
-	if (count > BLOCKS_COUNT_MAX) {
+	if (count > BLOCKED_COUNT_MAX) {
 		snprintf(error, error_bytes,
 		         "that would be %u prefixes, and %d can be blocked: remove some, or block "
 		         "wider ones",
-		         count, BLOCKS_COUNT_MAX);
+		         count, BLOCKED_COUNT_MAX);
 		r = -ENOSPC;
 	} else {
 		r = save(blocks, list, count, UINT32_MAX, error, error_bytes);

@@ -7,11 +7,10 @@
 #pragma once
 
 #include "control/identity.h"
-#include "net/address.h"
+#include "net/blocked.h"
 
 #include <stdint.h>
 
-#define BLOCKS_COUNT_MAX        16384
 #define BLOCKS_REASON_BYTES_MAX 127
 
 struct block_entry {

@@ -93,12 +93,30 @@ static bool fall_asleep(void *context)
 	return workers_fall_asleep(worker->workers, worker->number);
 }
 
+/* Who is on it and connected has to go; who comes now is kept out by the carriers. */
+static void look_at_blocked(struct worker *worker)
+{
+	const struct blocked *blocked;
+
+	if (workers_blocked_is(worker->workers, worker->blocked))
+		return;
+	blocked = workers_take_blocked(worker->workers, worker->number);
+	worker->blocked = blocked;
+	for (uint32_t i = 0; i < worker->net_count; i++)
+		worker->nets[i].blocked = blocked;
+	if (worker->sockets != NULL)
+		sockets_block(worker->sockets, blocked);
+	worker->blocked_left = blocked == NULL ? 0 : seats_used(&worker->seats);
+}
+
 static uint64_t wake_up_us(void *context)
 {
 	struct worker *worker = context;
 
 	workers_wake_up(worker->workers, worker->number);
 	take_time(worker, worker->clock_us());
+	/* before it takes in whom that keeps out, or refuses whom it does not any more */
+	look_at_blocked(worker);
 	return worker->time.now_us;
 }
 
@@ -338,19 +356,6 @@ static void take_settings(struct worker *worker)
 	                    (uint32_t)settings.udp_rate_max);
 }
 
-/* Who is on it and connected has to go; who comes now is kept out by the carriers. */
-static void take_blocked(struct worker *worker)
-{
-	const struct blocked *blocked = workers_take_blocked(worker->workers, worker->number);
-
-	worker->blocked = blocked;
-	for (uint32_t i = 0; i < worker->net_count; i++)
-		worker->nets[i].blocked = blocked;
-	if (worker->sockets != NULL)
-		sockets_block(worker->sockets, blocked);
-	worker->blocked_left = blocked == NULL ? 0 : seats_used(&worker->seats);
-}
-
 /* A few a turn: who has a million clients goes on serving them. */
 static void end_blocked(struct worker *worker)
 {
@@ -397,8 +402,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 		record_turn(worker, now_us);
 	workers_pass(worker->workers, worker->number);
 	take_time(worker, now_us);
-	if (!workers_blocked_is(worker->workers, worker->blocked))
-		take_blocked(worker);
+	look_at_blocked(worker);
 	sessions_follow(&worker->sessions, &worker->time);
 	hot_advance(shard_hot(worker->shard), now_us);
 	shard_foresee_calls(worker->shard);

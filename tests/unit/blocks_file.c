@@ -318,13 +318,13 @@ static void sixteen_thousand_are_the_limit(void)
 	CU_ASSERT_EQUAL(take_off(&rig, "9.0.0.1"), 0);
 	CU_ASSERT_EQUAL(take_off(&rig, "fd00::1"), 0);
 	CU_ASSERT_EQUAL(add_many(&rig, 15360, 1024), 0);
-	CU_ASSERT_EQUAL(list_count(&rig), BLOCKS_COUNT_MAX);
+	CU_ASSERT_EQUAL(list_count(&rig), BLOCKED_COUNT_MAX);
 	CU_ASSERT_EQUAL(add(&rig, "9.0.0.1"), -ENOSPC);
 	/* what is there already may be changed */
 	CU_ASSERT_EQUAL(add_until(&rig, "10.0.0.1 10.0.63.255", NOW + 1, ""), 0);
 	CU_ASSERT_EQUAL(rig.added.changed, 2);
 	CU_ASSERT_EQUAL_FATAL(blocks_read(&rig), 0);
-	CU_ASSERT_EQUAL(list_count(&rig), BLOCKS_COUNT_MAX);
+	CU_ASSERT_EQUAL(list_count(&rig), BLOCKED_COUNT_MAX);
 	CU_ASSERT_EQUAL(expire(&rig, NOW + 1), 0);
 	CU_ASSERT_STRING_EQUAL(rig.expired, "10.0.0.1 10.0.63.255 ");
 	CU_ASSERT_EQUAL(add(&rig, "9.0.0.1 9.0.0.2"), 0);
@@ -341,7 +341,7 @@ static void one_more_in_the_file_is_refused(void)
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 		fputs("{\"version\": 1, \"blocks\": [", file);
-		for (uint32_t i = 0; i < BLOCKS_COUNT_MAX + too_many; i++)
+		for (uint32_t i = 0; i < BLOCKED_COUNT_MAX + too_many; i++)
 			fprintf(file,
 			        "%s\n{\"prefix\":\"10.%u.%u.%u\",\"created\":1,\"expires\":0,"
 			        "\"by\":\"c\",\"reason\":\"\"}",

@@ -365,7 +365,52 @@ static void test_where_the_kernel_answers_errors_come_through(void)
 	rig_free(rig);
 }
 
+/* Whatever it sends; its questions for our link address alone are answered still. */
+static void test_a_blocked_source_gets_no_answer(void)
+{
+	struct frame_path in4 = path_from("198.18.0.77", "198.18.0.2");
+	struct frame_path in6 = path_from("fd00:198::77", "fd00:198::2");
+	const struct frame_path *paths[] = {&in4, &in6};
+	struct blocked *blocked = malloc(blocked_bytes(2));
+	struct ip_prefix prefixes[] = {{in4.local, 128}, {in6.local, 128}};
+	struct rig *rig = rig_new();
+	uint8_t frame[256];
+
+	blocked_create(blocked, prefixes, 2);
+	rig->net.blocked = blocked;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t length = build_datagram(frame, paths[i], SERVED_PORT);
+
+		rig_receive(rig, frame, length);
+		rig_receive(rig, frame, build_datagram(frame, paths[i], SERVED_PORT + 1));
+		length = build_datagram(frame, paths[i], SERVED_PORT);
+		frame[ETHERNET_BYTES + (i == 0 ? 9 : 6)] = 132; /* SCTP */
+		if (i == 0)
+			ip4_seal(frame + ETHERNET_BYTES);
+		rig_receive(rig, frame, length);
+		frame_begin(frame, paths[i], FRAME_PROTOCOL_TCP)[12] = 0x50;
+		rig_receive(rig, frame, frame_finish(frame, paths[i], FRAME_PROTOCOL_TCP, 20));
+		memset(l4_of(frame, paths[i]), 0, 64);
+		rig_receive(rig, frame, build_icmp(frame, paths[i], i == 0 ? 8 : 128, 0, 64));
+		CU_ASSERT_EQUAL(COUNT(rig, ip_blocked), (i + 1) * 5);
+	}
+	CU_ASSERT_EQUAL(rig->segments + rig->datagrams, 0);
+	CU_ASSERT_EQUAL(rig->sent_count, 0);
+	in4 = path4();
+	rig_receive(rig, frame, build_datagram(frame, &in4, SERVED_PORT));
+	in6 = path6();
+	rig_receive(rig, frame, build_datagram(frame, &in6, SERVED_PORT));
+	CU_ASSERT_EQUAL(rig->datagrams, 2);
+	rig->net.blocked = NULL;
+	in4 = path_from("198.18.0.77", "198.18.0.2");
+	rig_receive(rig, frame, build_datagram(frame, &in4, SERVED_PORT));
+	CU_ASSERT_EQUAL(rig->datagrams, 3);
+	free(blocked);
+	rig_free(rig);
+}
+
 static const struct unit_case cases[] = {
+    {"a blocked source gets no answer", test_a_blocked_source_gets_no_answer},
     {"damaged ICMP is dropped", test_damaged_icmp_is_dropped},
     {"what asks nothing of a server is ignored", test_what_asks_nothing_of_a_server_is_ignored},
     {"an unknown protocol is told", test_an_unknown_protocol_is_told},
