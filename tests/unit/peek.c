@@ -42,6 +42,7 @@ static void test_a_request_is_found_where_it_most_likely_is(void)
 	    {"get a\x7f\r\n", "a", false, false, 0},
 	    {"gets key-of-16-bytes\r\n", "key-of-16-bytes", false, false, 0},
 	    {"mg key v t\r\n", "key", false, false, 0},
+	    {"me key\r\n", "key", false, false, 0},
 	    {"set key 0 0 3\r\nabc\r\nget x\r\n", "key", false, true, 20},
 	    {"set key 0 0 3 noreply\r\nabc\r\n", "key", false, true, 0},
 	    {"ms key 2 T0\r\nab\r\n", "key", false, true, 0},
@@ -83,6 +84,9 @@ static void test_a_head_is_found_likewise(void)
 {
 	static const char get[] = "\x80\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00"
 	                          "\x00\x00\x00\x00\x00\x00\x00\x00key";
+	static const char keyless[] =
+	    "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	    "\x00\x00\x00\x00\x00\x00\x00\x00";
 	static const char set[] = "\x80\x01\x00\x03\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x00\x00\x00"
 	                          "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 	                          "keyfour";
@@ -99,6 +103,9 @@ static void test_a_head_is_found_likewise(void)
 		CU_ASSERT_FALSE(request_peek(part, &peek));
 		drop(part);
 	}
+	drop(bytes);
+	bytes = copy(keyless, sizeof(keyless) - 1);
+	CU_ASSERT_FALSE(request_peek(bytes, &peek));
 	drop(bytes);
 	bytes = copy(set, sizeof(set) - 1);
 	CU_ASSERT_TRUE_FATAL(request_peek(bytes, &peek));

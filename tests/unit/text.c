@@ -22,8 +22,9 @@ static bool says(struct slice slice, const char *string)
 
 static void test_numbers_are_parsed_whole(void)
 {
-	static const char *const bad[] = {"",    "+",   "-",   "1x",  "x1", " 1", "1 ",
-	                                  "0x1", "1.0", "--1", "+-1", "-1", "1\t"};
+	static const char *const bad[] = {
+	    "",    "+",   "-",   "1x",  "x1", " 1",  "1 ",
+	    "0x1", "1.0", "--1", "+-1", "-1", "1\t", "1234567890123456789x"};
 	uint64_t number = 77;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
