@@ -16,7 +16,7 @@ static uint32_t count_lines(const char *text)
 
 static bool read_prefix(struct ip_prefix *ret_prefix, const char *text, size_t length)
 {
-	char line[IP_ADDRESS_TEXT_MAX + 4];
+	char line[IP_PREFIX_TEXT_MAX];
 
 	if (length >= sizeof(line))
 		return false;

@@ -6,8 +6,8 @@
 
 #include <event2/buffer.h>
 
-/* A prefix a line at most so long, "fd00::/64", and its end. */
-#define KANTED_BLOCK_BYTES_MAX (BLOCKED_COUNT_MAX * (IP_ADDRESS_TEXT_MAX + 4))
+/* Each a line: its end is where the text of one has its NUL. */
+#define KANTED_BLOCK_BYTES_MAX (BLOCKED_COUNT_MAX * IP_PREFIX_TEXT_MAX)
 
 /* text: all prefixes, each on a line of its own; wanted: how many, in digits. Answers "blocked
  * COUNT": they count from each worker's next turn on; "busy": those before them do not yet, so they

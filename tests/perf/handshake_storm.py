@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What TLS handshakes with the control process do to the datapath: handshake_storm.py [ROUNDS].
 
-Clients of the cache ask at a steady rate. By turns nobody bothers the control process, and clients
-make handshakes with it as fast as it takes them. All but the worker is kept off its core, as an
-operator does (isolcpus, cpusets). What is compared is how long the worker has had requests, by its
-own histograms: on a machine with few cores the clients stand in each other's way, and what they
-measure says more of that."""
+Clients of the cache ask at a steady rate. By turns nobody bothers the control process, clients make
+handshakes with it as fast as it takes them, and as many processes only count: where the clients of
+the cache share a core with those, they ask in heaps, and a heap takes the worker longer, whatever
+keeps that core busy. All but the worker is kept off its core, as an operator does (isolcpus,
+cpusets). What is compared is how long the worker has had requests, by its own histograms."""
 import math
 import os
 import pathlib
@@ -54,14 +54,21 @@ def storm(host, node):
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def phase(host, node, clients):
+def counting():
+    """Keeps a core busy for as long."""
+    return subprocess.Popen(["timeout", str(SECONDS), sys.executable, "-c", "while True: pass"],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def phase(host, node, clients, counters):
     """p50, p99 and p99.9 in microseconds, requests and handshakes a second."""
     before, begun = histogram(node), time.monotonic()
-    storms = [storm(host, node) for _ in range(clients)]
+    busy = [counting() for _ in range(counters)] + [storm(host, node) for _ in range(clients)]
     time.sleep(SECONDS)
     after, seconds = histogram(node), time.monotonic() - begun
-    made = sum(int(re.search(r"(\d+) connections in \d+ real", one.communicate()[0])[1])
-               for one in storms)
+    said = [one.communicate()[0] for one in busy]
+    made = sum(int(re.search(r"(\d+) connections in \d+ real", one)[1])
+               for one in said[counters:])
     counts = {end: count - before.get(end, 0) for end, count in after.items()}
     return [percentile(counts, share) for share in (.5, .99, .999)] + [
         sum(counts.values()) / seconds, made / seconds]
@@ -70,31 +77,32 @@ def phase(host, node, clients):
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     ports = 'ports:\n  - {kind: socket, listen: "127.0.0.1:11211"}\n'
-    results = {0: [], 2: []}
+    # clients that make handshakes, processes that count: two, and one for the control process
+    results = {(0, 0): [], (2, 0): [], (0, 3): []}
     with rig.namespaces(1) as (host,), control.Node(host, ports=ports) as node:
         # the last core is the worker's
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:-1])
         load = subprocess.Popen(
             host.command(rig.LOAD, "--socket", "127.0.0.1:11211", "--connections", "16", "--rate",
-                         str(RATE), "--seconds", str((SECONDS + 2) * 2 * rounds + 10)),
+                         str(RATE), "--seconds", str((SECONDS + 2) * 3 * rounds + 10)),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             time.sleep(1)
             for _ in range(rounds):
-                for clients, list_of in results.items():
-                    list_of.append(phase(host, node, clients))
+                for what, list_of in results.items():
+                    list_of.append(phase(host, node, *what))
         finally:
             if load.poll() is None:
                 load.send_signal(rig.signal.SIGINT)
             said = load.communicate()[0]
     if load.returncode != 0:
         sys.exit(said)
-    print("handshakes/s    requests/s   p50 us   p99 us   p99.9 us (the worker's; medians of "
+    print("beside     handshakes/s    requests/s   p50 us   p99 us   p99.9 us (the worker's; medians of "
           f"{rounds})")
-    for list_of in results.values():
+    for name, list_of in zip(("nothing", "handshakes", "counting"), results.values()):
         p50, p99, p999, requests, handshakes = (statistics.median(one) for one in zip(*list_of))
         spread = f"({min(one[1] for one in list_of)}-{max(one[1] for one in list_of)})"
-        print(f"{handshakes:12.0f} {requests:13.0f} {p50:8.0f} {p99:8.0f} {spread} {p999:8.0f}")
+        print(f"{name:10} {handshakes:12.0f} {requests:13.0f} {p50:8.0f} {p99:8.0f} {spread} {p999:8.0f}")
 
 
 if __name__ == "__main__":
