@@ -13,6 +13,11 @@ PROGRAM = measure.BUILD / "tests/requests"
 GROWTH_KEYS = (10000, 100000, 1000000)  # and 10,000,000, which all cases are run with
 ONE_TURN = "text hit 32x1"
 INSTRUCTION_TURNS = 20
+PARTS = ("net", "tcp", "proto", "shard", "store", "worker", "base", "libraries", "the replay")
+WHERE_CASES = {"udp text hit 32x1 cache": "UDP text hit, 32 in a turn",
+               "tcp text hit 32x1 cache": "TCP text hit, 32 in a turn",
+               "tcp text hit 1x32 cache": "TCP text hit, 32 pipelined",
+               "tcp text set 32x1 cache": "TCP text set, 32 in a turn"}
 # A case takes a few milliseconds a round.
 ROUNDS_FOR_ONE = 3
 
@@ -26,7 +31,7 @@ def requests(*options, prefix=()):
 
 
 def instructions():
-    """Instructions a request, by case."""
+    """Instructions a request by case and by part: a folder of src/, or libraries."""
     with tempfile.TemporaryDirectory(prefix="kante-bench-") as name:
         out = pathlib.Path(name) / "out"
         cases = requests("--keys", 1000, "--rounds", 1, "--turns", INSTRUCTION_TURNS, "--only",
@@ -34,12 +39,32 @@ def instructions():
                              "valgrind", "--tool=callgrind", "--collect-atstart=no",
                              "--toggle-collect=measured_turn", "--dump-after=measured_case",
                              f"--callgrind-out-file={out}"))["cases"]
-        found = {}
-        for number, case in enumerate(cases, 1):
-            text = pathlib.Path(f"{out}.{number}").read_text()
-            found[case["case"]] = (int(re.search(r"^totals: (\d+)", text, re.M)[1])
-                                   / case["requests"])
-        return found
+        return {case["case"]: {part: count / case["requests"] for part, count in parts_of(
+            pathlib.Path(f"{out}.{number}").read_text()).items()}
+                for number, case in enumerate(cases, 1)}
+
+
+def parts_of(profile):
+    """Instructions by part, of a file in callgrind's format. What was inlined counts where it was
+    written."""
+    names, parts, part, is_call = {}, {}, None, False
+    for line in profile.splitlines():
+        source = re.match(r"(c?)f[lie]=\((\d+)\)(?: (.*))?", line)
+        if source:
+            callee, number, name = source.groups()
+            name = names.setdefault(number, name)
+            if callee:
+                continue
+            folder = re.search(r"/src/(\w+)/", name)
+            part = (folder[1] if folder else "the replay" if "/tests/perf/" in name
+                    else "libraries")
+        elif line.startswith("calls="):
+            is_call = True  # the next line is what the call cost, which is counted where it goes to
+        elif re.match(r"[+*\d-]", line):
+            if not is_call:
+                parts[part] = parts.get(part, 0) + int(line.split()[1])
+            is_call = False
+    return parts
 
 
 def run(rounds):
@@ -60,7 +85,8 @@ def run(rounds):
     counted = instructions()
     for row in rows:
         if row["case"] in counted:
-            row["samples"]["instructions"] = [counted[row["case"]]]
+            row["parts"] = counted[row["case"]]
+            row["samples"]["instructions"] = [sum(row["parts"].values())]
     return rows
 
 
@@ -86,8 +112,8 @@ def charts(rows):
             for transport in ("udp", "tcp")}, True)
 
 
-def summary(rows):
-    """For the README: (title, head, body)."""
+def summaries(rows):
+    """For the README: (title, head, body) of each table."""
     columns = (("32x1 cache", "32 in a turn"), ("1x1 cache", "1 in a turn"),
                ("1x32 cache", "32 pipelined"), ("32x1 dram", "32 in a turn, 10,000,000 keys"))
     medians = {row["case"]: f"{measure.median(row, 'cycles'):.0f}" for row in rows}
@@ -95,4 +121,11 @@ def summary(rows):
              *(medians.get(f"{transport} {protocol} {op} {column}", "") for column, _ in columns)]
             for transport in ("udp", "tcp") for protocol in ("text", "meta", "binary")
             for op in ("hit", "miss", "set") if transport == "tcp" or op != "set"]
-    return "cycles a request, 32 bytes", [name for _, name in columns], body
+    yield "cycles a request, 32 bytes", [name for _, name in columns], body
+    body = []
+    for case, name in WHERE_CASES.items():
+        parts = measure.only(rows, case=case)["parts"]
+        total = sum(parts.values())
+        body.append([name, f"{total:.0f}",
+                     *(f"{parts.get(part, 0) / total:.0%}".replace("%", " %") for part in PARTS)])
+    yield "where its instructions are", ["instructions", *PARTS], body

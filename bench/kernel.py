@@ -174,8 +174,8 @@ def charts(rows):
                     for name in names if name not in CLOSED_ONLY}, False, measure_name[0] == "p")
 
 
-def summary(rows):
-    """For the README: (title, head, body)."""
+def summaries(rows):
+    """For the README: (title, head, body) of each table."""
     def median(name, way, server, share=None, pipeline=None):
         return page.short(measure.median(measure.only(
             rows, way=way, server=server, share=share, pipeline=pipeline), name))
@@ -187,4 +187,4 @@ def summary(rows):
              median("CPU us/request", way, server, pipeline=1),
              *("" if server in CLOSED_ONLY else median("p99 us", way, server, share)
                for share in SHARES)] for way, names in WAYS.items() for server in names]
-    return "a kernel client, 50 connections, 90 % GET", head, body
+    yield "a kernel client, 50 connections, 90 % GET", head, body

@@ -174,12 +174,12 @@ def charts(rows):
                [row for row in rows if row.get("growth") == what])
 
 
-def summary(rows):
-    """For the README: (title, head, body)."""
+def summaries(rows):
+    """For the README: (title, head, body) of each table."""
     head = [f"{connections} connections" for connections in CONNECTIONS]
     body = [[f"{transport.upper()}, pipeline {pipeline}", *(
         page.short(measure.median(measure.only(rows, server="kanted", growth=None, **{
             "transport": transport, "pipeline": pipeline, "connections": connections,
             "value bytes": VALUE_BYTES[0]}), "requests/s")) for connections in CONNECTIONS)]
         for transport in ("udp", "tcp") for pipeline in PIPELINES]
-    return "GETs a second over a memif, 32 bytes", head, body
+    yield "GETs a second over a memif, 32 bytes", head, body

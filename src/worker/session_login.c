@@ -2,6 +2,7 @@
 /* How a client logs in, where it has to: by the first set of the text protocol, whose value is
  * "name password", or by SASL PLAIN. The request is held whole, its password is checked by somebody
  * else (base/login.h), and until the answer is there the client is not read. */
+#include "base/assert.h"
 #include "proto/credentials.h"
 #include "worker/session_internal.h"
 
@@ -126,10 +127,12 @@ static bool session_read_credentials(const struct session *session,
 	struct slice held = session_held(session);
 
 	if (session->is_binary) {
+		ASSERT(held.length >= BINARY_HEADER_BYTES);
 		held.data += BINARY_HEADER_BYTES;
 		held.length -= BINARY_HEADER_BYTES;
 		return credentials_read_plain(ret_credentials, held);
 	}
+	ASSERT(held.length >= 2);
 	held.length -= 2;
 	return credentials_read_text(ret_credentials, held);
 }
