@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel client over veth, and over loopback, beside memcached and Redis.
 
-The client (kante-load, kernel sockets) has a core, the server the other one. Over veth: memcached
-(the newest of a Debian release, and this one's), Redis, kanted on xdp and on socket; kanted on tap,
-whose interface the client's kernel has. Closed loop says how much each can do, open loop (Poisson
-arrivals) at shares of memcached's peak how long one waits. A server that is not measured is
-stopped.
+The client (kante-load, kernel sockets) has a core, the server the other one, which all else is kept
+off. In the open loop the client, which would be on a machine of its own, goes first on its core, so
+that it keeps to its times. Over veth: memcached (the newest of a Debian release, and this one's),
+Redis, kanted on xdp and on socket; kanted on tap, whose interface the client's kernel has. Closed
+loop says how much each can do, open loop (Poisson arrivals) at shares of memcached's peak how long
+one waits. A server that is not measured is stopped.
 """
 import contextlib
 import pathlib
@@ -63,6 +64,8 @@ class Peer:
 
     def load(self, way, *options):
         where, within = self.where(way)
+        if "--rate" in options:
+            within = [*within, "chrt", "--fifo", "10"]
         return measure.load(where, *MIX, *options, within=within)
 
     def measure(self, way, seconds, *options):
@@ -78,9 +81,10 @@ def start(stack, folder, namespaces):
     """All servers, stopped, with their keys; by name."""
     host, client = namespaces
     pinned = host.command("taskset", "-c", measure.SERVER_CORE)
+    both = host.command("taskset", "-c", f"{measure.LOAD_CORE},{measure.SERVER_CORE}")
 
     def kanted(name, *ports):
-        return measure.kanted(ports, folder, name.replace(" ", "-"), host.command())
+        return measure.kanted(ports, folder, name.replace(" ", "-"), both)
 
     def other(name, *command):
         return measure.running([*pinned, *command], lambda _: is_answering(host, PORT[name]),
@@ -121,6 +125,7 @@ def is_answering(namespace, port):
 def run(rounds):
     """Rows of the closed loop, then of the open loop."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(rig.core_kept_free(int(measure.SERVER_CORE)))
         namespaces = stack.enter_context(rig.namespaces(2))
         host, client = namespaces
         folder = pathlib.Path(stack.enter_context(

@@ -52,6 +52,35 @@ def wait_until(holds, seconds, what):
         time.sleep(0.02)
 
 
+def all_threads():
+    """The ids of all that there are, the kernel's too."""
+    return [int(task.name) for task in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*")]
+
+
+@contextlib.contextmanager
+def core_kept_free(core):
+    """Keeps all that can be moved off a core, as isolcpus does from the boot on: else a thread of the
+    kernel's now and then makes a worker there wait for some milliseconds. In the context, what is to
+    run there has to be put there (taskset). All go back afterwards."""
+    moved, there = {}, set(all_threads())
+    for thread in there:
+        with contextlib.suppress(OSError):  # it has ended, or is the kernel's for this core
+            before = os.sched_getaffinity(thread)
+            if core in before and len(before) > 1:
+                os.sched_setaffinity(thread, before - {core})
+                moved[thread] = before
+    try:
+        yield
+    finally:
+        for thread in all_threads():
+            with contextlib.suppress(OSError):
+                if thread in moved:
+                    os.sched_setaffinity(thread, moved[thread])
+                elif thread not in there and core not in os.sched_getaffinity(thread):
+                    # a child of one that was moved
+                    os.sched_setaffinity(thread, os.sched_getaffinity(thread) | {core})
+
+
 def cpu_seconds(process):
     """What all of its threads have taken."""
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
