@@ -61,8 +61,9 @@ static void connection_pend(struct connection *connection)
 	if (connection->pending)
 		return;
 	connection->pending = true;
-	connection->next = connection->owner->pending;
-	connection->owner->pending = connection;
+	connection->next = NULL;
+	*connection->owner->pending_end = connection;
+	connection->owner->pending_end = &connection->next;
 }
 
 static void connection_leave_lists(struct connection *connection)
@@ -415,6 +416,7 @@ void connections_settle(struct connections *owner)
 	struct connection *connection = owner->pending;
 
 	owner->pending = NULL;
+	owner->pending_end = &owner->pending;
 	while (connection != NULL) {
 		struct connection *next = connection->next;
 
@@ -560,6 +562,7 @@ void connections_create(struct connections *owner, const struct socket_options *
 	    .event_base = event_base,
 	    .epoll_fd = epoll_fd,
 	};
+	owner->pending_end = &owner->pending;
 	TAILQ_INIT(&owner->closing);
 	TAILQ_INIT(&owner->draining);
 	owner->read_buffer = memory_take(memory, SOCKET_READ_BYTES);

@@ -19,7 +19,8 @@ struct connections {
 	uint8_t *read_buffer;
 	struct connection *places;
 	struct connection *free;
-	struct connection *pending;      /* have something to do at the next safe point */
+	struct connection *pending;      /* have something to do at the next safe point, in order */
+	struct connection **pending_end; /* where the next one goes */
 	struct connection_list closing;  /* by deadline */
 	struct connection_list draining; /* by deadline */
 	uint32_t unread_blocks;          /* of all connections */
