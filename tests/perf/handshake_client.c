@@ -31,8 +31,8 @@ static double now_s(void)
 
 static void handshake(SSL_CTX *context, const struct sockaddr_in *address)
 {
-	/* no state of TIME_WAIT here: tens of thousands would use up the ports */
 	const int on = 1; /* the good-bye does not wait for the Finished to be acknowledged */
+	/* no state of TIME_WAIT here: tens of thousands would use up the ports */
 	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	SSL *ssl = SSL_new(context);

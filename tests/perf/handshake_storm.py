@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What TLS handshakes with the control process do to the datapath: handshake_storm.py [ROUNDS].
+"""What TLS handshakes with the control process do to the datapath: handshake_storm.py [ROUNDS],
+after scripts/release kanted kante-control kante-load tests/handshake_client.
 
 Clients of the cache ask at a steady rate. By turns nobody bothers the control process, clients make
 handshakes with it as fast as it takes them, and as many processes only count. All but the worker is
