@@ -24,9 +24,9 @@ os.environ.setdefault("KANTE_BUILD", str(pathlib.Path(__file__).resolve().parent
 import control  # noqa: E402
 import rig  # noqa: E402
 
-SECONDS = 4
+SECONDS = 8
 CLIENT = str(rig.BUILD / "tests/handshake_client")
-RATE = 2000  # requests a second
+RATE = 500  # requests a second
 
 
 def histogram(node):
