@@ -93,6 +93,7 @@ static void modified_hit(struct shard *shard, const struct request *request, uin
 {
 	uint32_t expiry_s = store_expiry_s(shard->store, place->item);
 	int64_t ttl_s = shard_ttl_s(shard->store, place->item, now_s);
+	bool won;
 
 	if ((request->modifiers & REQUEST_RENEW) && !renew(shard, request, place, now_s)) {
 		ret_reply->status = REPLY_NO_MEMORY;
@@ -102,7 +103,10 @@ static void modified_hit(struct shard *shard, const struct request *request, uin
 	ret_reply->ttl_s = ttl_s;
 	if (request->modifiers & REQUEST_RENEW_BEFORE_RECACHE)
 		expiry_s = store_expiry_s(shard->store, place->item);
-	settle_win(place->item, is_recache_due(shard, request, expiry_s, now_s), ret_reply);
+	won = is_recache_due(shard, request, expiry_s, now_s);
+	if (won)
+		shown_hide(store_shown(shard->store), place->item);
+	settle_win(place->item, won, ret_reply);
 	if (!(request->modifiers & REQUEST_NO_BUMP))
 		store_mark_read(shard->store, shard->number, hash, place, now_s);
 }

@@ -88,17 +88,27 @@ static uint32_t add(struct hot_window *window, struct slice key, uint64_t hash)
 	return at;
 }
 
-void hot_sample(struct hot *hot, struct slice key, uint64_t hash)
+static void count_in(struct hot_window *window, struct slice key, uint64_t hash, uint64_t count)
 {
-	struct hot_window *window = hot->current;
 	uint32_t at = find(window, key, hash);
-	uint64_t weight = UINT64_C(1) << hot->weight_log;
 
 	if (at == HOT_KEY_COUNT)
 		at = add(window, key, hash);
-	window->keys[at].count += weight;
-	window->request_count += weight;
+	window->keys[at].count += count;
+	window->request_count += count;
 	window->sample_count++;
+}
+
+void hot_add(struct hot *hot, struct slice key, uint64_t hash, uint64_t count)
+{
+	count_in(hot->current, key, hash, count);
+}
+
+void hot_sample(struct hot *hot, struct slice key, uint64_t hash)
+{
+	struct hot_window *window = hot->current;
+
+	count_in(window, key, hash, UINT64_C(1) << hot->weight_log);
 	/* it is suddenly busy */
 	if (window->sample_count % SAMPLES_MAX == 0 && hot->weight_log < WEIGHT_LOG_MAX)
 		hot->weight_log++;

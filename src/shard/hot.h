@@ -55,6 +55,9 @@ static inline void hot_count(struct hot *hot, struct slice key, uint64_t hash)
 		hot_sample(hot, key, hash);
 }
 
+/* So many requests at once, which somebody else has counted. */
+void hot_add(struct hot *hot, struct slice key, uint64_t hash, uint64_t count);
+
 void hot_turn_window(struct hot *hot, uint64_t now_us);
 
 /* Once a turn. */

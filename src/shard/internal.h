@@ -4,6 +4,7 @@
 
 #include "shard/call.h"
 #include "shard/hot.h"
+#include "shard/show.h"
 #include "store/store.h"
 
 #define SHARD_MAGIC 0x6b616e7465736864u
@@ -76,6 +77,7 @@ struct shard {
 	uint32_t purges;                       /* bits: those that it has not ended */
 	struct shard_counters counters;
 	struct hot hot;
+	struct show *show; /* NULL: nothing is shown */
 	struct shard_class class_of[CLASS_COUNT_MAX];
 };
 

@@ -16,6 +16,8 @@
 #include "store/purge.h"
 
 struct hot;
+struct show;
+struct show_options;
 struct shard;
 struct store;
 
@@ -137,6 +139,23 @@ void shard_set_policy(struct shard *shard, enum policy policy);
 
 /* Which keys are asked for most. */
 struct hot *shard_hot(struct shard *shard);
+
+/* Hot keys of this shard may be shown from now on; `show` is memory for it. */
+void shard_show_to(struct shard *shard, struct show *show, const struct show_options *options);
+
+/* The key is to be shown in this slot of each program, which nobody else writes to from now on,
+ * whenever it is there and may be told as it is. False: there are too many already. */
+bool shard_show(struct shard *shard, struct slice key, uint32_t slot);
+
+/* Not any more; the slot is free. */
+void shard_unshow(struct shard *shard, uint32_t slot);
+
+/* Whether the key of the slot is shown just now. */
+bool shard_is_shown(const struct shard *shard, uint32_t slot);
+
+/* Shows what is not shown, and counts what was answered: once a turn. clock_start_us: that of the
+ * second 0 of now_s, by CLOCK_MONOTONIC; 0: the clock stands still, and nothing is shown. */
+void shard_show_some(struct shard *shard, uint64_t now_us, uint64_t clock_start_us, uint32_t now_s);
 
 /* Whether a request for the key may be run, as far as its class's rate goes; to be asked once for
  * each that brings no value, by the worker that it comes to. False: it is counted, and

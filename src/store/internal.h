@@ -186,6 +186,7 @@ struct store {
 	void *evicted_context;
 	void (*revoked)(void *context, struct store_reservation *reservation); /* or NULL */
 	void *revoked_context;
+	struct shown shown;
 	/* Large items being written: the segments they hold, and those that wait for bytes, in the
 	 * order in which they have begun to. */
 	uint32_t writing_segment_count;

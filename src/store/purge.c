@@ -46,6 +46,7 @@ void store_purge(struct store *store, uint32_t number, const struct purge_target
 	/* What is copied or put off in a reclaim would come to lie in a segment that is newer. */
 	store_end_reclaim(store);
 	store_seal_all(store);
+	shown_hide_all(&store->shown);
 	purge->class = target->class;
 	purge->prefix_bytes = (uint32_t)target->prefix.length;
 	if (target->prefix.length > 0)

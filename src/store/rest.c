@@ -98,6 +98,7 @@ static void detach(struct store *store)
 	store->evicted_context = NULL;
 	store->revoked = NULL;
 	store->revoked_context = NULL;
+	store->shown = (struct shown){0};
 }
 
 uint32_t store_layout_bytes(void)

@@ -13,6 +13,7 @@
  * want of a segment. */
 static void flush_now(struct store *store)
 {
+	shown_hide_all(&store->shown);
 	store_end_reclaim(store); /* what it puts off would come to lie in a newer segment */
 	store_seal_all(store);
 	store->flushed_count = store->listed_count;
@@ -135,6 +136,11 @@ uint64_t store_next_cas(struct store *store)
 	return ++store->cas_newest;
 }
 
+struct shown *store_shown(struct store *store)
+{
+	return &store->shown;
+}
+
 void store_leave(struct store *store, struct item *item)
 {
 	counter_subtract(&store->counters.curr_items, 1);
@@ -145,6 +151,7 @@ void store_leave(struct store *store, struct item *item)
 
 void store_remove(struct store *store, const struct store_place *place)
 {
+	shown_hide(&store->shown, place->item);
 	slot_store(place->slot, 0);
 	store_leave(store, place->item);
 }
@@ -169,6 +176,7 @@ void store_evict(struct store *store, _Atomic uint64_t *slot, struct item *item)
 	struct store_counters *counters = &store->counters;
 	bool live = store_judge(store, item) == STORE_LIVE;
 
+	shown_hide(&store->shown, item);
 	counter_add(live ? &counters->evictions : &counters->reclaimed, 1);
 	if (live && store->classes != NULL)
 		counter_add(&store->holdings[classes_of(store->classes, item_key(item))].evictions,
@@ -234,6 +242,8 @@ static void put_in_index(struct store *store, const struct store_reservation *re
 		slot_store(store_vacancy(store, hash), slot_value(hash, mark, location));
 		return;
 	}
+	/* before anybody may read what replaces it */
+	shown_hide(&store->shown, replaced->item);
 	mark = slot_mark(slot_load(slot));
 	if (!reservation->is_update)
 		mark = mark_hit(mark, tick);
@@ -332,6 +342,7 @@ bool store_change(struct store *store, struct store_place *place, uint32_t expir
 	struct segment *segment = store_segment_of(store, item);
 	uint32_t expiry_before_s = store_expiry_s(store, item);
 
+	shown_hide(&store->shown, item);
 	if (item_set_expiry(item, expiry_s, segment->expiry_base_s) &&
 	    item_set_cas(item, cas_unique, segment->cas_base))
 		return true;

@@ -25,6 +25,7 @@
 #include "store/item.h"
 #include "store/policy.h"
 #include "store/purge.h"
+#include "store/shown.h"
 
 struct store;
 struct segment;
@@ -65,6 +66,9 @@ uint32_t store_layout_bytes(void);
  * Time goes on from where it was. */
 int store_wake(struct store **ret_store, const struct store_options *options,
                struct memory *memory);
+
+/* Of the items that are told elsewhere; with `hide` and `context` empty there must be none. */
+struct shown *store_shown(struct store *store);
 
 /* Sets the time that everything below goes by, and carries out a flush that has come due. Before
  * other calls whenever the second may have changed; never backwards. */

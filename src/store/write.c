@@ -338,6 +338,7 @@ bool store_copy_item(struct store *store, _Atomic uint64_t *slot, struct item *i
 	bytes = bytes_of(&options, shape);
 	copy = put_item(store, index, shape, &options);
 	store_segment(store, index)->used_bytes += (uint32_t)bytes;
+	shown_hide(&store->shown, item); /* it is another one now */
 	memcpy((uint8_t *)copy + shape_head_bytes(shape) + options.key.length,
 	       options.key.data + options.key.length, options.value_bytes);
 	atomic_store_explicit(&copy->access, item_access(item), memory_order_relaxed);

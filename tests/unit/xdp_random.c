@@ -26,10 +26,13 @@ static uint32_t below(uint32_t bound)
 static void make_key(struct key *key)
 {
 	static const uint32_t lengths[] = {1, 7, 8, 9, 16, 100, 249, 250};
+	static const uint8_t odd[] = {0, '\t', '\r', '\n', 0x1f, ' ', 0x7f, 0x80, 0xff};
 
 	key->length = lengths[below(8)];
-	for (uint32_t i = 0; i < key->length; i++) /* now and then what text may not have */
-		key->bytes[i] = (uint8_t)(below(200) == 0 ? below(256) : '!' + below(94));
+	for (uint32_t i = 0; i < key->length; i++)
+		key->bytes[i] = (uint8_t)('!' + below(94));
+	if (below(3) == 0) /* what text may not have */
+		key->bytes[below(key->length)] = odd[below(sizeof(odd))];
 }
 
 static void store(const struct key *key)
