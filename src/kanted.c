@@ -5,9 +5,11 @@
 #include "base/log.h"
 #include "kanted_answers.h"
 #include "kanted_block.h"
+#include "kanted_hot.h"
 #include "kanted_reload.h"
 #include "keeper/keeper.h"
 #include "login/users.h"
+#include "xdp/xdp.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +26,7 @@ struct kanted {
 	struct config *config;
 	const char *config_path;
 	struct kanted_workers workers;
+	struct kanted_hot hot;
 	struct kanted_user user;
 	struct dpdk_counters ports[PORT_COUNT_MAX];
 	struct facts facts;
@@ -43,6 +46,7 @@ static void figures_publish(void *context)
 	for (uint32_t i = 0; kanted->workers.dpdk != NULL && i < kanted->config->port_count; i++)
 		dpdk_counters_read(kanted->workers.dpdk, i, &kanted->ports[i]);
 	facts_publish(&kanted->facts, kanted_now_us());
+	kanted_hot_decide(&kanted->hot);
 }
 
 static bool port_is_socket(const struct port_options *port)
@@ -204,8 +208,10 @@ static void describe(struct kanted *kanted)
 
 static void reload_for(struct kanted *kanted, struct evbuffer *answer)
 {
-	if (config_reload(kanted->config, kanted->config_path, answer))
-		kanted_workers_change(&kanted->workers);
+	if (!config_reload(kanted->config, kanted->config_path, answer))
+		return;
+	kanted_workers_change(&kanted->workers);
+	kanted_hot_change(&kanted->hot);
 }
 
 static void reload(void *context)
@@ -268,6 +274,12 @@ static void take_blocked(void *context, const char *count, const char *text,
 		return;
 	for (uint32_t i = 0; i < kanted->workers.shared.count; i++)
 		wake(kanted, i);
+	for (uint32_t i = 0; kanted->workers.dpdk != NULL && i < kanted->config->port_count; i++) {
+		struct xdp *xdp = dpdk_xdp(kanted->workers.dpdk, i);
+
+		if (xdp != NULL)
+			xdp_block(xdp, kanted->workers.shared.blocked.current);
+	}
 }
 
 /* It lies beside ours. */
@@ -330,6 +342,7 @@ static void stop_all(struct kanted *kanted)
 	/* the devices may still refer to the workers' memory */
 	dpdk_stop(kanted->workers.dpdk);
 	kanted_workers_destroy(&kanted->workers);
+	kanted_hot_destroy(&kanted->hot);
 	kanted_block_forget(&kanted->workers.shared);
 	login_destroy(kanted->workers.login);
 	notify_destroy(&kanted->notify);
@@ -379,6 +392,9 @@ static int run(struct kanted *kanted)
 	if (r < 0)
 		return r;
 	r = kanted_workers_create(&kanted->workers, cores);
+	if (r < 0)
+		return r;
+	r = kanted_hot_create(&kanted->hot, &kanted->workers);
 	if (r < 0)
 		return r;
 	r = kanted_workers_launch(&kanted->workers);

@@ -32,9 +32,9 @@ static void check_xdp_needs(struct doctor *doctor, const char *release)
 	struct doctor_finding *finding;
 	uint64_t jit = 1;
 
-	if (doctor->linux_version < DOCTOR_LINUX(5, 9)) {
+	if (doctor->linux_version < DOCTOR_LINUX(5, 18)) {
 		finding = doctor_say(doctor, DOCTOR_FAULT, NULL,
-		                     "Linux %s: an xdp port needs 5.9 or newer", release);
+		                     "Linux %s: an xdp port needs 5.18 or newer", release);
 		doctor_advise(finding, "boot a newer kernel");
 	}
 	if (!doctor_exists(doctor, "/proc/sys/kernel/unprivileged_bpf_disabled")) {

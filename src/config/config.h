@@ -96,7 +96,15 @@ enum config_effect {
 	  "lists")                                                                                 \
 	X(udp_rate_max, "udp_rate_max", CONFIG_COUNT, 0, 1000000000, 1000, CONFIG_LIVE,            \
 	  "Requests by UDP a second from one source that are answered, save from those that "      \
-	  "`allow` lists; 0: all")
+	  "`allow` lists; 0: all")                                                                 \
+	X(hot_key_count_max, "hot_keys", CONFIG_COUNT, 0, 512, 128, CONFIG_LIVE,                   \
+	  "Keys whose GETs by UDP are answered by the XDP program of an xdp port, at most; 0: "    \
+	  "none are")                                                                              \
+	X(hot_rate_min, "hot_rate_min", CONFIG_COUNT, 1, 1000000000, 1000, CONFIG_LIVE,            \
+	  "Requests a second that make a key one of them; it is one until there are less than "    \
+	  "half as many for some seconds")                                                         \
+	X(hot_value_bytes_max, "hot_value_size_max", CONFIG_SIZE, 0, 1391, CONFIG_KIB,             \
+	  CONFIG_RESTART, "The largest value of such a key")
 
 #define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, effect, help)             \
 	uint64_t field;

@@ -418,6 +418,11 @@ static bool port_is_up(const struct dpdk_port *port)
 	       link.link_status == RTE_ETH_LINK_UP;
 }
 
+struct xdp *dpdk_xdp(struct dpdk *dpdk, uint32_t port_index)
+{
+	return dpdk->ports[port_index].xdp;
+}
+
 void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters)
 {
 	const struct dpdk_port *port = &dpdk->ports[port_index];

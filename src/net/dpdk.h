@@ -24,6 +24,7 @@
 #define DPDK_DESCRIBE_BYTES 512
 
 struct dpdk;
+struct xdp;
 
 struct dpdk_options {
 	/* Read while the environment lives; of xdp ports, `addresses` is filled in. Ports of the
@@ -69,6 +70,9 @@ void dpdk_join(struct dpdk *dpdk);
 
 /* Writes one line (DPDK_DESCRIBE_BYTES) for people: driver, queues, MTU, MAC, offloads, memory. */
 void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text);
+
+/* The XDP program of a port, to be closed with it; NULL: it has none. */
+struct xdp *dpdk_xdp(struct dpdk *dpdk, uint32_t port_index);
 
 /* Asks the device, the kernel and the XDP program; all zero for a port of the kind socket. */
 void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters);

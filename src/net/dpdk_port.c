@@ -361,13 +361,17 @@ static int xdp_listen_all(struct dpdk_port *port)
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < options->address_count; i++) {
-		const uint8_t *address = options->addresses[i].address.bytes;
+		const struct ip_prefix *address = &options->addresses[i];
 
 		if (options->tcp_port != 0)
 			r = xdp_listen(port->xdp, address, IPPROTO_TCP, options->tcp_port);
 		if (r == 0 && options->udp_port != 0)
 			r = xdp_listen(port->xdp, address, IPPROTO_UDP, options->udp_port);
 	}
+	for (uint32_t i = 0; r == 0 && i < options->allow_count; i++)
+		r = xdp_allow(port->xdp, &options->allow[i]);
+	memcpy(xdp_settings(port->xdp)->mac, port->mac, sizeof(port->mac));
+	xdp_settings(port->xdp)->allow_any = options->allow_any;
 	return r;
 }
 

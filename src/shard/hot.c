@@ -96,12 +96,13 @@ static void count_in(struct hot_window *window, struct slice key, uint64_t hash,
 		at = add(window, key, hash);
 	window->keys[at].count += count;
 	window->request_count += count;
-	window->sample_count++;
 }
 
 void hot_add(struct hot *hot, struct slice key, uint64_t hash, uint64_t count)
 {
 	count_in(hot->current, key, hash, count);
+	/* as many as it would have been */
+	hot->current->sample_count += (uint32_t)min_u64(count >> hot->weight_log, SAMPLES_MAX);
 }
 
 void hot_sample(struct hot *hot, struct slice key, uint64_t hash)
@@ -109,6 +110,7 @@ void hot_sample(struct hot *hot, struct slice key, uint64_t hash)
 	struct hot_window *window = hot->current;
 
 	count_in(window, key, hash, UINT64_C(1) << hot->weight_log);
+	window->sample_count++;
 	/* it is suddenly busy */
 	if (window->sample_count % SAMPLES_MAX == 0 && hot->weight_log < WEIGHT_LOG_MAX)
 		hot->weight_log++;

@@ -3,6 +3,7 @@
 
 #include "shard/call.h"
 #include "shard/hot.h"
+#include "worker/board.h"
 #include "worker/conns.h"
 #include "worker/worker_internal.h"
 
@@ -107,6 +108,27 @@ static void look_at_blocked(struct worker *worker)
 	if (worker->sockets != NULL)
 		sockets_block(worker->sockets, blocked);
 	worker->blocked_left = blocked == NULL ? 0 : seats_used(&worker->seats);
+}
+
+/* Hot keys: which are wanted, which there are, and what the XDP programs are to tell. */
+static void look_at_board(struct worker *worker)
+{
+	const struct hot *hot = shard_hot(worker->shard);
+	struct workers *workers = worker->workers;
+	uint64_t start_us;
+
+	if (workers->board == NULL)
+		return;
+	board_take(workers->board, worker->number, worker->shard, &worker->board_version);
+	if (hot->last->end_us != worker->told_us) {
+		worker->told_us = hot->last->end_us;
+		board_tell(workers->board, worker->number, hot);
+	}
+	/* the clock began with its second 1 */
+	start_us = atomic_load_explicit(&workers->start_us, memory_order_relaxed) - 1000000;
+	if (atomic_load_explicit(&workers->paused_s, memory_order_relaxed) != 0)
+		start_us = 0;
+	shard_show_some(worker->shard, worker->time.now_us, start_us, worker->time.now_s);
 }
 
 static uint64_t wake_up_us(void *context)
@@ -326,6 +348,11 @@ void worker_add_netif(struct worker *worker, struct netif *netif, const struct p
 		capture_add_netif(worker->capture, netif, port_index);
 }
 
+void worker_show_to(struct worker *worker, struct show *show, const struct show_options *options)
+{
+	shard_show_to(worker->shard, show, options);
+}
+
 struct sockets *worker_sockets(struct worker *worker)
 {
 	return worker->sockets;
@@ -405,6 +432,7 @@ uint32_t worker_turn(struct worker *worker, uint64_t now_us, int wait_ms)
 	look_at_blocked(worker);
 	sessions_follow(&worker->sessions, &worker->time);
 	hot_advance(shard_hot(worker->shard), now_us);
+	look_at_board(worker);
 	shard_foresee_calls(worker->shard);
 	if (worker->capture != NULL)
 		capture_turn(worker->capture, now_us);

@@ -78,9 +78,12 @@ uint64_t worker_rest(struct worker *worker, uint64_t generation);
 void worker_add_netif(struct worker *worker, struct netif *netif, const struct port_options *port,
                       uint32_t port_index, bool probe, uint64_t random_seed, uint64_t now_us);
 
-/* Lists counters that somebody else writes in `stats kante`, too: at most PORT_COUNT_MAX + 2
+/* Lists counters that somebody else writes in `stats kante`, too: at most PORT_COUNT_MAX + 3
  * groups. */
 void worker_add_counters(struct worker *worker, const struct counter_group *group);
+
+/* The XDP programs that answer hot keys; `show`: memory for it. Before its first turn. */
+void worker_show_to(struct worker *worker, struct show *show, const struct show_options *options);
 
 /* Its kernel sockets, to listen on more ports; NULL without with_sockets. */
 struct sockets *worker_sockets(struct worker *worker);

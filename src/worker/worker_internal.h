@@ -30,6 +30,8 @@ struct worker {
 	const struct blocked *blocked;
 	uint32_t blocked_index; /* of the seat that is looked at next for it */
 	uint32_t blocked_left;  /* seats that are still to be looked at */
+	uint32_t board_version; /* of the board, as it has seen it */
+	uint64_t told_us;       /* the end of the window of hot keys that it has told of */
 	struct net nets[PORT_COUNT_MAX];
 	struct block_pool blocks;
 	struct sessions sessions;

@@ -12,6 +12,7 @@
 /* Calls (shard/call.h) that one worker may have under way; a power of two. */
 #define WORKER_CALL_COUNT 1024
 
+struct board;
 struct worker;
 
 /* What may change while they run, each a number in a struct worker_settings. */
@@ -65,6 +66,7 @@ struct workers {
 	_Atomic uint32_t paused_s; /* debugtime: where it stands still; 0: it goes on */
 	struct workers_settings settings;
 	struct workers_blocked blocked;
+	struct board *board; /* NULL: there is no XDP program that could answer hot keys */
 };
 
 /* Bytes of memory that workers_create() takes. */

@@ -42,7 +42,9 @@ struct frame {
 	struct xdp_listen_key key; /* where to */
 	__u32 l3, l4;              /* where these headers begin */
 	__u32 l4_bytes;            /* by the IP header */
+	__be16 vlan;               /* VLAN identifier; only where l3 says that there is a tag */
 	__u8 is_ip4;
+	__u8 source_mac[ETH_ALEN];
 };
 
 /* Returns what follows the IP header; NULL when the frame is the kernel's, with *ret_counter saying
@@ -134,8 +136,10 @@ static __always_inline bool parse_frame(struct xdp_md *context, struct frame *fr
 		if (next > end)
 			return false;
 		type = tag->type;
+		frame->vlan = tag->control & bpf_htons(VLAN_ID_MASK);
 	}
 	frame->l3 = next - (void *)ethernet;
+	__builtin_memcpy(frame->source_mac, ethernet->h_source, ETH_ALEN);
 	*ret_counter = XDP_COUNTER_passed_not_ip;
 	if (type == bpf_htons(ETH_P_IP))
 		ports = parse_ip4(frame, next, end, ret_counter);

@@ -248,14 +248,19 @@ static __always_inline __u32 ip_bytes(const struct frame *frame)
 	return frame->is_ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
+/* Behind the frame, or else before it: whatever is there is written anew. A driver that has a page
+ * a frame has room behind it for any reply; one that works on the kernel's own buffers, as veth
+ * does, has little there, and some 200 bytes before it. */
 static __always_inline bool make_room(struct xdp_md *context, const struct frame *frame,
                                       const struct reply *reply)
 {
 	__u32 bytes = frame->l3 + ip_bytes(frame) + sizeof(struct udp) + reply->payload_bytes;
 	__u64 end = (__u64)context->data_end, start = (__u64)context->data;
+	int more;
 
 	asm volatile("%0 -= %1" : "+r"(end) : "r"(start)); /* with all their bits */
-	return bpf_xdp_adjust_tail(context, (int)bytes - (int)end) == 0;
+	more = (int)bytes - (int)end;
+	return bpf_xdp_adjust_tail(context, more) == 0 || bpf_xdp_adjust_head(context, -more) == 0;
 }
 
 static __always_inline bool write_frame(struct xdp_md *context, const struct frame *frame,
@@ -263,16 +268,19 @@ static __always_inline bool write_frame(struct xdp_md *context, const struct fra
 {
 	void *end = (void *)(long)context->data_end;
 	struct ethhdr *ethernet = (void *)(long)context->data;
-	void *l3 = ethernet + 1;
+	struct vlan_tag *tag = (void *)(ethernet + 1);
+	__be16 type = frame->is_ip4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	void *l3 = tag;
 
-	if (l3 + sizeof(struct vlan_tag) > end)
+	if ((void *)(tag + 1) > end)
 		return false;
-	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, frame->source_mac, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, reply->mac, ETH_ALEN);
+	ethernet->h_proto = type;
 	if (frame->l3 != sizeof(*ethernet)) {
-		struct vlan_tag *tag = l3;
-
-		tag->control &= bpf_htons(VLAN_ID_MASK);
+		ethernet->h_proto = bpf_htons(ETH_P_8021Q);
+		tag->control = frame->vlan;
+		tag->type = type;
 		l3 = tag + 1;
 	}
 	if (frame->is_ip4) {

@@ -104,7 +104,7 @@ static __always_inline bool is_usual(struct xdp_md *context, const struct xdp_se
 	for (int i = 0; i < ETH_ALEN; i++)
 		if (ethernet->h_dest[i] != settings->mac[i])
 			return false;
-	if (ethernet->h_source[0] & 1)
+	if (frame->source_mac[0] & 1)
 		return false;
 	if (frame->is_ip4)
 		return source[12] != 0 && source[12] != 127 && source[12] < 224 &&

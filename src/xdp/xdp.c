@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,11 @@ struct xdp {
 	int link_fd; /* holds the program on the interface */
 	int listen_fd;
 	int counters_fd;
+	int allow_fd;
+	struct xdp_settings *settings; /* these are mapped */
+	struct xdp_slot *slots;
+	struct xdp_hits *hits;
+	struct xdp_blocked *blocked;
 	bool native;
 };
 
@@ -90,33 +96,90 @@ int xdp_interface_claim(unsigned interface_index, bool *ret_leftover, char *erro
 	return 0;
 }
 
+/* What a map of ours is for. */
+struct use {
+	const char *name;
+	int *fd;       /* to be kept open … */
+	void **memory; /* … or mapped */
+	size_t bytes;
+};
+
+/* Takes over the descriptor. */
+static int use_map(const struct use *use, int fd)
+{
+	void *memory;
+	int r;
+
+	if (use->fd != NULL) {
+		*use->fd = fd;
+		return 0;
+	}
+	memory = mmap(NULL, use->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	r = memory == MAP_FAILED ? -errno : 0;
+	close(fd);
+	if (r == 0)
+		*use->memory = memory;
+	return r;
+}
+
+static bool is_used(const struct use *use)
+{
+	return use->fd != NULL ? *use->fd >= 0 : *use->memory != NULL;
+}
+
+#define USE_COUNT 7
+
+static void uses_of(struct xdp *xdp, struct use ret_uses[USE_COUNT])
+{
+	const struct use uses[USE_COUNT] = {
+	    {XDP_LISTEN_MAP, .fd = &xdp->listen_fd},
+	    {XDP_COUNTERS_MAP, .fd = &xdp->counters_fd},
+	    {XDP_ALLOW_MAP, .fd = &xdp->allow_fd},
+	    {XDP_SETTINGS_MAP, .memory = (void **)&xdp->settings,
+	     .bytes = sizeof(struct xdp_settings)},
+	    {XDP_SLOTS_MAP, .memory = (void **)&xdp->slots,
+	     .bytes = XDP_SLOT_COUNT * sizeof(struct xdp_slot)},
+	    {XDP_HITS_MAP, .memory = (void **)&xdp->hits,
+	     .bytes = XDP_HITS_COUNT * sizeof(struct xdp_hits)},
+	    {XDP_BLOCKED_MAP, .memory = (void **)&xdp->blocked,
+	     .bytes = XDP_BLOCKED_COUNT * sizeof(struct xdp_blocked)},
+	};
+
+	memcpy(ret_uses, uses, sizeof(uses));
+}
+
+/* Whatever comes of it, what is held is xdp_detach()'s to give back. */
 static int program_find_maps(struct xdp *xdp, int program_fd)
 {
-	__u32 ids[8];
+	__u32 ids[32];
 	struct bpf_prog_info program = {.map_ids = (__u64)(uintptr_t)ids,
 	                                .nr_map_ids = sizeof(ids) / sizeof(ids[0])};
 	__u32 length = sizeof(program);
+	struct use uses[USE_COUNT];
 	int r;
 
+	uses_of(xdp, uses);
 	r = bpf_obj_get_info_by_fd(program_fd, &program, &length);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < program.nr_map_ids && i < 8; i++) {
+	for (uint32_t i = 0; r == 0 && i < program.nr_map_ids && i < 32; i++) {
 		struct bpf_map_info map = {0};
 		int fd = bpf_map_get_fd_by_id(ids[i]);
+		uint32_t use = 0;
 
 		if (fd < 0)
 			return fd;
 		length = sizeof(map);
 		r = bpf_obj_get_info_by_fd(fd, &map, &length);
-		if (r == 0 && strcmp(map.name, XDP_LISTEN_MAP) == 0 && xdp->listen_fd < 0)
-			xdp->listen_fd = fd;
-		else if (r == 0 && strcmp(map.name, XDP_COUNTERS_MAP) == 0 && xdp->counters_fd < 0)
-			xdp->counters_fd = fd;
+		while (use < USE_COUNT && (r < 0 || strcmp(map.name, uses[use].name) != 0))
+			use++;
+		if (use < USE_COUNT && !is_used(&uses[use]))
+			r = use_map(&uses[use], fd);
 		else
 			close(fd);
 	}
-	return xdp->listen_fd >= 0 && xdp->counters_fd >= 0 ? 0 : -ENOENT;
+	for (uint32_t i = 0; r == 0 && i < USE_COUNT; i++)
+		if (!is_used(&uses[i]))
+			r = -ENOENT;
+	return r;
 }
 
 /* Puts a link in the place of the driver's attachment. In between frames go to the kernel. */
@@ -143,7 +206,7 @@ int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error)
 	xdp = malloc(sizeof(*xdp));
 	if (xdp == NULL)
 		return -ENOMEM;
-	*xdp = (struct xdp){.link_fd = -1, .listen_fd = -1, .counters_fd = -1};
+	*xdp = (struct xdp){.link_fd = -1, .listen_fd = -1, .counters_fd = -1, .allow_fd = -1};
 	r = interface_query(interface_index, &query);
 	if (r < 0)
 		goto fail;
@@ -155,6 +218,7 @@ int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error)
 	r = program_find_maps(xdp, program_fd);
 	if (r < 0)
 		goto fail;
+	xdp->settings->blocked = XDP_BLOCKED_COUNT;
 	r = attachment_replace(xdp, interface_index, program_fd);
 	if (r < 0)
 		goto fail;
@@ -163,7 +227,7 @@ int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error)
 	return 0;
 fail:
 	snprintf(error, XDP_ERROR_BYTES,
-	         "cannot attach the XDP program by a BPF link (Linux 5.9 or newer): %s",
+	         "cannot attach the XDP program by a BPF link (Linux 5.18 or newer): %s",
 	         strerror(-r));
 	if (program_fd >= 0)
 		close(program_fd);
@@ -171,13 +235,92 @@ fail:
 	return r;
 }
 
-int xdp_listen(struct xdp *xdp, const uint8_t address[16], uint8_t protocol, uint16_t port)
+int xdp_listen(struct xdp *xdp, const struct ip_prefix *address, uint8_t protocol, uint16_t port)
 {
 	struct xdp_listen_key key = {.protocol = protocol, .port = htons(port)};
+	uint32_t host_bits = 128u - address->length;
+	__be32 broadcast = 0;
+
+	memcpy(key.address, address->address.bytes, sizeof(key.address));
+	if (ip_address_is_ip4(&address->address) && host_bits >= 2)
+		broadcast = htonl(load_be32(address->address.bytes + 12) |
+		                  (uint32_t)((1ull << host_bits) - 1));
+	return bpf_map_update_elem(xdp->listen_fd, &key, &broadcast, BPF_ANY);
+}
+
+int xdp_allow(struct xdp *xdp, const struct ip_prefix *sources)
+{
+	struct xdp_prefix key = {.length = sources->length};
 	__u32 value = 0;
 
-	memcpy(key.address, address, sizeof(key.address));
-	return bpf_map_update_elem(xdp->listen_fd, &key, &value, BPF_ANY);
+	memcpy(key.address, sources->address.bytes, sizeof(key.address));
+	return bpf_map_update_elem(xdp->allow_fd, &key, &value, BPF_ANY);
+}
+
+struct xdp_settings *xdp_settings(struct xdp *xdp)
+{
+	return xdp->settings;
+}
+
+struct xdp_slot *xdp_slots(struct xdp *xdp)
+{
+	return xdp->slots;
+}
+
+const struct xdp_hits *xdp_hits(const struct xdp *xdp)
+{
+	return xdp->hits;
+}
+
+/* What of the filter a range is in; all of it, if that is so much. */
+static void filter_add(struct xdp_blocked *list, const struct blocked_range *range)
+{
+	/* as xdp_blocked_bit() takes addresses together */
+	bool is_ip4 = range->first >> 32 == 0xffff && range->last >> 32 == 0xffff;
+	uint32_t shift = is_ip4 ? 16 : 96;
+	uint64_t first = (uint64_t)(range->first >> shift);
+	uint64_t last = (uint64_t)(range->last >> shift);
+
+	if (last - first >= XDP_BLOCKED_FILTER) {
+		memset(list->filter, 0xff, sizeof(list->filter));
+		return;
+	}
+	for (uint64_t i = first; i <= last; i++) {
+		blocked_address address = (blocked_address)i << shift;
+		uint32_t bit = xdp_blocked_bit((uint64_t)(address >> 64), (uint64_t)address);
+
+		list->filter[bit / 8] |= (uint8_t)(1 << bit % 8);
+	}
+	/* an IPv6 range that IPv4 lies in */
+	if (!is_ip4 && first == 0)
+		memset(list->filter, 0xff, sizeof(list->filter));
+}
+
+_Static_assert(BLOCKED_COUNT_MAX == XDP_BLOCKED_RANGES, "the program has room for the list");
+
+void xdp_block(struct xdp *xdp, const struct blocked *blocked)
+{
+	_Atomic uint32_t *current = (_Atomic uint32_t *)&xdp->settings->blocked;
+	/* relaxed: nobody else writes it */
+	uint32_t next = atomic_load_explicit(current, memory_order_relaxed) == 0 ? 1 : 0;
+	struct xdp_blocked *list = &xdp->blocked[next];
+
+	if (blocked == NULL || blocked->count == 0) {
+		atomic_store_explicit(current, XDP_BLOCKED_COUNT, memory_order_release);
+		return;
+	}
+	memset(list->filter, 0, sizeof(list->filter));
+	for (uint32_t i = 0; i < blocked->count; i++) {
+		const struct blocked_range *range = &blocked->ranges[i];
+
+		list->ranges[i] = (struct xdp_blocked_range){
+		    {(uint64_t)(range->first >> 64), (uint64_t)range->first},
+		    {(uint64_t)(range->last >> 64), (uint64_t)range->last}};
+		filter_add(list, range);
+	}
+	list->count = blocked->count;
+	/* Release: pairs with the program's load: who sees it sees the list. */
+	atomic_store_explicit(current, next, memory_order_release);
 }
 
 bool xdp_is_native(const struct xdp *xdp)
@@ -206,13 +349,19 @@ void xdp_counters_read(const struct xdp *xdp, uint64_t ret_counters[XDP_COUNTER_
 
 void xdp_detach(struct xdp *xdp)
 {
+	struct use uses[USE_COUNT];
+
 	if (xdp == NULL)
 		return;
 	if (xdp->link_fd >= 0)
 		close(xdp->link_fd);
-	if (xdp->listen_fd >= 0)
-		close(xdp->listen_fd);
-	if (xdp->counters_fd >= 0)
-		close(xdp->counters_fd);
+	uses_of(xdp, uses);
+	for (uint32_t i = 0; i < USE_COUNT; i++)
+		if (!is_used(&uses[i]))
+			continue;
+		else if (uses[i].fd != NULL)
+			close(*uses[i].fd);
+		else
+			munmap(*uses[i].memory, uses[i].bytes);
 	free(xdp);
 }

@@ -5,10 +5,15 @@
  * The driver's attachment would outlive a process that is killed. So it is replaced by a BPF link,
  * which the kernel takes away with the process, however it ends.
  *
+ * What the program goes by lies in maps that are mapped here, so that writing to them takes neither
+ * a system call nor a privilege: settings and block list are the keeper's, a slot is of the worker
+ * that the keeper gives it to.
+ *
  * Errors: negative errno, and one sentence in `error` (XDP_ERROR_BYTES) that says what is wrong and
  * what to do. Owner: the keeper. */
 #pragma once
 
+#include "net/blocked.h"
 #include "xdp/layout.h"
 
 #include <stdbool.h>
@@ -30,8 +35,22 @@ int xdp_interface_claim(unsigned interface_index, bool *ret_leftover, char *erro
  * detach. */
 int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error);
 
-/* From now on frames to this address (IPv4-mapped), protocol and port are ours. */
-int xdp_listen(struct xdp *xdp, const uint8_t address[16], uint8_t protocol, uint16_t port);
+/* From now on frames to this address, protocol and port are ours. The prefix: with the length of
+ * its network. */
+int xdp_listen(struct xdp *xdp, const struct ip_prefix *address, uint8_t protocol, uint16_t port);
+
+/* Sources from there are answered, without the limits of others. Only with settings.allow_any 0. */
+int xdp_allow(struct xdp *xdp, const struct ip_prefix *sources);
+
+/* At first nothing is answered, and nobody blocked. */
+struct xdp_settings *xdp_settings(struct xdp *xdp);
+
+struct xdp_slot *xdp_slots(struct xdp *xdp);
+const struct xdp_hits *xdp_hits(const struct xdp *xdp);
+
+/* Frames for us from these sources are dropped; NULL: from nobody. Not sooner than some
+ * milliseconds after the last time, when no frame is looked at any more by the list before that. */
+void xdp_block(struct xdp *xdp, const struct blocked *blocked);
 
 /* True: the program runs in the driver; false: behind it, on sk_buffs, at a fraction of the speed.
  */

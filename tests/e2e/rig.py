@@ -290,6 +290,7 @@ def served(kind, head="", more_ports="", udp=True, user=None):
         if kind == "xdp":
             veth(host, "veth0", client, "veth1")
             host.run("ip", "addr", "add", "198.18.0.2/24", "dev", "veth0")
+            host.run("ip", "addr", "add", "fd00:198::2/64", "dev", "veth0", "nodad")
         port = ports[kind].format(path=path) + (", udp: 11211" if udp else "")
         kanted = stack.enter_context(Kanted(
             f"{head}ports:\n  - {{{port}, allow: any}}\n{more_ports}", host))

@@ -162,7 +162,8 @@ static void test_the_table_says_what_counts_at_once_and_what_from_the_next_start
 	static const char *const live[] = {
 	    "eviction",       "request_timeout",     "idle_timeout",
 	    "idle_sleep_max", "udp_reply_bytes_max", "udp_amplification_max",
-	    "udp_rate_max",   "shutdown_command",
+	    "udp_rate_max",   "shutdown_command",    "hot_keys",
+	    "hot_rate_min",
 	};
 	const size_t live_count = sizeof(live) / sizeof(live[0]);
 	size_t found = 0;
@@ -480,7 +481,7 @@ static void test_a_small_error_buffer_holds_whole_lines_and_says_what_it_left_ou
 		                -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(memchr(error, '\0', bytes));
 	}
-	config_parse(&config, "f", text, strlen(text), error, 720);
+	config_parse(&config, "f", text, strlen(text), error, 810);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "f:1: a: no such"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "\nand 2 more"));
 }

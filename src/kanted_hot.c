@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kanted_hot.h"
+
+#include "base/log.h"
+#include "xdp/xdp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static void find_programs(struct kanted_hot *hot)
+{
+	const struct config *config = hot->workers->config;
+
+	for (uint32_t i = 0; hot->workers->dpdk != NULL && i < config->port_count; i++) {
+		struct xdp *program =
+		    config->ports[i].kind == PORT_XDP ? dpdk_xdp(hot->workers->dpdk, i) : NULL;
+
+		if (program != NULL && config->ports[i].udp_port != 0)
+			hot->programs[hot->program_count++] = program;
+	}
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed = 0;
+
+	/* 8 bytes come whole; and a seed that is known makes guessed keys share slots, no more */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		log_warning("the kernel gives no random numbers: %m");
+	return seed;
+}
+
+/* One show a worker, of all programs. */
+static void show_to_all(struct kanted_hot *hot)
+{
+	long processors = sysconf(_SC_NPROCESSORS_CONF);
+	struct show_options options = {
+	    .program_count = hot->program_count,
+	    .processor_count = processors < 1 || processors > XDP_HITS_COUNT ? XDP_HITS_COUNT
+	                                                                     : (uint32_t)processors,
+	    .value_bytes_max = (uint32_t)hot->workers->config->hot_value_bytes_max,
+	    .hash_seed = hot->board->hash_seed,
+	};
+
+	for (uint32_t i = 0; i < hot->program_count; i++) {
+		options.programs[i] =
+		    (struct show_program){xdp_slots(hot->programs[i]), xdp_hits(hot->programs[i])};
+		xdp_settings(hot->programs[i])->hash_seed = options.hash_seed;
+	}
+	for (uint32_t i = 0; i < hot->workers->shared.count; i++)
+		worker_show_to(hot->workers->list[i].worker, &hot->shows[i], &options);
+}
+
+int kanted_hot_create(struct kanted_hot *hot, struct kanted_workers *workers)
+{
+	uint32_t count = workers->shared.count;
+	struct memory memory = {.bytes = board_bytes(count)};
+
+	static const struct counter_description counters[] = {BOARD_COUNTERS(COUNTER_DESCRIBE)};
+
+	hot->workers = workers;
+	find_programs(hot);
+	if (hot->program_count == 0)
+		return 0;
+	hot->board = calloc(1, sizeof(*hot->board));
+	hot->shows = calloc(count, sizeof(*hot->shows));
+	if (posix_memalign(&hot->board_memory, 2 * CACHE_LINE_BYTES, memory.bytes) != 0)
+		hot->board_memory = NULL;
+	if (hot->board == NULL || hot->shows == NULL || hot->board_memory == NULL) {
+		log_error("no memory is left for hot keys");
+		return -ENOMEM;
+	}
+	memset(hot->board_memory, 0, memory.bytes);
+	memory.base = hot->board_memory;
+	board_create(hot->board, count, random_seed(), &memory);
+	worker_add_counters(workers->list[0].worker,
+	                    &(struct counter_group){
+	                        .module = "hot",
+	                        .index = COUNTER_NO_INDEX,
+	                        .descriptions = counters,
+	                        .count = sizeof(counters) / sizeof(counters[0]),
+	                        .counters = (const _Atomic uint64_t *)&hot->board->counters,
+	                        .is_common = true,
+	                    });
+	workers->published[0] = worker_published(workers->list[0].worker);
+	show_to_all(hot);
+	workers->shared.board = hot->board;
+	kanted_hot_change(hot);
+	return 0;
+}
+
+static uint32_t owner_of(void *context, struct slice key)
+{
+	const struct workers *workers = context;
+
+	return workers->count == 1 ? 0 : shards_owner(&workers->shards, key);
+}
+
+void kanted_hot_decide(struct kanted_hot *hot)
+{
+	struct board_limits limits;
+
+	if (hot->board == NULL)
+		return;
+	limits = (struct board_limits){
+	    .count_max = (uint32_t)hot->workers->config->hot_key_count_max,
+	    .rate_min = hot->workers->config->hot_rate_min,
+	};
+	board_decide(hot->board, &limits, owner_of, &hot->workers->shared);
+}
+
+void kanted_hot_change(struct kanted_hot *hot)
+{
+	const struct config *config = hot->workers->config;
+
+	for (uint32_t i = 0; hot->board != NULL && i < hot->program_count; i++) {
+		struct xdp_settings *settings = xdp_settings(hot->programs[i]);
+
+		/* each a number that the program loads once */
+		settings->amplification_max = (uint32_t)config->udp_amplification_max;
+		settings->rate_max = (uint32_t)config->udp_rate_max;
+		settings->reply_bytes_max = (uint32_t)config->udp_reply_bytes_max;
+	}
+}
+
+void kanted_hot_destroy(struct kanted_hot *hot)
+{
+	free(hot->board_memory);
+	free(hot->board);
+	free(hot->shows);
+}
