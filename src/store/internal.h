@@ -186,13 +186,13 @@ struct store {
 	void *evicted_context;
 	void (*revoked)(void *context, struct store_reservation *reservation); /* or NULL */
 	void *revoked_context;
-	struct shown shown;
 	/* Large items being written: the segments they hold, and those that wait for bytes, in the
 	 * order in which they have begun to. */
 	uint32_t writing_segment_count;
 	struct store_reservation *large_first;
 	struct store_reservation *large_last;
 	struct store_counters counters;
+	struct shown shown;
 };
 
 static inline struct segment *store_segment(const struct store *store, uint32_t index)

@@ -36,11 +36,14 @@ static inline void shown_remove(struct shown *shown, const struct item *item)
 	--*shown_place(shown, item);
 }
 
+/* It may be one of these: apart, so that a store that shows nothing has nothing of it. */
+void shown_look(struct shown *shown, const struct item *item);
+
 /* Before something about it changes. */
 static inline void shown_hide(struct shown *shown, const struct item *item)
 {
-	if (__builtin_expect(*shown_place(shown, item) != 0, 0))
-		shown->hide(shown->context, item);
+	if (__builtin_expect(shown->count != 0, 0))
+		shown_look(shown, item);
 }
 
 static inline void shown_hide_all(struct shown *shown)

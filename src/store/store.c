@@ -136,6 +136,12 @@ uint64_t store_next_cas(struct store *store)
 	return ++store->cas_newest;
 }
 
+void shown_look(struct shown *shown, const struct item *item)
+{
+	if (*shown_place(shown, item) != 0)
+		shown->hide(shown->context, item);
+}
+
 struct shown *store_shown(struct store *store)
 {
 	return &store->shown;
