@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
+
+_Static_assert(PORT_COUNT_MAX <= SHOW_PROGRAMS_MAX, "each port may have one");
 
 static void find_programs(struct kanted_hot *hot)
 {
@@ -36,11 +37,9 @@ static uint64_t random_seed(void)
 /* One show a worker, of all programs. */
 static void show_to_all(struct kanted_hot *hot)
 {
-	long processors = sysconf(_SC_NPROCESSORS_CONF);
 	struct show_options options = {
 	    .program_count = hot->program_count,
-	    .processor_count = processors < 1 || processors > XDP_HITS_COUNT ? XDP_HITS_COUNT
-	                                                                     : (uint32_t)processors,
+	    .hits_count = xdp_hits_count(),
 	    .value_bytes_max = (uint32_t)hot->workers->config->hot_value_bytes_max,
 	    .hash_seed = hot->board->hash_seed,
 	};
@@ -56,10 +55,9 @@ static void show_to_all(struct kanted_hot *hot)
 
 int kanted_hot_create(struct kanted_hot *hot, struct kanted_workers *workers)
 {
+	static const struct counter_description counters[] = {BOARD_COUNTERS(COUNTER_DESCRIBE)};
 	uint32_t count = workers->shared.count;
 	struct memory memory = {.bytes = board_bytes(count)};
-
-	static const struct counter_description counters[] = {BOARD_COUNTERS(COUNTER_DESCRIBE)};
 
 	hot->workers = workers;
 	find_programs(hot);

@@ -59,7 +59,7 @@ static uint64_t count_hits(const struct show *show, uint32_t slot)
 	uint64_t hits = 0;
 
 	for (uint32_t i = 0; i < show->options.program_count; i++)
-		for (uint32_t j = 0; j < show->options.processor_count; j++)
+		for (uint32_t j = 0; j < show->options.hits_count; j++)
 			/* relaxed: a number; the program adds to it */
 			hits += atomic_load_explicit(
 			    (_Atomic uint64_t *)&show->options.programs[i].hits[j].counts[slot],

@@ -22,7 +22,7 @@ struct show_program {
 struct show_options {
 	struct show_program programs[SHOW_PROGRAMS_MAX]; /* the same keys in all */
 	uint32_t program_count;
-	uint32_t processor_count; /* that there may be answers from */
+	uint32_t hits_count;      /* structs of each program's `hits` that may count answers */
 	uint32_t value_bytes_max; /* of what is shown */
 	uint64_t hash_seed;       /* of xdp_hash_byte() */
 };

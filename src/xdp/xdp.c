@@ -272,6 +272,14 @@ const struct xdp_hits *xdp_hits(const struct xdp *xdp)
 	return xdp->hits;
 }
 
+uint32_t xdp_hits_count(void)
+{
+	int processors = libbpf_num_possible_cpus();
+
+	return processors < 1 || processors > XDP_HITS_COUNT ? XDP_HITS_COUNT
+	                                                     : (uint32_t)processors;
+}
+
 /* What of the filter a range is in; all of it, if that is so much. */
 static void filter_add(struct xdp_blocked *list, const struct blocked_range *range)
 {

@@ -48,6 +48,9 @@ struct xdp_settings *xdp_settings(struct xdp *xdp);
 struct xdp_slot *xdp_slots(struct xdp *xdp);
 const struct xdp_hits *xdp_hits(const struct xdp *xdp);
 
+/* Of xdp_hits(), those that the program may add to here. */
+uint32_t xdp_hits_count(void);
+
 /* Frames for us from these sources are dropped; NULL: from nobody. Not sooner than some
  * milliseconds after the last time, when no frame is looked at any more by the list before that. */
 void xdp_block(struct xdp *xdp, const struct blocked *blocked);

@@ -37,7 +37,7 @@ static struct world *world_create(uint32_t shard_count, uint64_t seed)
 	                              .shard_count = shard_count,
 	                              .seed = seed};
 	struct show_options show = {
-	    .program_count = 1, .processor_count = 2, .value_bytes_max = 700, .hash_seed = seed};
+	    .program_count = 1, .hits_count = 2, .value_bytes_max = 700, .hash_seed = seed};
 
 	world->random = random_seeded(seed);
 	world->rig = rig_create(&options);
