@@ -414,18 +414,16 @@ static const struct unit_case cases[] = {
     {"what has expired is not told", test_what_has_expired_is_not_told},
 };
 
+static void store_hot(void)
+{
+	xdp_rig_store(rig, SLICE_LITERAL("hot"), SLICE_LITERAL("x"), 0, 0);
+}
+
 int main(void)
 {
-	int r;
+	int r =
+	    xdp_rig_main(&rig, store_hot, "XDP frames", cases, sizeof(cases) / sizeof(cases[0]));
 
-	rig = xdp_rig_create();
-	if (rig == NULL) {
-		puts("no right to load BPF programs");
-		return 77;
-	}
-	xdp_rig_store(rig, SLICE_LITERAL("hot"), SLICE_LITERAL("x"), 0, 0);
-	r = UNIT_RUN("XDP frames", cases);
 	printf("%u frames\n", case_count);
-	xdp_rig_destroy(rig);
 	return r;
 }

@@ -172,14 +172,5 @@ static const struct unit_case cases[] = {
 
 int main(void)
 {
-	int r;
-
-	rig = xdp_rig_create();
-	if (rig == NULL) {
-		puts("no right to load BPF programs");
-		return 77;
-	}
-	r = UNIT_RUN("XDP random", cases);
-	xdp_rig_destroy(rig);
-	return r;
+	return xdp_rig_main(&rig, NULL, "XDP random", cases, sizeof(cases) / sizeof(cases[0]));
 }

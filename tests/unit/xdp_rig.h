@@ -171,6 +171,24 @@ static inline void xdp_rig_destroy(struct xdp_rig *rig)
 	free(rig);
 }
 
+/* main() of a test: 77 tells meson that it could not be run. `prepare` may be NULL. */
+static inline int xdp_rig_main(struct xdp_rig **ret_rig, void (*prepare)(void), const char *name,
+                               const struct unit_case *cases, size_t case_count)
+{
+	int r;
+
+	*ret_rig = xdp_rig_create();
+	if (*ret_rig == NULL) {
+		puts("no right to load BPF programs");
+		return 77;
+	}
+	if (prepare != NULL)
+		prepare();
+	r = unit_run(name, cases, case_count);
+	xdp_rig_destroy(*ret_rig);
+	return r;
+}
+
 /* Stores an item in the server, and shows it to the program. ttl_s 0: it does not expire. */
 static inline struct xdp_slot *xdp_rig_store(struct xdp_rig *rig, struct slice key,
                                              struct slice value, uint32_t client_flags,

@@ -213,16 +213,9 @@ static void store_keys(void)
 
 int main(void)
 {
-	int r;
+	int r =
+	    xdp_rig_main(&rig, store_keys, "XDP verdicts", cases, sizeof(cases) / sizeof(cases[0]));
 
-	rig = xdp_rig_create();
-	if (rig == NULL) {
-		puts("no right to load BPF programs");
-		return 77;
-	}
-	store_keys();
-	r = UNIT_RUN("XDP verdicts", cases);
 	printf("%u frames\n", case_count);
-	xdp_rig_destroy(rig);
 	return r;
 }
