@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+_Static_assert(CONFIG_HOT_VALUE_BYTES_MAX <= SLOT_VALUE_BYTES_MAX, "a slot has room for it");
+_Static_assert(CONFIG_HOT_KEY_COUNT_MAX <= SHOW_KEYS_MAX, "as many as may be asked for");
 _Static_assert(PORT_COUNT_MAX <= SHOW_PROGRAMS_MAX, "each port may have one");
 
 static void find_programs(struct kanted_hot *hot)
@@ -22,16 +23,6 @@ static void find_programs(struct kanted_hot *hot)
 		if (program != NULL && config->ports[i].udp_port != 0)
 			hot->programs[hot->program_count++] = program;
 	}
-}
-
-static uint64_t random_seed(void)
-{
-	uint64_t seed = 0;
-
-	/* 8 bytes come whole; and a seed that is known makes guessed keys share slots, no more */
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		log_warning("the kernel gives no random numbers: %m");
-	return seed;
 }
 
 /* One show a worker, of all programs. */
@@ -73,7 +64,7 @@ int kanted_hot_create(struct kanted_hot *hot, struct kanted_workers *workers)
 	}
 	memset(hot->board_memory, 0, memory.bytes);
 	memory.base = hot->board_memory;
-	board_create(hot->board, count, random_seed(), &memory);
+	board_create(hot->board, count, kanted_random_seed(), &memory);
 	worker_add_counters(workers->list[0].worker,
 	                    &(struct counter_group){
 	                        .module = "hot",

@@ -36,7 +36,7 @@ uint64_t kanted_now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static uint64_t random_seed(void)
+uint64_t kanted_random_seed(void)
 {
 	uint64_t seed;
 
@@ -126,7 +126,7 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	              .value_bytes_max = (uint32_t)config->item_bytes_max,
 	              .policy = (enum policy)config->eviction,
 	              .classes = classes_have_rules(&config->classes) ? &config->classes : NULL,
-	              .hash_seed = random_seed(),
+	              .hash_seed = kanted_random_seed(),
 	              .unix_time_at_start_s = (uint64_t)time(NULL) - 1},
 	    .sessions = {.output_bytes_max = OUTPUT_BYTES_MAX,
 	                 .value_bytes_max = (uint32_t)config->item_bytes_max,
@@ -138,13 +138,13 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	    .datagrams = {.reply_bytes_max = (uint32_t)config->udp_reply_bytes_max,
 	                  .amplification_max = (uint32_t)config->udp_amplification_max,
 	                  .rate_max = (uint32_t)config->udp_rate_max,
-	                  .key = {random_seed(), random_seed()}},
+	                  .key = {kanted_random_seed(), kanted_random_seed()}},
 	    .tcp = tcp_options_default(),
 	    .stats = {.workers = workers->published,
 	              .worker_count = (uint32_t)config->worker_count,
 	              .read_facts = workers->read_facts,
 	              .context = workers->facts_context,
-	              .key = {random_seed(), random_seed()}},
+	              .key = {kanted_random_seed(), kanted_random_seed()}},
 	    .connection_count_max = clients,
 	    .block_count =
 	        min_u32(max_u32(BLOCK_COUNT_MIN, clients * BLOCKS_A_CLIENT), BLOCK_COUNT_MAX),
@@ -161,7 +161,7 @@ static struct worker_options options_from(struct kanted_workers *workers)
 	options.tcp.user_timeout_us = (uint32_t)config->user_timeout_us;
 	options.tcp.source_connection_count_max = (uint32_t)config->source_connection_count_max;
 	options.tcp.linger_count_max = max_u32(options.tcp.linger_count_max, clients);
-	options.tcp.secret = (struct siphash_key){random_seed(), random_seed()};
+	options.tcp.secret = (struct siphash_key){kanted_random_seed(), kanted_random_seed()};
 	return options;
 }
 
@@ -209,7 +209,7 @@ static void add_netifs(struct kanted_workers *workers, uint32_t number)
 
 		if (netif != NULL)
 			worker_add_netif(workers->list[number].worker, netif, port, i, number == 0,
-			                 random_seed(), kanted_now_us());
+			                 kanted_random_seed(), kanted_now_us());
 	}
 }
 

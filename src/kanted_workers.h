@@ -72,3 +72,6 @@ void kanted_workers_change(struct kanted_workers *workers);
 
 /* Monotonic. */
 uint64_t kanted_now_us(void);
+
+/* Of the kernel's; without any the process ends. */
+uint64_t kanted_random_seed(void);

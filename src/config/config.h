@@ -13,12 +13,14 @@
 
 #include <stdio.h>
 
-#define CONFIG_WORKER_COUNT_MAX 64
-#define CONFIG_CORE_MAX         1023
-#define CONFIG_FILE_BYTES_MAX   (1024 * 1024)
-#define CONFIG_FILE_PATH_BYTES  1024
-#define CONFIG_USER_BYTES       33   /* as useradd has it, and NUL */
-#define CONFIG_ERROR_BYTES      4096 /* holds the faults of all but the worst files */
+#define CONFIG_WORKER_COUNT_MAX    64
+#define CONFIG_HOT_KEY_COUNT_MAX   512
+#define CONFIG_HOT_VALUE_BYTES_MAX 1391
+#define CONFIG_CORE_MAX            1023
+#define CONFIG_FILE_BYTES_MAX      (1024 * 1024)
+#define CONFIG_FILE_PATH_BYTES     1024
+#define CONFIG_USER_BYTES          33   /* as useradd has it, and NUL */
+#define CONFIG_ERROR_BYTES         4096 /* holds the faults of all but the worst files */
 
 #define CONFIG_KIB 1024ull
 #define CONFIG_MIB (1024 * CONFIG_KIB)
@@ -97,14 +99,15 @@ enum config_effect {
 	X(udp_rate_max, "udp_rate_max", CONFIG_COUNT, 0, 1000000000, 1000, CONFIG_LIVE,            \
 	  "Requests by UDP a second from one source that are answered, save from those that "      \
 	  "`allow` lists; 0: all")                                                                 \
-	X(hot_key_count_max, "hot_keys", CONFIG_COUNT, 0, 512, 128, CONFIG_LIVE,                   \
+	X(hot_key_count_max, "hot_keys", CONFIG_COUNT, 0, CONFIG_HOT_KEY_COUNT_MAX, 128,           \
+	  CONFIG_LIVE,                                                                             \
 	  "Keys whose GETs by UDP are answered by the XDP program of an xdp port, at most; 0: "    \
 	  "none are")                                                                              \
 	X(hot_rate_min, "hot_rate_min", CONFIG_COUNT, 1, 1000000000, 1000, CONFIG_LIVE,            \
 	  "Requests a second that make a key one of them; it is one until there are less than "    \
 	  "half as many for some seconds")                                                         \
-	X(hot_value_bytes_max, "hot_value_size_max", CONFIG_SIZE, 0, 1391, CONFIG_KIB,             \
-	  CONFIG_RESTART, "The largest value of such a key")
+	X(hot_value_bytes_max, "hot_value_size_max", CONFIG_SIZE, 0, CONFIG_HOT_VALUE_BYTES_MAX,   \
+	  CONFIG_KIB, CONFIG_RESTART, "The largest value of such a key")
 
 #define CONFIG_FIELD(field, name, type, minimum, maximum, default_value, effect, help)             \
 	uint64_t field;

@@ -150,9 +150,6 @@ bool shard_show(struct shard *shard, struct slice key, uint32_t slot);
 /* Not any more; the slot is free. */
 void shard_unshow(struct shard *shard, uint32_t slot);
 
-/* Whether the key of the slot is shown just now. */
-bool shard_is_shown(const struct shard *shard, uint32_t slot);
-
 /* Shows what is not shown, and counts what was answered: once a turn. clock_start_us: that of the
  * second 0 of now_s, by CLOCK_MONOTONIC; 0: the clock stands still, and nothing is shown. */
 void shard_show_some(struct shard *shard, uint64_t now_us, uint64_t clock_start_us, uint32_t now_s);

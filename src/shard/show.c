@@ -45,11 +45,11 @@ void shard_show_to(struct shard *shard, struct show *show, const struct show_opt
 	shown->context = shard;
 }
 
-static struct show_key *find_slot(const struct show *show, uint32_t slot)
+static struct show_key *find_slot(struct show *show, uint32_t slot)
 {
-	for (uint32_t i = 0; show != NULL && i < show->count; i++)
+	for (uint32_t i = 0; i < show->count; i++)
 		if (show->keys[i].slot == slot)
-			return (struct show_key *)&show->keys[i];
+			return &show->keys[i];
 	return NULL;
 }
 
@@ -120,13 +120,6 @@ void shard_unshow(struct shard *shard, uint32_t slot)
 	hide(shard, key);
 	count_answers(shard, key, 0); /* there is no item to be marked now */
 	*key = show->keys[--show->count];
-}
-
-bool shard_is_shown(const struct shard *shard, uint32_t slot)
-{
-	const struct show_key *key = find_slot(shard->show, slot);
-
-	return key != NULL && key->item != NULL;
 }
 
 static bool has_rate(const struct shard *shard, struct slice key)

@@ -7,6 +7,10 @@
 
 #include <stdatomic.h>
 
+#ifndef __x86_64__
+#error "the XDP program relies on loads in order, and has no fence to ask for it: x86 only"
+#endif
+
 static _Atomic uint32_t *sequence_of(struct xdp_slot *slot)
 {
 	return (_Atomic uint32_t *)&slot->sequence;

@@ -18,7 +18,7 @@ struct slot_item {
 	uint64_t clock_start_ns; /* CLOCK_MONOTONIC of that clock's second 0 */
 };
 
-/* xdp_hash() of a key: where it may be is xdp_slot_number() of this. */
+/* Of a key, as the program has it: where it may be is xdp_slot_number() of this. */
 uint64_t slot_hash(uint64_t seed, struct slice key);
 
 /* Makes the slot the item's. */

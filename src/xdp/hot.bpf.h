@@ -32,7 +32,7 @@ PART int find(const struct request *request, const struct scratch *scratch, __u3
 		slot = find_in(request, 1, &number);
 	if (!slot)
 		return -1;
-	*ret_sequence = sequence_of(slot);
+	*ret_sequence = read_sequence(&slot->sequence);
 	at = request->key_at;
 	bytes = request->key_bytes;
 	BOUND(at, 63);
@@ -103,8 +103,7 @@ static __always_inline int answer_hot(struct xdp_md *context, const struct xdp_s
 	__builtin_memcpy(reply.mac, settings->mac, ETH_ALEN);
 	if (!write_reply(context, frame, slot, scratch, &reply))
 		return drop(XDP_COUNTER_dropped_changed);
-	/* Pairs with the owner's stores, which x86 keeps in order, as it does these loads. */
-	if (sequence_of(slot) != sequence)
+	if (read_sequence(&slot->sequence) != sequence)
 		return drop(XDP_COUNTER_dropped_changed);
 	count_hit(number);
 	count(request.counter);

@@ -24,9 +24,9 @@ int kante_xdp(struct xdp_md *context)
 	broadcast = bpf_map_lookup_elem(&kante_listen, &frame.key);
 	if (!broadcast)
 		return pass(XDP_COUNTER_passed_other);
-	settings = bpf_map_lookup_elem(&kante_settings, &zero);
-	if (settings && is_blocked(settings, &frame))
+	if (is_blocked(&frame))
 		return drop(XDP_COUNTER_dropped_blocked);
+	settings = bpf_map_lookup_elem(&kante_settings, &zero);
 	if (settings && redirected == XDP_COUNTER_redirected_udp && settings->reply_bytes_max > 0) {
 		action = answer_hot(context, settings, &frame, *broadcast, &redirected);
 		if (action != XDP_PASS)

@@ -16,12 +16,11 @@
 #define XDP_SETTINGS_MAP "kante_settings" /* struct xdp_settings, one */
 #define XDP_SLOTS_MAP    "kante_slots"    /* struct xdp_slot, XDP_SLOT_COUNT of them */
 #define XDP_HITS_MAP     "kante_hits"     /* struct xdp_hits, XDP_HITS_COUNT of them */
-#define XDP_BLOCKED_MAP  "kante_blocked"  /* struct xdp_blocked, XDP_BLOCKED_COUNT of them */
-#define XDP_RATES_MAP    "kante_rates"    /* struct xdp_rate; the program's own */
+#define XDP_BLOCKED_MAP  "kante_blocked"  /* struct xdp_blocked, one */
 
 #define XDP_QUEUE_COUNT_MAX  128
 #define XDP_LISTEN_COUNT_MAX 64
-#define XDP_ALLOW_COUNT_MAX  1024
+#define XDP_ALLOW_COUNT_MAX  64
 
 /* What we serve. IPv4 addresses are IPv4-mapped (RFC 4291 2.5.5.2). The value: the broadcast
  * address of an IPv4 address's network, 0 when there is none: nobody sends from there. */
@@ -52,7 +51,7 @@ struct xdp_settings {
 	__u32 reply_bytes_max;   /* of UDP's payload; 0: hot keys are not answered here */
 	__u32 amplification_max; /* reply bytes for a request byte, UDP's payloads */
 	__u32 rate_max;          /* requests a source and second that are answered here; 0: all */
-	__u32 blocked;           /* which of XDP_BLOCKED_MAP counts; XDP_BLOCKED_COUNT: none does */
+	__u32 zeros;
 };
 
 #define XDP_SLOT_COUNT     1024 /* a power of two */
@@ -73,7 +72,7 @@ struct xdp_slot {
 	__u32 sequence;
 	__u8 key_bytes;                          /* 0: the slot is empty */
 	__u8 flags_bytes, size_bytes, cas_bytes; /* of the texts below, with their blank */
-	__u64 hash;                              /* xdp_hash() of the key */
+	__u64 hash;                              /* of the key */
 	__u64 clock_start_ns;                    /* CLOCK_MONOTONIC of the owner's second 0 */
 	__u32 expiry_s; /* that second, by the owner's clock, it has expired;
 	                 * 0: it does not */
@@ -123,8 +122,8 @@ struct xdp_hits {
 
 /* The block list: ranges of addresses that are apart from each other, in order, as net/blocked.h
  * has them. They are looked at only where the filter has the address's bit set. Written by the
- * keeper, always the one that does not count. */
-#define XDP_BLOCKED_COUNT  2
+ * keeper, under a sequence number as slots are: a frame that is looked at meanwhile is given to the
+ * worker, who has a list of his own. */
 #define XDP_BLOCKED_RANGES 16384 /* a power of two */
 #define XDP_BLOCKED_FILTER 65536 /* bits */
 
@@ -134,8 +133,8 @@ struct xdp_blocked_range {
 };
 
 struct xdp_blocked {
-	__u32 count;
-	__u32 zero;
+	__u32 sequence;
+	__u32 count; /* of ranges */
 	__u8 filter[XDP_BLOCKED_FILTER / 8];
 	struct xdp_blocked_range ranges[XDP_BLOCKED_RANGES];
 };
@@ -147,14 +146,6 @@ static inline __u32 xdp_blocked_bit(__u64 high, __u64 low)
 		return (__u32)low >> 16;
 	return ((__u32)(high >> 32) * 0x9e3779b1u) >> 16;
 }
-
-/* Requests of a source, by a hash of it. */
-#define XDP_RATES_COUNT 4096
-
-struct xdp_rate {
-	__u32 second;
-	__u32 count; /* in it */
-};
 
 /* Every frame is counted once, at the place where its way is decided.
  * X(name, unit, kind, help) */

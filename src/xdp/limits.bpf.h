@@ -15,7 +15,8 @@ static __always_inline bool is_allowed(const struct frame *frame)
 /* Counts one request more of a source; its count in this second. The address may be forged, so
  * there is room for all sources together: two places each, and the lower count is the better one.
  */
-static __always_inline __u32 rate(const struct xdp_settings *settings, const struct frame *frame)
+static __always_inline __u32 count_request(const struct xdp_settings *settings,
+                                           const struct frame *frame)
 {
 	const __u64 *source = (const __u64 *)frame->source;
 	__u64 hash = settings->hash_seed ^ source[0] * 0x9e3779b97f4a7c15;
@@ -26,8 +27,8 @@ static __always_inline __u32 rate(const struct xdp_settings *settings, const str
 	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93;
 	hash ^= hash >> 32;
 	for (int i = 0; i < 2; i++, hash >>= 12) {
-		__u32 number = hash & (XDP_RATES_COUNT - 1);
-		struct xdp_rate *rate = bpf_map_lookup_elem(&kante_rates, &number);
+		__u32 number = hash & (RATES_COUNT - 1);
+		struct rate *rate = bpf_map_lookup_elem(&kante_rates, &number);
 
 		if (!rate)
 			continue;
@@ -56,5 +57,5 @@ static __always_inline bool is_within_limits(const struct xdp_settings *settings
 		return is_allowed(frame);
 	if (payload_bytes > (__u64)settings->amplification_max * request_bytes)
 		return false;
-	return settings->rate_max == 0 || rate(settings, frame) <= settings->rate_max;
+	return settings->rate_max == 0 || count_request(settings, frame) <= settings->rate_max;
 }

@@ -66,16 +66,24 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, XDP_BLOCKED_COUNT);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct xdp_blocked);
 } kante_blocked SEC(".maps");
 
+/* Requests of a source, by a hash of it. */
+#define RATES_COUNT 4096
+
+struct rate {
+	__u32 second;
+	__u32 count; /* in it */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, XDP_RATES_COUNT);
+	__uint(max_entries, RATES_COUNT);
 	__type(key, __u32);
-	__type(value, struct xdp_rate);
+	__type(value, struct rate);
 } kante_rates SEC(".maps");
 
 /* Where a request is copied to and its reply is made, one a processor: what lies in a map can be
@@ -98,6 +106,18 @@ struct {
 /* A part of the program that the verifier looks at once and for itself, however many ways lead
  * there; it knows nothing of what it is given but the types. */
 #define PART __attribute__((noinline))
+
+/* What comes before or after it in the program is read before or after it: x86 keeps loads in
+ * order. Pairs with the stores of slot_retract(), slot_show() and xdp_block(). */
+static __always_inline __u32 read_sequence(const __u32 *sequence)
+{
+	__u32 value;
+
+	asm volatile("" ::: "memory");
+	value = *(const volatile __u32 *)sequence;
+	asm volatile("" ::: "memory");
+	return value;
+}
 
 static __always_inline void count(__u32 counter)
 {

@@ -22,17 +22,6 @@ struct reply {
 	__u8 mac[6]; /* our own */
 };
 
-/* What comes before or after it in the program is read before or after it. */
-static __always_inline __u32 sequence_of(const struct xdp_slot *slot)
-{
-	__u32 sequence;
-
-	asm volatile("" ::: "memory");
-	sequence = *(const volatile __u32 *)&slot->sequence;
-	asm volatile("" ::: "memory");
-	return sequence;
-}
-
 /* By words: up to seven bytes more are written. */
 static __always_inline void copy(__u8 *to, const __u8 *from, __u32 bytes, __u32 bytes_max)
 {

@@ -142,7 +142,7 @@ static void uses_of(struct xdp *xdp, struct use ret_uses[USE_COUNT])
 	    {XDP_HITS_MAP, .memory = (void **)&xdp->hits,
 	     .bytes = XDP_HITS_COUNT * sizeof(struct xdp_hits)},
 	    {XDP_BLOCKED_MAP, .memory = (void **)&xdp->blocked,
-	     .bytes = XDP_BLOCKED_COUNT * sizeof(struct xdp_blocked)},
+	     .bytes = sizeof(struct xdp_blocked)},
 	};
 
 	memcpy(ret_uses, uses, sizeof(uses));
@@ -218,7 +218,6 @@ int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error)
 	r = program_find_maps(xdp, program_fd);
 	if (r < 0)
 		goto fail;
-	xdp->settings->blocked = XDP_BLOCKED_COUNT;
 	r = attachment_replace(xdp, interface_index, program_fd);
 	if (r < 0)
 		goto fail;
@@ -247,6 +246,8 @@ int xdp_listen(struct xdp *xdp, const struct ip_prefix *address, uint8_t protoco
 		                  (uint32_t)((1ull << host_bits) - 1));
 	return bpf_map_update_elem(xdp->listen_fd, &key, &broadcast, BPF_ANY);
 }
+
+_Static_assert(PORT_ALLOW_COUNT_MAX <= XDP_ALLOW_COUNT_MAX, "each network has its place");
 
 int xdp_allow(struct xdp *xdp, const struct ip_prefix *sources)
 {
@@ -308,17 +309,22 @@ _Static_assert(BLOCKED_COUNT_MAX == XDP_BLOCKED_RANGES, "the program has room fo
 
 void xdp_block(struct xdp *xdp, const struct blocked *blocked)
 {
-	_Atomic uint32_t *current = (_Atomic uint32_t *)&xdp->settings->blocked;
-	/* relaxed: nobody else writes it */
-	uint32_t next = atomic_load_explicit(current, memory_order_relaxed) == 0 ? 1 : 0;
-	struct xdp_blocked *list = &xdp->blocked[next];
+	xdp_blocked_write(xdp->blocked, blocked);
+}
 
-	if (blocked == NULL || blocked->count == 0) {
-		atomic_store_explicit(current, XDP_BLOCKED_COUNT, memory_order_release);
-		return;
-	}
+void xdp_blocked_write(struct xdp_blocked *list, const struct blocked *blocked)
+{
+	_Atomic uint32_t *sequence = (_Atomic uint32_t *)&list->sequence;
+	/* relaxed: nobody else writes it */
+	uint32_t before = atomic_load_explicit(sequence, memory_order_relaxed);
+
+	/* Relaxed, and the fence: pairs with read_sequence() of the program, as the release does
+	 * at the end. */
+	atomic_store_explicit(sequence, before + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	list->count = blocked == NULL ? 0 : blocked->count;
 	memset(list->filter, 0, sizeof(list->filter));
-	for (uint32_t i = 0; i < blocked->count; i++) {
+	for (uint32_t i = 0; i < list->count; i++) {
 		const struct blocked_range *range = &blocked->ranges[i];
 
 		list->ranges[i] = (struct xdp_blocked_range){
@@ -326,9 +332,7 @@ void xdp_block(struct xdp *xdp, const struct blocked *blocked)
 		    {(uint64_t)(range->last >> 64), (uint64_t)range->last}};
 		filter_add(list, range);
 	}
-	list->count = blocked->count;
-	/* Release: pairs with the program's load: who sees it sees the list. */
-	atomic_store_explicit(current, next, memory_order_release);
+	atomic_store_explicit(sequence, before + 2, memory_order_release);
 }
 
 bool xdp_is_native(const struct xdp *xdp)

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "net/blocked.h"
+#include "net/port.h"
 #include "xdp/layout.h"
 
 #include <stdbool.h>
@@ -51,9 +52,10 @@ const struct xdp_hits *xdp_hits(const struct xdp *xdp);
 /* Of xdp_hits(), those that the program may add to here. */
 uint32_t xdp_hits_count(void);
 
-/* Frames for us from these sources are dropped; NULL: from nobody. Not sooner than some
- * milliseconds after the last time, when no frame is looked at any more by the list before that. */
+/* Frames for us from these sources are dropped; NULL: from nobody. The second does the same to a
+ * list, wherever that lies. */
 void xdp_block(struct xdp *xdp, const struct blocked *blocked);
+void xdp_blocked_write(struct xdp_blocked *list, const struct blocked *blocked);
 
 /* True: the program runs in the driver; false: behind it, on sk_buffs, at a fraction of the speed.
  */

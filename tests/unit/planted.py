@@ -63,7 +63,9 @@ BUGS = [
      "	if (!settings->allow_any)\n		return is_allowed(frame);\n",
      "	if (!settings->allow_any && !is_allowed(frame))\n		return false;\n"),
     ("program", "the last address of a blocked range is not blocked", "src/xdp/blocked.bpf.h",
-     "low <= range->last[1]", "low < range->last[1]"),
+     "range->last[1] < low", "range->last[1] <= low"),
+    ("program", "the filter leaves out the end of a range", "src/xdp/xdp.c",
+     "i <= last; i++", "i < last; i++"),
 ]
 
 

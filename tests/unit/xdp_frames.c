@@ -4,6 +4,8 @@
 #include "xdp_rig.h"
 
 #include "base/checksum.h"
+#include "net/blocked.h"
+#include "seed.h"
 
 static struct xdp_rig *rig;
 static uint32_t case_count;
@@ -256,44 +258,100 @@ static void test_vlan_tags(void)
 	rig->path.vlan = FRAME_NO_VLAN;
 }
 
+static struct blocked *list_of(const char *const prefixes[], uint32_t count)
+{
+	struct ip_prefix *parsed = calloc(count + 1, sizeof(*parsed));
+	struct blocked *blocked = malloc(blocked_bytes(count));
+
+	for (uint32_t i = 0; i < count; i++)
+		CU_ASSERT_EQUAL(ip_prefix_parse(&parsed[i], prefixes[i]), 0);
+	blocked_create(blocked, parsed, count);
+	free(parsed);
+	return blocked;
+}
+
+static void block(const char *prefix)
+{
+	struct blocked *blocked = list_of(&prefix, 1);
+
+	xdp_blocked_write(rig->blocked, blocked);
+	free(blocked);
+}
+
 static void test_who_is_blocked_is_dropped(void)
 {
-	struct xdp_blocked *list = &rig->blocked[1];
-	uint64_t low = 0xffff00000000 | 0xc0000200; /* 192.0.2.0/24 */
-	uint32_t bit = xdp_blocked_bit(0, low);
-
-	list->ranges[0] = (struct xdp_blocked_range){{0, low - 512}, {0, low - 257}};
-	list->ranges[1] = (struct xdp_blocked_range){{0, low}, {0, low + 255}};
-	list->ranges[2] =
-	    (struct xdp_blocked_range){{0x20010db800000000, 5}, {0x20010db800000000, 9}};
-	list->count = 3;
 	begin4();
-	expect("not blocked yet", XDP_COUNTER_answered_text);
-	rig->settings->blocked = 1;
-	expect("not in the filter", XDP_COUNTER_answered_text);
-	list->filter[bit / 8] |= (uint8_t)(1 << bit % 8);
-	bit = xdp_blocked_bit(0x20010db800000000, 5);
-	list->filter[bit / 8] |= (uint8_t)(1 << bit % 8);
+	expect("nobody is blocked", XDP_COUNTER_answered_text);
+	block("192.0.3.0/24");
+	expect("another is", XDP_COUNTER_answered_text);
+	block("192.0.2.0/24");
 	expect("blocked", XDP_COUNTER_dropped_blocked);
 	rig->sent[L3 + 9] = 6;
 	expect("TCP too", XDP_COUNTER_dropped_blocked);
 	rig->sent[L3 + 19] = 3;
 	expect("what is not for us is not dropped", XDP_COUNTER_passed_other);
-	begin6();
-	expect("before the range", XDP_COUNTER_answered_text);
-	for (uint32_t last = 4; last <= 10; last++) {
-		char address[32];
-
-		snprintf(address, sizeof(address), "2001:db8::%x", last);
-		xdp_rig_path(rig, address, "2001:db8::2");
-		xdp_rig_write(rig, get_hot);
-		expect("around the range", last < 5 || last > 9 ? XDP_COUNTER_answered_text
-		                                                : XDP_COUNTER_dropped_blocked);
-	}
-	list->count = 0;
 	begin4();
+	rig->blocked->sequence++; /* it is being written */
+	expect("the worker knows better now", XDP_COUNTER_answered_text);
+	rig->blocked->sequence++;
+	begin6();
+	expect("the other family is not blocked", XDP_COUNTER_answered_text);
+	block("2001:db8::/127");
+	expect("an IPv6 range", XDP_COUNTER_dropped_blocked);
+	block("0.0.0.0/0");
+	expect("all of IPv4, but this is IPv6", XDP_COUNTER_answered_text);
+	begin4();
+	expect("all of IPv4", XDP_COUNTER_dropped_blocked);
+	block("::/0");
+	expect("all that there is", XDP_COUNTER_dropped_blocked);
+	xdp_blocked_write(rig->blocked, NULL);
 	expect("an empty list", XDP_COUNTER_answered_text);
-	rig->settings->blocked = XDP_BLOCKED_COUNT;
+}
+
+/* Lists of random prefixes: the program drops whom the worker would keep out, and no other. */
+static void test_the_list_is_the_workers(void)
+{
+	struct random random = random_seeded(seed_of_this_run());
+	struct ip_prefix *prefixes = calloc(BLOCKED_COUNT_MAX, sizeof(*prefixes));
+	struct blocked *blocked = malloc(blocked_bytes(BLOCKED_COUNT_MAX));
+	uint32_t wrong = 0, kept_out = 0;
+
+	for (uint32_t count = 1; count <= BLOCKED_COUNT_MAX; count *= 4) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint8_t bytes[16] = {0x20, 1, 0xd, 0xb8, (uint8_t)random_below(&random, 4)};
+
+			store_be32(bytes + 8, (uint32_t)random_u64(&random));
+			prefixes[i].address = random_below(&random, 2)
+			                          ? ip_address_from_ip4(bytes + 8)
+			                          : ip_address_from_ip6(bytes);
+			/* neither everybody nor hardly anybody */
+			prefixes[i].length = (uint8_t)(ip_address_is_ip4(&prefixes[i].address)
+			                                   ? 108 + random_below(&random, 21)
+			                                   : 68 + random_below(&random, 40));
+		}
+		blocked_create(blocked, prefixes, count);
+		xdp_blocked_write(rig->blocked, blocked);
+		for (uint32_t i = 0; i < 2000; i++) {
+			struct ip_address source = prefixes[random_below(&random, count)].address;
+			bool is_ip4 = ip_address_is_ip4(&source);
+			bool is_dropped;
+
+			source.bytes[is_ip4 ? 12 + random_below(&random, 4)
+			                    : 8 + random_below(&random, 8)] ^=
+			    (uint8_t)(1 << random_below(&random, 8));
+			rig->path.local = source;
+			ip_address_parse(&rig->path.remote, is_ip4 ? "192.0.2.2" : "2001:db8::2");
+			xdp_rig_write(rig, get_hot);
+			is_dropped = xdp_rig_run(rig) == XDP_DROP;
+			wrong += is_dropped != blocked_contain(blocked, &source);
+			kept_out += is_dropped;
+		}
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_TRUE(kept_out > 2000);
+	xdp_blocked_write(rig->blocked, NULL);
+	free(prefixes);
+	free(blocked);
 }
 
 static void allow(const char *address, uint32_t length)
@@ -407,6 +465,7 @@ static const struct unit_case cases[] = {
     {"what lies behind a packet is padding", test_what_lies_behind_a_packet_is_padding},
     {"VLAN tags", test_vlan_tags},
     {"who is blocked is dropped", test_who_is_blocked_is_dropped},
+    {"the block list is the worker's", test_the_list_is_the_workers},
     {"limits hold for whom the allow list does not have",
      test_limits_hold_for_whom_the_list_does_not_have},
     {"a source has so many a second", test_a_source_has_so_many_a_second},

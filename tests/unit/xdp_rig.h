@@ -130,8 +130,7 @@ static inline struct xdp_rig *xdp_rig_create(void)
 	rig->settings = xdp_rig_mapped(rig, XDP_SETTINGS_MAP, sizeof(struct xdp_settings));
 	rig->slots = xdp_rig_mapped(rig, XDP_SLOTS_MAP, XDP_SLOT_COUNT * sizeof(struct xdp_slot));
 	rig->hits = xdp_rig_mapped(rig, XDP_HITS_MAP, XDP_HITS_COUNT * sizeof(struct xdp_hits));
-	rig->blocked =
-	    xdp_rig_mapped(rig, XDP_BLOCKED_MAP, XDP_BLOCKED_COUNT * sizeof(struct xdp_blocked));
+	rig->blocked = xdp_rig_mapped(rig, XDP_BLOCKED_MAP, sizeof(struct xdp_blocked));
 	rig->socket_fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	ASSERT(rig->socket_fd >= 0);
 	ASSERT(bpf_map_update_elem(xdp_rig_map(rig, XDP_SOCKETS_MAP), &zero, &rig->socket_fd, 0) ==
@@ -143,8 +142,7 @@ static inline struct xdp_rig *xdp_rig_create(void)
 	                                       .mac = {2, 0, 0, 0, 0, 2},
 	                                       .allow_any = 1,
 	                                       .reply_bytes_max = 1400,
-	                                       .amplification_max = 1000,
-	                                       .blocked = XDP_BLOCKED_COUNT};
+	                                       .amplification_max = 1000};
 	ip_address_parse(&address, "192.0.2.2");
 	xdp_rig_listen(rig, &address, IPPROTO_TCP);
 	xdp_rig_listen(rig, &address, IPPROTO_UDP);
@@ -165,7 +163,7 @@ static inline void xdp_rig_destroy(struct xdp_rig *rig)
 	munmap(rig->settings, sizeof(struct xdp_settings));
 	munmap(rig->slots, XDP_SLOT_COUNT * sizeof(struct xdp_slot));
 	munmap(rig->hits, XDP_HITS_COUNT * sizeof(struct xdp_hits));
-	munmap(rig->blocked, XDP_BLOCKED_COUNT * sizeof(struct xdp_blocked));
+	munmap(rig->blocked, sizeof(struct xdp_blocked));
 	close(rig->socket_fd);
 	bpf_object__close(rig->object);
 	free(rig);
