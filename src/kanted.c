@@ -49,6 +49,17 @@ static void figures_publish(void *context)
 	kanted_hot_decide(&kanted->hot);
 }
 
+/* Four times a second. */
+static void ports_watch(void *context)
+{
+	struct kanted *kanted = context;
+	char text[DPDK_ERROR_BYTES];
+
+	for (uint32_t i = 0; kanted->workers.dpdk != NULL && i < kanted->config->port_count; i++)
+		if (dpdk_watch(kanted->workers.dpdk, i, text))
+			log_warning("%s", text);
+}
+
 static bool port_is_socket(const struct port_options *port)
 {
 	return port->kind == PORT_SOCKET;
@@ -240,6 +251,7 @@ static void tell_facts(void *context, const char *rest, struct evbuffer *answer)
 	struct kanted *kanted = context;
 
 	answer_facts(&kanted->workers, &kanted->facts, kanted->config_path, answer);
+	kanted_hot_tell(&kanted->hot, answer);
 }
 
 static void tell_counters(void *context, const char *rest, struct evbuffer *answer)
@@ -318,6 +330,7 @@ static int keeper_start(struct kanted *kanted)
 	    .questions = questions,
 	    .question_count = sizeof(questions) / sizeof(questions[0]),
 	    .every_second = figures_publish,
+	    .watch = ports_watch,
 	    .reload = reload,
 	    .clock_us = kanted_now_us,
 	    .context = kanted,

@@ -79,6 +79,21 @@ void answer_counters(const struct kanted_workers *workers, struct evbuffer *answ
 	}
 }
 
+/* One on kernel sockets is called as in the config: by where it listens. */
+static void add_port(struct evbuffer *answer, uint32_t index, const struct port_options *port)
+{
+	char address[IP_ADDRESS_TEXT_MAX];
+
+	evbuffer_add_printf(answer, "port %u %s ", index, port_kind_name(port->kind));
+	if (port->name[0] != '\0') {
+		evbuffer_add_printf(answer, "%s\n", port->name);
+		return;
+	}
+	ip_address_format(&port->addresses[0].address, address);
+	evbuffer_add_printf(answer, strchr(address, ':') == NULL ? "%s:%u\n" : "[%s]:%u\n", address,
+	                    port->tcp_port);
+}
+
 void answer_facts(const struct kanted_workers *workers, const struct facts *facts,
                   const char *config_path, struct evbuffer *answer)
 {
@@ -95,8 +110,7 @@ void answer_facts(const struct kanted_workers *workers, const struct facts *fact
 	for (uint32_t i = 0; i < workers->shared.count; i++)
 		evbuffer_add_printf(answer, "core %u %u\n", i, workers->list[i].core);
 	for (uint32_t i = 0; i < config->port_count; i++)
-		evbuffer_add_printf(answer, "port %u %s %s\n", i,
-		                    port_kind_name(config->ports[i].kind), config->ports[i].name);
+		add_port(answer, i, &config->ports[i]);
 }
 
 void answer_config(const struct config *config, struct evbuffer *answer)

@@ -8,7 +8,7 @@
 #include <event2/buffer.h>
 
 /* "NAME value" lines: version, pid, start (Unix time), config, workers, `core N` of each, whether
- * they serve, memory, `port N kind name`. */
+ * they serve, memory, `port N kind name` of each. */
 void answer_facts(const struct kanted_workers *workers, const struct facts *facts,
                   const char *config_path, struct evbuffer *answer);
 

@@ -115,6 +115,33 @@ void kanted_hot_change(struct kanted_hot *hot)
 	}
 }
 
+void kanted_hot_tell(const struct kanted_hot *hot, struct evbuffer *answer)
+{
+	const struct config *config = hot->workers->config;
+
+	for (uint32_t i = 0; i < config->port_count; i++) {
+		struct dpdk *dpdk = hot->workers->dpdk;
+		struct xdp *program = config->ports[i].kind == PORT_XDP ? dpdk_xdp(dpdk, i) : NULL;
+		const char *who = "workers", *text;
+
+		if (program == NULL) {
+			text = "only a port of the kind xdp has an XDP program";
+		} else if (dpdk_fault(dpdk, i) != NULL) {
+			who = "nobody";
+			text = dpdk_fault(dpdk, i);
+		} else if (config->ports[i].udp_port == 0) {
+			text = "XDP answers UDP, which is off here";
+		} else if (config->hot_key_count_max == 0) {
+			text = "hot_keys is 0";
+		} else {
+			who = "xdp";
+			text = xdp_is_native(program) ? "native"
+			                              : "generic (slow: its driver has no XDP)";
+		}
+		evbuffer_add_printf(answer, "hot %u %s %s\n", i, who, text);
+	}
+}
+
 void kanted_hot_destroy(struct kanted_hot *hot)
 {
 	free(hot->board_memory);

@@ -5,6 +5,8 @@
 #include "kanted_workers.h"
 #include "worker/board.h"
 
+#include <event2/buffer.h>
+
 /* Zeroed at first. */
 struct kanted_hot {
 	struct kanted_workers *workers;
@@ -23,6 +25,10 @@ void kanted_hot_decide(struct kanted_hot *hot);
 
 /* What the config says that may change counts from now on. */
 void kanted_hot_change(struct kanted_hot *hot);
+
+/* A line a port: who answers its hot keys, and how or why: "hot N xdp TEXT", "hot N workers TEXT",
+ * and where nobody is served "hot N nobody TEXT". */
+void kanted_hot_tell(const struct kanted_hot *hot, struct evbuffer *answer);
 
 /* When the workers have ended. */
 void kanted_hot_destroy(struct kanted_hot *hot);

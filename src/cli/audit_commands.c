@@ -97,21 +97,10 @@ static int show_verdict(const json_t *verdict)
 	    {"verified", "verified", SHOW_TEXT},   {"files", "files", SHOW_COUNT},
 	    {"lines", "lines", SHOW_COUNT},        {"first line", "first_seq", SHOW_TEXT},
 	    {"last line", "last_seq", SHOW_TEXT},  {"its hash", "hash", SHOW_TEXT},
-	    {"faults", "fault_count", SHOW_COUNT},
+	    {"faults", "fault_count", SHOW_COUNT}, {"fault", "faults", SHOW_EACH},
 	};
-	static const struct show_column fault = {"fault", "fault", SHOW_TEXT};
-	const json_t *text;
-	size_t index;
-	int r = show_object(verdict, lines, COUNT(lines));
 
-	json_array_foreach(json_object_get(verdict, "faults"), index, text)
-	{
-		json_t *one = json_pack("{s:O}", "fault", text);
-
-		show_object(one, &fault, 1);
-		json_decref(one);
-	}
-	return r;
+	return show_object(verdict, lines, COUNT(lines));
 }
 
 int audit_verify_command(const struct command_call *call)

@@ -39,7 +39,8 @@ static int show_hot(const json_t *keys)
 	static const struct table_column heads[] = {{"KEY", TABLE_LONG},
 	                                            {"GETS/S", TABLE_NUMBER},
 	                                            {"±", TABLE_NUMBER},
-	                                            {"SHARE", TABLE_NUMBER}};
+	                                            {"SHARE", TABLE_NUMBER},
+	                                            {"BY XDP", TABLE_NUMBER}};
 	struct table *table;
 	const json_t *entry;
 	size_t index;
@@ -61,6 +62,8 @@ static int show_hot(const json_t *keys)
 		table_add(table, text);
 		human_share(text, real_of(entry, "share"));
 		table_add(table, text);
+		human_share(text, real_of(entry, "xdp_rate") / real_of(entry, "rate"));
+		table_add(table, real_of(entry, "xdp_rate") > 0 ? text : "-");
 	}
 	return show_table(table);
 }

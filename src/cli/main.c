@@ -105,7 +105,8 @@ static const struct command list[] = {
         .options = OPTIONS({"limit", '\0', "NUMBER", "So many of them, up to 1000; 20"}),
         .help = "Show the keys that are asked for most",
         .details = "Sampled in the last second, or longer where little is asked. A rate is too\n"
-                   "high by what stands behind it at most.",
+                   "high by what stands behind it at most. BY XDP: so much of it the XDP\n"
+                   "programs have answered, the rest the workers.",
         .role = ROLE_operator,
         .run = hot_command,
     },

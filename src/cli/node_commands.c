@@ -23,6 +23,25 @@ static void add_hit_ratio(json_t *status)
 	json_object_set_new(status, "hit_ratio", json_string(text));
 }
 
+/* "xdp eth1: hot keys by xdp (native)" */
+static void add_ports(json_t *status)
+{
+	const json_t *port;
+	json_t *texts = json_array();
+	size_t index;
+
+	json_array_foreach(json_object_get(status, "ports"), index, port)
+	{
+		const char *kind, *name, *by, *note;
+
+		if (json_unpack((json_t *)port, "{s:s, s:s, s:s, s:s}", "kind", &kind, "name",
+		                &name, "hot_keys_by", &by, "hot_keys_note", &note) == 0)
+			json_array_append_new(texts, json_sprintf("%s %s: hot keys by %s (%s)",
+			                                          kind, name, by, note));
+	}
+	json_object_set_new(status, "ports", texts);
+}
+
 int status_command(const struct command_call *call)
 {
 	static const struct show_column lines[] = {
@@ -38,31 +57,23 @@ int status_command(const struct command_call *call)
 	    {"gets", "gets", SHOW_COUNT},
 	    {"hit ratio", "hit_ratio", SHOW_TEXT},
 	    {"evictions", "evictions", SHOW_COUNT},
+	    {"port", "ports", SHOW_EACH},
+	    {"alarm", "alarms", SHOW_EACH},
 	};
-	static const struct show_column alarm = {"alarm", "alarm", SHOW_TEXT};
 	struct client_request request = {.method = "GET", .path = "/v1/status"};
 	struct client_reply reply;
-	const json_t *alarms, *text;
-	size_t index;
 	int r = client_ask_once(call, &request, &reply);
 
 	if (r != 0)
 		return r;
-	alarms = json_object_get(reply.json, "alarms");
 	if (show_wants_json(call)) {
 		r = show_json(&reply);
 	} else {
 		add_hit_ratio(reply.json);
+		add_ports(reply.json);
 		r = show_object(reply.json, lines, COUNT(lines));
-		json_array_foreach(alarms, index, text)
-		{
-			json_t *one = json_pack("{s:O}", "alarm", text);
-
-			show_object(one, &alarm, 1);
-			json_decref(one);
-		}
 	}
-	if (r == 0 && json_array_size(alarms) > 0)
+	if (r == 0 && json_array_size(json_object_get(reply.json, "alarms")) > 0)
 		r = COMMAND_NO;
 	client_reply_release(&reply);
 	return r;

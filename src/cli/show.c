@@ -146,6 +146,18 @@ int show_list(const json_t *list, const struct show_column *columns, uint32_t co
 	return show_table(table);
 }
 
+static void add_each(struct table *table, const char *heading, const json_t *list)
+{
+	size_t index;
+	json_t *value;
+
+	json_array_foreach(list, index, value)
+	{
+		table_add(table, heading);
+		add_value(table, value, SHOW_TEXT);
+	}
+}
+
 int show_object(const json_t *object, const struct show_column *lines, uint32_t count)
 {
 	static const struct table_column heads[] = {{NULL, TABLE_TEXT}, {NULL, TABLE_TEXT}};
@@ -154,8 +166,14 @@ int show_object(const json_t *object, const struct show_column *lines, uint32_t 
 	if (table_create(&table, heads, COUNT(heads)) < 0)
 		return show_no_memory();
 	for (uint32_t i = 0; i < count; i++) {
+		const json_t *value = json_object_get(object, lines[i].member);
+
+		if (lines[i].as == SHOW_EACH) {
+			add_each(table, lines[i].heading, value);
+			continue;
+		}
 		table_add(table, lines[i].heading);
-		add_value(table, json_object_get(object, lines[i].member), lines[i].as);
+		add_value(table, value, lines[i].as);
 	}
 	return show_table(table);
 }

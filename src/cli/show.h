@@ -13,6 +13,7 @@ enum show_as {
 	SHOW_SIZE,
 	SHOW_SECONDS,
 	SHOW_EFFECT, /* "live", "restart": when a change counts */
+	SHOW_EACH,   /* of show_object(): a list, and a line for each of it */
 };
 
 struct show_column {

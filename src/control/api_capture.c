@@ -271,30 +271,7 @@ static bool check_range(struct exchange *exchange, const char *name, json_int_t 
 	return false;
 }
 
-/* "port 0 tap kante0" */
-struct port_line {
-	unsigned index;
-	char kind[16];
-	char name[PORT_NAME_BYTES];
-};
-
-/* The next one after *at, which moves. */
-static bool port_next(const char **at, struct port_line *ret_port)
-{
-	while (*at != NULL && **at != '\0') {
-		const char *line = *at;
-		const char *end = strchr(line, '\n');
-
-		*at = end == NULL ? NULL : end + 1;
-		ret_port->name[0] = '\0';
-		if (sscanf(line, "port %u %15s %107[^\n]", &ret_port->index, ret_port->kind,
-		           ret_port->name) >= 2)
-			return true;
-	}
-	return false;
-}
-
-static bool port_is(const struct port_line *port, const json_t *wanted)
+static bool port_is(const struct fact_port *port, const json_t *wanted)
 {
 	if (json_is_integer(wanted))
 		return json_integer_value(wanted) == (json_int_t)port->index;
@@ -302,12 +279,12 @@ static bool port_is(const struct port_line *port, const json_t *wanted)
 }
 
 static bool find_port(struct exchange *exchange, const char *facts, const json_t *wanted,
-                      struct port_line *ret_port)
+                      struct fact_port *ret_port)
 {
 	char list[PORTS_BYTES] = "";
 	size_t used = 0;
 
-	for (const char *at = facts; port_next(&at, ret_port);) {
+	for (const char *at = facts; fact_port_next(&at, ret_port);) {
 		bool is_socket = strcmp(ret_port->kind, port_kind_name(PORT_SOCKET)) == 0;
 
 		if (port_is(ret_port, wanted) && !is_socket)
@@ -435,7 +412,7 @@ static void prepare(struct exchange *exchange, struct gathered *gathered)
 {
 	struct recording wishes, *recording;
 	const json_t *wanted = NULL;
-	struct port_line port;
+	struct fact_port port;
 
 	if (!read_wishes(exchange, &wishes, &wanted))
 		return;

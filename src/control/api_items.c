@@ -103,7 +103,7 @@ static uint32_t limit_of(struct exchange *exchange)
 /* The hottest keys. */
 
 struct hot_keys {
-	json_t *by_key;  /* escaped key → {count (a second), error} */
+	json_t *by_key;  /* escaped key → {rate, rate_error, xdp_rate} */
 	double requests; /* a second, of all keys */
 	double second;   /* the window's length, of the worker at hand */
 };
@@ -114,7 +114,7 @@ static void add_to(json_t *object, const char *name, double more)
 	                    json_real(json_number_value(json_object_get(object, name)) + more));
 }
 
-/* The window is told first, then the requests, then the keys: "COUNT ERROR". */
+/* The window is told first, then the requests, then the keys: "COUNT ERROR XDP". */
 static void hot_add(struct hot_keys *hot, const struct stat_line *line)
 {
 	char *end;
@@ -134,7 +134,8 @@ static void hot_add(struct hot_keys *hot, const struct stat_line *line)
 		json_object_setn_new(hot->by_key, key, rest_bytes(line, key), entry);
 	}
 	add_to(entry, "rate", number / hot->second);
-	add_to(entry, "rate_error", (double)strtoull(end, NULL, 10) / hot->second);
+	add_to(entry, "rate_error", (double)strtoull(end, &end, 10) / hot->second);
+	add_to(entry, "xdp_rate", (double)strtoull(end, NULL, 10) / hot->second);
 }
 
 static double rate_of(const json_t *entry)

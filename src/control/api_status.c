@@ -23,6 +23,41 @@ static void add_alarm(json_t *alarms, const char *text)
 	json_array_append_new(alarms, json_string(text));
 }
 
+/* Who answers a port's hot keys, and how or why: "xdp native" */
+static json_t *port_json(const char *facts, const struct fact_port *port)
+{
+	char name[32];
+	const char *hot;
+	size_t who_bytes;
+
+	snprintf(name, sizeof(name), "hot %u", port->index);
+	hot = fact_find(facts, name);
+	if (hot == NULL)
+		hot = "workers \n";
+	who_bytes = strcspn(hot, " \n");
+	return json_pack("{s:s, s:s, s:s%, s:s%}", "kind", port->kind, "name", port->name,
+	                 "hot_keys_by", hot, who_bytes, "hot_keys_note", hot + who_bytes + 1,
+	                 strcspn(hot + who_bytes + 1, "\n"));
+}
+
+/* Ports that serve nobody. */
+static void add_port_alarms(json_t *alarms, const char *facts)
+{
+	struct fact_port port;
+
+	for (const char *at = facts; fact_port_next(&at, &port);) {
+		json_t *json = port_json(facts, &port);
+
+		if (strcmp(json_string_value(json_object_get(json, "hot_keys_by")), "nobody") == 0)
+			json_array_append_new(
+			    alarms, json_sprintf(
+			                "the XDP program of %s is off, nobody is served there: %s",
+			                port.name,
+			                json_string_value(json_object_get(json, "hot_keys_note"))));
+		json_decref(json);
+	}
+}
+
 /* What an operator has to see to. */
 static json_t *alarms_of(const struct control *control, const struct gathered *gathered)
 {
@@ -31,6 +66,7 @@ static json_t *alarms_of(const struct control *control, const struct gathered *g
 
 	if (gathered->facts == NULL)
 		add_alarm(alarms, "kanted does not answer the control process: see its log");
+	add_port_alarms(alarms, gathered->facts);
 	if (audit != NULL)
 		add_alarm(alarms, audit);
 	if (gathered->facts != NULL && blocking_is_behind(control))
@@ -81,12 +117,22 @@ static json_t *sum_of(const struct gathered *gathered, const char *module, const
 	return json_integer((json_int_t)gathered_sum(gathered, module, name));
 }
 
+static json_t *ports_of(const struct gathered *gathered)
+{
+	json_t *ports = json_array();
+	struct fact_port port;
+
+	for (const char *at = gathered->facts; fact_port_next(&at, &port);)
+		json_array_append_new(ports, port_json(gathered->facts, &port));
+	return ports;
+}
+
 static void tell_status(struct exchange *exchange, struct gathered *gathered)
 {
 	exchange_reply(
 	    exchange, HTTP_OK,
 	    json_pack(
-	        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 	        KANTE_VERSION, "pid", number_of(gathered, "pid"), "uptime_s",
 	        number_of(gathered, "uptime"), "config", text_of(gathered, "config"), "workers",
 	        number_of(gathered, "workers"), "memory_bytes", number_of(gathered, "memory"),
@@ -94,8 +140,8 @@ static void tell_status(struct exchange *exchange, struct gathered *gathered)
 	        sum_of(gathered, "session", "curr_connections"), "requests",
 	        sum_of(gathered, "session", "requests"), "gets",
 	        sum_of(gathered, "shard", "cmd_get"), "hits", sum_of(gathered, "shard", "get_hits"),
-	        "evictions", sum_of(gathered, "store", "evictions"), "alarms",
-	        alarms_of(exchange->control, gathered)));
+	        "evictions", sum_of(gathered, "store", "evictions"), "ports", ports_of(gathered),
+	        "alarms", alarms_of(exchange->control, gathered)));
 }
 
 void api_status(struct exchange *exchange)

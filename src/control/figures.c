@@ -191,3 +191,18 @@ const char *fact_find(const char *facts, const char *name)
 	}
 	return NULL;
 }
+
+bool fact_port_next(const char **at, struct fact_port *ret_port)
+{
+	while (*at != NULL && **at != '\0') {
+		const char *line = *at;
+		const char *end = strchr(line, '\n');
+
+		*at = end == NULL ? NULL : end + 1;
+		ret_port->name[0] = '\0';
+		if (sscanf(line, "port %u %15s%*1[ ]%107[^\n]", &ret_port->index, ret_port->kind,
+		           ret_port->name) >= 2)
+			return true;
+	}
+	return false;
+}

@@ -52,3 +52,13 @@ void figures_sort(struct figures *figures);
 /* The value in a line "NAME value" of kanted's facts (answer_facts() in kanted_answers.h), up to
  * the line's end; NULL: there is none, or no facts. */
 const char *fact_find(const char *facts, const char *name);
+
+/* A port of the config, as kanted's facts have it: "port 0 tap kante0". */
+struct fact_port {
+	unsigned index;
+	char kind[16];
+	char name[PORT_NAME_BYTES];
+};
+
+/* The next one: *at begins as the facts. False: there is none. */
+bool fact_port_next(const char **at, struct fact_port *ret_port);

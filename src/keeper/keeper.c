@@ -37,6 +37,7 @@ struct keeper {
 	struct event_base *base;
 	struct event *signal_events[SIGNAL_COUNT];
 	struct event *second;
+	struct event *watch;
 	struct event *link; /* NULL: no control process runs */
 	struct child child;
 	struct relays relays;
@@ -388,6 +389,13 @@ static void on_second(evutil_socket_t fd, short events, void *context)
 		control_begin(keeper);
 }
 
+static void on_watch(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+
+	keeper->options.watch(keeper->options.context);
+}
+
 static void reload(struct keeper *keeper)
 {
 	notify_send(keeper->options.notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
@@ -416,7 +424,7 @@ static void on_signal(evutil_socket_t number, short events, void *context)
 
 static int events_create(struct keeper *keeper)
 {
-	static const struct timeval second = {.tv_sec = 1};
+	static const struct timeval second = {.tv_sec = 1}, watch = {.tv_usec = 250000};
 
 	keeper->base = event_base_new();
 	if (keeper->base == NULL)
@@ -429,7 +437,9 @@ static int events_create(struct keeper *keeper)
 			return -ENOMEM;
 	}
 	keeper->second = event_new(keeper->base, -1, EV_PERSIST, on_second, keeper);
-	if (keeper->second == NULL || event_add(keeper->second, &second) < 0)
+	keeper->watch = event_new(keeper->base, -1, EV_PERSIST, on_watch, keeper);
+	if (keeper->second == NULL || event_add(keeper->second, &second) < 0 ||
+	    keeper->watch == NULL || event_add(keeper->watch, &watch) < 0)
 		return -ENOMEM;
 	if (pings_create(keeper) < 0 ||
 	    capture_relay_create(&keeper->capture_relay, keeper->base, keeper->options.captures,
@@ -479,6 +489,8 @@ void keeper_destroy(struct keeper *keeper)
 			event_free(keeper->signal_events[i]);
 	if (keeper->second != NULL)
 		event_free(keeper->second);
+	if (keeper->watch != NULL)
+		event_free(keeper->watch);
 	if (keeper->ping != NULL)
 		event_free(keeper->ping);
 	free(keeper->turns);

@@ -53,6 +53,7 @@ struct keeper_options {
 	const struct keeper_question *questions;
 	uint32_t question_count;
 	void (*every_second)(void *context);
+	void (*watch)(void *context);  /* four times a second: over what has to be mended soon */
 	void (*reload)(void *context); /* SIGHUP */
 	uint64_t (*clock_us)(void);    /* monotonic */
 	void *context;

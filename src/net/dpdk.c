@@ -423,6 +423,39 @@ struct xdp *dpdk_xdp(struct dpdk *dpdk, uint32_t port_index)
 	return dpdk->ports[port_index].xdp;
 }
 
+bool dpdk_watch(struct dpdk *dpdk, uint32_t port_index, char *text)
+{
+	struct dpdk_port *port = &dpdk->ports[port_index];
+	char fault[XDP_ERROR_BYTES] = "";
+	bool was_attached = port->xdp_fault[0] == '\0';
+	int r = port->xdp == NULL ? 0 : xdp_watch(port->xdp, fault);
+
+	if (r == 0)
+		return false;
+	memcpy(port->xdp_fault, fault, sizeof(fault));
+	if (was_attached)
+		port->xdp_detachments++;
+	else if (r < 0)
+		return false; /* it was said */
+	if (r < 0)
+		(void)dpdk_port_error(
+		    port, text, r,
+		    "somebody has taken the XDP program off, and it cannot be put "
+		    "back, so nobody is served: %s",
+		    fault);
+	else
+		(void)dpdk_port_error(port, text, 0, "%s the XDP program off: it is attached again",
+		                      was_attached ? "somebody has taken" : "somebody had taken");
+	return true;
+}
+
+const char *dpdk_fault(struct dpdk *dpdk, uint32_t port_index)
+{
+	const char *fault = dpdk->ports[port_index].xdp_fault;
+
+	return fault[0] == '\0' ? NULL : fault;
+}
+
 void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters)
 {
 	const struct dpdk_port *port = &dpdk->ports[port_index];
@@ -450,6 +483,8 @@ void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_coun
 	counter_set(&counters->receive_missed, stats.imissed + stats.rx_nombuf);
 	counter_set(&counters->receive_errors, stats.ierrors + errors);
 	counter_set(&counters->transmit_drops, drops);
+	counter_set(&counters->xdp_detached, port->xdp_fault[0] != '\0');
+	counter_set(&counters->xdp_detachments, port->xdp_detachments);
 #define SET_XDP(name, unit, kind, help) counter_set(&counters->name, xdp[XDP_COUNTER_##name]);
 	XDP_COUNTERS(SET_XDP)
 #undef SET_XDP

@@ -42,6 +42,9 @@ struct dpdk_options {
 	X(receive_missed, "frames", COUNTER_TOTAL, "Lost: no time or memory to take them")         \
 	X(receive_errors, "frames", COUNTER_TOTAL, "Dropped: damaged, too long or in pieces")      \
 	X(transmit_drops, "frames", COUNTER_TOTAL, "Dropped: the device did not take them")        \
+	X(xdp_detached, "state", COUNTER_LEVEL,                                                    \
+	  "Somebody has taken the XDP program off, and it cannot be put back")                     \
+	X(xdp_detachments, "times", COUNTER_TOTAL, "Somebody has taken the XDP program off")       \
 	XDP_COUNTERS(X)
 
 /* Writer: the keeper. */
@@ -73,6 +76,13 @@ void dpdk_describe(struct dpdk *dpdk, uint32_t port_index, char *text);
 
 /* The XDP program of a port, to be closed with it; NULL: it has none. */
 struct xdp *dpdk_xdp(struct dpdk *dpdk, uint32_t port_index);
+
+/* Puts a port's XDP program back if somebody has taken it off. True: that was so, or is not any
+ * more, and `text` (DPDK_ERROR_BYTES) says it. */
+bool dpdk_watch(struct dpdk *dpdk, uint32_t port_index, char *text);
+
+/* Why a port serves nobody; NULL: it does. */
+const char *dpdk_fault(struct dpdk *dpdk, uint32_t port_index);
 
 /* Asks the device, the kernel and the XDP program; all zero for a port of the kind socket. */
 void dpdk_counters_read(struct dpdk *dpdk, uint32_t port_index, struct dpdk_counters *counters);

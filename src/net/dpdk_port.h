@@ -37,6 +37,8 @@ struct dpdk_port {
 	const char *copies_because;
 	uint8_t mac[6];
 	struct xdp *xdp;
+	uint64_t xdp_detachments;
+	char xdp_fault[XDP_ERROR_BYTES]; /* why the program is not attached; "": it is */
 	struct memif *memif;
 	struct dpdk_netif *netifs[DPDK_WORKER_COUNT_MAX]; /* not of a memif */
 };

@@ -83,12 +83,14 @@ static uint32_t add(struct hot_window *window, struct slice key, uint64_t hash)
 	window->hashes[at] = hash;
 	window->keys[at].count = error;
 	window->keys[at].count_max_error = error;
+	window->keys[at].xdp_count = 0;
 	window->keys[at].length = (uint8_t)key.length;
 	memcpy(window->keys[at].bytes, key.data, key.length);
 	return at;
 }
 
-static void count_in(struct hot_window *window, struct slice key, uint64_t hash, uint64_t count)
+static struct hot_key *count_in(struct hot_window *window, struct slice key, uint64_t hash,
+                                uint64_t count)
 {
 	uint32_t at = find(window, key, hash);
 
@@ -96,11 +98,12 @@ static void count_in(struct hot_window *window, struct slice key, uint64_t hash,
 		at = add(window, key, hash);
 	window->keys[at].count += count;
 	window->request_count += count;
+	return &window->keys[at];
 }
 
-void hot_add(struct hot *hot, struct slice key, uint64_t hash, uint64_t count)
+void hot_add_xdp(struct hot *hot, struct slice key, uint64_t hash, uint64_t count)
 {
-	count_in(hot->current, key, hash, count);
+	count_in(hot->current, key, hash, count)->xdp_count += count;
 	/* as many as it would have been */
 	hot->current->sample_count += (uint32_t)min_u64(count >> hot->weight_log, SAMPLES_MAX);
 }

@@ -19,6 +19,7 @@
 struct hot_key {
 	uint64_t count;           /* requests in the window, about: one sample stands for many */
 	uint64_t count_max_error; /* at most so many of them are others' */
+	uint64_t xdp_count;       /* so many of them XDP programs have answered */
 	uint8_t length;
 	uint8_t bytes[KEY_BYTES_MAX];
 };
@@ -55,8 +56,8 @@ static inline void hot_count(struct hot *hot, struct slice key, uint64_t hash)
 		hot_sample(hot, key, hash);
 }
 
-/* So many requests at once, which somebody else has counted. */
-void hot_add(struct hot *hot, struct slice key, uint64_t hash, uint64_t count);
+/* So many requests at once, which XDP programs have answered. */
+void hot_add_xdp(struct hot *hot, struct slice key, uint64_t hash, uint64_t count);
 
 void hot_turn_window(struct hot *hot, uint64_t now_us);
 

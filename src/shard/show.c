@@ -105,7 +105,7 @@ static void count_answers(struct shard *shard, struct show_key *key, uint32_t no
 		counter_add(&requests->cmd_get, more);
 		counter_add(&requests->get_hits, more);
 	}
-	hot_add(&shard->hot, key_of(key), key->hash, more);
+	hot_add_xdp(&shard->hot, key_of(key), key->hash, more);
 	if (key->item != NULL &&
 	    store_find(shard->store, key->hash, key_of(key), &place) == STORE_LIVE)
 		store_mark_read(shard->store, shard->number, key->hash, &place, now_s);

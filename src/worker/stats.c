@@ -497,17 +497,19 @@ static bool add_hot_number(const struct stats_sink *sink, const char *name, uint
 	return add(sink, name, (struct slice){text, (size_t)(end - text)});
 }
 
-/* "key:" and the key, as in a URI: how many requests in the window, and so many of them may be
- * others'. */
+/* "key:" and the key, as in a URI: how many requests in the window, so many of them may be others',
+ * and so many XDP programs have answered. */
 static bool add_hot_key(const struct stats_sink *sink, const struct hot_key *key)
 {
 	uint8_t name[4 + URI_BYTES_MAX(KEY_BYTES_MAX)] = "key:";
-	uint8_t value[2 * NUMBER_TEXT_MAX + 1];
+	uint8_t value[3 * NUMBER_TEXT_MAX + 2];
 	uint8_t *name_end = uri_write(name + 4, (struct slice){key->bytes, key->length});
 	uint8_t *end = number_write(value, key->count);
 
 	*end++ = ' ';
 	end = number_write(end, key->count_max_error);
+	*end++ = ' ';
+	end = number_write(end, key->xdp_count);
 	return sink->add(sink->context, (struct slice){name, (size_t)(name_end - name)},
 	                 (struct slice){value, (size_t)(end - value)});
 }

@@ -18,6 +18,8 @@ extern const uint8_t _binary_kante_bpf_o_start[];
 extern const uint8_t _binary_kante_bpf_o_end[];
 
 struct xdp {
+	unsigned interface_index;
+	int program_fd;
 	int link_fd; /* holds the program on the interface */
 	int listen_fd;
 	int counters_fd;
@@ -149,7 +151,7 @@ static void uses_of(struct xdp *xdp, struct use ret_uses[USE_COUNT])
 }
 
 /* Whatever comes of it, what is held is xdp_detach()'s to give back. */
-static int program_find_maps(struct xdp *xdp, int program_fd)
+static int program_find_maps(struct xdp *xdp)
 {
 	__u32 ids[32];
 	struct bpf_prog_info program = {.map_ids = (__u64)(uintptr_t)ids,
@@ -159,7 +161,7 @@ static int program_find_maps(struct xdp *xdp, int program_fd)
 	int r;
 
 	uses_of(xdp, uses);
-	r = bpf_obj_get_info_by_fd(program_fd, &program, &length);
+	r = bpf_obj_get_info_by_fd(xdp->program_fd, &program, &length);
 	for (uint32_t i = 0; r == 0 && i < program.nr_map_ids && i < 32; i++) {
 		struct bpf_map_info map = {0};
 		int fd = bpf_map_get_fd_by_id(ids[i]);
@@ -182,54 +184,90 @@ static int program_find_maps(struct xdp *xdp, int program_fd)
 	return r;
 }
 
-/* Puts a link in the place of the driver's attachment. In between frames go to the kernel. */
-static int attachment_replace(struct xdp *xdp, unsigned interface_index, int program_fd)
+static int link_create(struct xdp *xdp)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options,
 	            .flags = xdp->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+
+	xdp->link_fd =
+	    bpf_link_create(xdp->program_fd, (int)xdp->interface_index, BPF_XDP, &options);
+	return xdp->link_fd < 0 ? xdp->link_fd : 0;
+}
+
+/* Puts a link in the place of the driver's attachment. In between frames go to the kernel. */
+static int attachment_replace(struct xdp *xdp)
+{
+	int r = bpf_xdp_detach((int)xdp->interface_index,
+	                       xdp->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE, NULL);
+
+	return r < 0 ? r : link_create(xdp);
+}
+
+static bool link_holds(const struct xdp *xdp)
+{
+	struct bpf_link_info info = {0};
+	__u32 length = sizeof(info);
+
+	return xdp->link_fd >= 0 && bpf_obj_get_info_by_fd(xdp->link_fd, &info, &length) == 0 &&
+	       info.xdp.ifindex == xdp->interface_index;
+}
+
+int xdp_watch(struct xdp *xdp, char *error)
+{
 	int r;
 
-	r = bpf_xdp_detach((int)interface_index, options.flags, NULL);
-	if (r < 0)
-		return r;
-	xdp->link_fd = bpf_link_create(program_fd, (int)interface_index, BPF_XDP, &options);
-	return xdp->link_fd < 0 ? xdp->link_fd : 0;
+	if (link_holds(xdp))
+		return 0;
+	if (xdp->link_fd >= 0)
+		close(xdp->link_fd);
+	r = link_create(xdp);
+	if (r == 0)
+		return 1;
+	if (r == -EBUSY || r == -EEXIST) {
+		snprintf(error, XDP_ERROR_BYTES,
+		         "another XDP program is in its place: take that off (`ip link set dev … "
+		         "xdp off`)");
+		return -EBUSY;
+	}
+	snprintf(error, XDP_ERROR_BYTES, "%s", strerror(-r));
+	return r;
 }
 
 int xdp_attach(struct xdp **ret_xdp, unsigned interface_index, char *error)
 {
 	struct bpf_xdp_query_opts query;
 	struct xdp *xdp;
-	int program_fd = -1;
 	int r;
 
 	xdp = malloc(sizeof(*xdp));
 	if (xdp == NULL)
 		return -ENOMEM;
-	*xdp = (struct xdp){.link_fd = -1, .listen_fd = -1, .counters_fd = -1, .allow_fd = -1};
+	*xdp = (struct xdp){.interface_index = interface_index,
+	                    .program_fd = -1,
+	                    .link_fd = -1,
+	                    .listen_fd = -1,
+	                    .counters_fd = -1,
+	                    .allow_fd = -1};
 	r = interface_query(interface_index, &query);
 	if (r < 0)
 		goto fail;
 	xdp->native = query.attach_mode == XDP_ATTACHED_DRV;
-	program_fd = bpf_prog_get_fd_by_id(query.prog_id);
-	r = program_fd;
+	xdp->program_fd = bpf_prog_get_fd_by_id(query.prog_id);
+	r = xdp->program_fd;
 	if (r < 0)
 		goto fail;
-	r = program_find_maps(xdp, program_fd);
+	r = program_find_maps(xdp);
 	if (r < 0)
 		goto fail;
-	r = attachment_replace(xdp, interface_index, program_fd);
+	r = attachment_replace(xdp);
 	if (r < 0)
 		goto fail;
-	close(program_fd);
 	*ret_xdp = xdp;
 	return 0;
 fail:
 	snprintf(error, XDP_ERROR_BYTES,
 	         "cannot attach the XDP program by a BPF link (Linux 5.18 or newer): %s",
 	         strerror(-r));
-	if (program_fd >= 0)
-		close(program_fd);
 	xdp_detach(xdp);
 	return r;
 }
@@ -367,6 +405,8 @@ void xdp_detach(struct xdp *xdp)
 		return;
 	if (xdp->link_fd >= 0)
 		close(xdp->link_fd);
+	if (xdp->program_fd >= 0)
+		close(xdp->program_fd);
 	uses_of(xdp, uses);
 	for (uint32_t i = 0; i < USE_COUNT; i++)
 		if (!is_used(&uses[i]))

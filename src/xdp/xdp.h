@@ -57,6 +57,12 @@ uint32_t xdp_hits_count(void);
 void xdp_block(struct xdp *xdp, const struct blocked *blocked);
 void xdp_blocked_write(struct xdp_blocked *list, const struct blocked *blocked);
 
+/* Whether the program is still where it was put; if somebody has taken it off, puts it back: the
+ * sockets and all maps are as they were. 0: it is there; 1: it is there again; -EBUSY: another one
+ * is in its place; else a negative errno. Of a link only who holds it, or root by its id, can take
+ * it off: `ip link set … xdp off` is refused. */
+int xdp_watch(struct xdp *xdp, char *error);
+
 /* True: the program runs in the driver; false: behind it, on sk_buffs, at a fraction of the speed.
  */
 bool xdp_is_native(const struct xdp *xdp);

@@ -115,7 +115,8 @@ class Cli(unittest.TestCase):
     def test_status_says_what_the_node_is(self):
         shown = self.kante("status").stdout
         for line in (r"^version +\d", r"^config +/.*kante\.yaml$", r"^uptime +\S",
-                     r"^workers +2$", r"^memory +64 MiB$", r"^hit ratio +\S"):
+                     r"^workers +2$", r"^memory +64 MiB$", r"^hit ratio +\S",
+                     r"^port +socket 127\.0\.0\.1:11211: hot keys by workers \(only a port"):
             self.assertRegex(shown, re.compile(line, re.M))
         status = json.loads(self.kante("status", "--json").stdout)
         self.assertEqual(status["pid"], self.node.kanted_pid())

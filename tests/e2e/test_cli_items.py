@@ -60,8 +60,8 @@ class Items(unittest.TestCase):
 
         rig.wait_until(told, 20, "a window has ended")
         lines = shown.splitlines()
-        self.assertRegex(lines[0], r"^KEY +GETS/S +± +SHARE$")
-        self.assertRegex(lines[1], r"^hot:a +\d[\d.]*( [kM])? +\d[\d.]*( [kM])? +[345]\d\.\d %$")
+        self.assertRegex(lines[0], r"^KEY +GETS/S +± +SHARE +BY XDP$")
+        self.assertRegex(lines[1], r"^hot:a +\d[\d.]*( [kM])? +\d[\d.]*( [kM])? +[345]\d\.\d % +-$")
         self.assertEqual({line.split()[0] for line in lines[2:]}, {r"\x1b2J", r"\xff"})
         keys = json.loads(self.kante("hot", "--limit", "1", "--json").stdout)["keys"]
         self.assertEqual([key["key"] for key in keys], ["hot:a"])

@@ -12,7 +12,9 @@ import cli
 
 STATUS = {"version": "9", "pid": 1, "uptime_s": 93784, "config": None, "workers": 2,
           "memory_bytes": 1288490189, "items": 12300000, "connections": 3, "requests": 5, "gets": 8,
-          "hits": 6, "evictions": 0, "alarms": []}
+          "hits": 6, "evictions": 0, "ports": [
+              {"kind": "pci", "name": "0000:01:00.0", "hot_keys_by": "workers", "hot_keys_note": "no"}],
+          "alarms": []}
 STATUS_PATH = ("GET", "/v1/status")
 
 
@@ -31,7 +33,8 @@ class Answers(unittest.TestCase):
         with cli.Fake({STATUS_PATH: (200, STATUS)}) as fake:
             shown = self.kante(fake, "status").stdout
             for line in ("uptime       1d 2h", "memory       1.2 GiB", "items        12.3 M",
-                         "hit ratio    75.0 %", "config       -"):
+                         "hit ratio    75.0 %", "config       -",
+                         "port         pci 0000:01:00.0: hot keys by workers (no)"):
                 self.assertIn(line + "\n", shown)
             self.assertEqual(json.loads(self.kante(fake, "status", "--json").stdout), STATUS)
 
@@ -39,7 +42,7 @@ class Answers(unittest.TestCase):
         status = STATUS | {"alarms": ["the disk\n\033[2Jis full"]}
         with cli.Fake({STATUS_PATH: (200, status)}) as fake:
             shown = self.kante(fake, "status", status=1).stdout
-            self.assertTrue(shown.endswith("alarm  the disk\\n\\x1b[2Jis full\n"))
+            self.assertTrue(shown.endswith("alarm        the disk\\n\\x1b[2Jis full\n"))
             self.kante(fake, "status", "--json", status=1)
 
     def test_what_no_node_says_is_refused(self):
@@ -270,7 +273,7 @@ class Asked(unittest.TestCase):
         self.assertRegex(done.stdout, r"^verified +yes\n")
         verdict |= {"verified": False, "fault_count": 1, "faults": ["audit.log:3: was changed"]}
         done, _ = self.ask({path: (200, verdict)}, "audit", "verify", status=1)
-        self.assertIn("fault  audit.log:3: was changed\n", done.stdout)
+        self.assertIn("fault       audit.log:3: was changed\n", done.stdout)
         self.ask({path: (200, verdict)}, "audit", "verify", "--json", status=1)
 
     def test_a_report_comes_as_it_is(self):

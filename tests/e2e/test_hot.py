@@ -34,8 +34,8 @@ def pass_all(namespace, interface):
 
 
 @contextlib.contextmanager
-def served(head=HEAD):
-    with rig.served("xdp", head=head) as served:
+def served(head=HEAD, **options):
+    with rig.served("xdp", head=head, **options) as served:
         pass_all(served.client, "veth1")
         served.client.run("ip", "addr", "add", "fd00:198::1/64", "dev", "veth1", "nodad")
         yield served

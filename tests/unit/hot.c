@@ -169,14 +169,16 @@ static void test_clients_are_told(void)
 	struct rig_options options = {0};
 	struct rig *rig = rig_create(&options);
 	struct rig_client *client = rig_connect(rig);
-	static const char wanted[] = "STAT window_us 2000000\r\nSTAT requests 1100\r\n"
-	                             "STAT samples 1100\r\nSTAT key:a 800 0\r\n"
-	                             "STAT key:%25b 300 0\r\nEND\r\n";
+	static const char wanted[] = "STAT window_us 2000000\r\nSTAT requests 1150\r\n"
+	                             "STAT samples 1150\r\nSTAT key:a 850 0 50\r\n"
+	                             "STAT key:%25b 300 0 0\r\nEND\r\n";
 
 	hot_advance(shard_hot(rig->shard), 1000000);
 	hot_advance(shard_hot(rig->shard), 11000000);
 	for (uint32_t i = 0; i < 1100; i++)
 		rig_send(client, i % 11 < 3 ? "get %b\r\n" : "mg a v\r\n", 8);
+	hot_add_xdp(shard_hot(rig->shard), SLICE_LITERAL("a"),
+	            shard_hash(rig->shard, SLICE_LITERAL("a")), 50);
 	hot_advance(shard_hot(rig->shard), 13000000);
 	client->replies.length = 0;
 	rig_send(client, "stats hot\r\n", 11);

@@ -121,6 +121,10 @@ static void wake(void *context, uint32_t worker)
 {
 }
 
+static void watch(void *context)
+{
+}
+
 static void every_second(void *context)
 {
 	struct rig *rig = context;
@@ -217,6 +221,7 @@ static void set_up_watched(struct rig *rig, const char *task, uint64_t watchdog_
 	    .questions = questions,
 	    .question_count = sizeof(questions) / sizeof(questions[0]),
 	    .every_second = every_second,
+	    .watch = watch,
 	    .reload = reload,
 	    .clock_us = clock_us,
 	    .context = rig,
