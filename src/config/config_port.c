@@ -340,6 +340,8 @@ static void check_field(const struct entry *entry, const struct config_parameter
 		check_mode(entry, node, path);
 	else if (strcmp(node->key, "backlog") == 0)
 		check_u16(entry, field, node, path, &entry->port->backlog);
+	else if (strcmp(node->key, "busy_poll") == 0)
+		check_u16(entry, field, node, path, &entry->port->busy_poll);
 	else if (strcmp(node->key, "addresses") == 0)
 		check_addresses(entry, node, path);
 	else if (strcmp(node->key, "allow") == 0)

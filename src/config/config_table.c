@@ -55,6 +55,13 @@ static const struct config_parameter port_fields[] = {
      .example = "eth1",
      .pattern = INTERFACE_PATTERN,
      .help = "The kernel's interface to take packets from"},
+    {.name = "busy_poll",
+     .type = CONFIG_COUNT,
+     .minimum = 0,
+     .maximum = 64, /* the kernel's NAPI_POLL_WEIGHT */
+     .kinds = KIND(PORT_XDP),
+     .help = "Frames that a worker has the kernel take from the card at a time, by a system call "
+             "on its own core; 0: the card's interrupts do, on theirs"},
     {.name = "name",
      .type = CONFIG_TEXT,
      .minimum = 1,

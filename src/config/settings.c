@@ -159,6 +159,8 @@ static void collect_port_field(struct collector *collector, const char *group,
 		value = number_text(parameter, port->mode);
 	else if (strcmp(name, "backlog") == 0)
 		value = number_text(parameter, port->backlog);
+	else if (strcmp(name, "busy_poll") == 0)
+		value = number_text(parameter, port->busy_poll);
 	else if (strcmp(name, "addresses") == 0)
 		value = prefixes_text(port->addresses, port->address_count);
 	else if (strcmp(name, "tcp") == 0)

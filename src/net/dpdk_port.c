@@ -398,7 +398,6 @@ static int packet_sockets_open(struct dpdk_port *port, char *error)
 	return 0;
 }
 
-/* busy_budget=0: the worker polls memory; with a budget, each empty poll would be a system call. */
 static int xdp_open(struct dpdk_port *port, char *error)
 {
 	char arguments[VDEV_ARGUMENTS_BYTES], name[32], reason[XDP_ERROR_BYTES] = "";
@@ -410,8 +409,8 @@ static int xdp_open(struct dpdk_port *port, char *error)
 		                       strerror(-object_fd));
 	snprintf(name, sizeof(name), "net_af_xdp%u", port->index);
 	snprintf(arguments, sizeof(arguments),
-	         "iface=%s,queue_count=%u,xdp_prog=/proc/self/fd/%d,busy_budget=0",
-	         port->options->name, port->queue_count, object_fd);
+	         "iface=%s,queue_count=%u,xdp_prog=/proc/self/fd/%d,busy_budget=%u",
+	         port->options->name, port->queue_count, object_fd, port->options->busy_poll);
 	r = vdev_create(port, name, arguments, error);
 	if (r == 0)
 		r = device_open(port, name, error);

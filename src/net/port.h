@@ -34,8 +34,9 @@ struct port_options {
 	bool allow_any;    /* `allow: any` */
 	struct ip_prefix allow[PORT_ALLOW_COUNT_MAX];
 	uint32_t allow_count;
-	uint32_t mode;    /* socket, with a path: of the file, such as 0700 */
-	uint16_t backlog; /* socket: connections that wait to be accepted, at most */
+	uint32_t mode;      /* socket, with a path: of the file, such as 0700 */
+	uint16_t busy_poll; /* xdp: SO_BUSY_POLL_BUDGET, frames; 0: without */
+	uint16_t backlog;   /* socket: connections that wait to be accepted, at most */
 };
 
 static inline const char *port_kind_name(enum port_kind kind)

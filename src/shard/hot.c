@@ -141,6 +141,13 @@ void hot_turn_window(struct hot *hot, uint64_t now_us)
 		window->start_us = now_us;
 		return;
 	}
+	if (window->sample_count < SAMPLES_WANTED && hot->weight_log > 0) {
+		/* more samples could be had: again, before anybody is told of so few */
+		weigh(hot, window->sample_count, age_us);
+		begin(window, now_us);
+		draw(hot);
+		return;
+	}
 	if (window->sample_count < SAMPLES_WANTED && age_us < WINDOW_US_MAX)
 		return;
 	weigh(hot, window->sample_count, age_us);

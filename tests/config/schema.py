@@ -35,7 +35,7 @@ GOOD = [
     "ports:\n- {kind: socket, listen: /run/k.sock, mode: 770}\n",
     'ports:\n- {kind: socket, listen: "[::]:1", udp: 2, allow: [10.0.0.0/8, "fd00::/8"]}\n',
     "ports:\n- {kind: tap, name: k0, addresses: [198.18.0.2/24], tcp: 1, allow: any}\n"
-    "- {kind: xdp, interface: eth1.5, udp: 1, allow: [198.18.0.0/24]}\n"
+    "- {kind: xdp, interface: eth1.5, busy_poll: 64, udp: 1, allow: [198.18.0.0/24]}\n"
     "- {kind: memif, socket: /m.sock, addresses: [198.18.1.2/24], tcp: 1, allow: any}\n"
     '- {kind: pci, device: "0000:03:00.0", addresses: [198.18.2.2/24], tcp: 1, allow: any}\n',
     PORTS + 'classes:\n- {name: a, prefix: "a:", share_min: 20%, ttl_max: 24h, rate_max: 5}\n'
@@ -73,6 +73,7 @@ BAD = [
     "ports: [{kind: tap, tcp: 1, allow: any, addresses: [10.0.0.1/8]}]\n",
     "ports: [{kind: tap, name: sixteen-letters-, tcp: 1, allow: any, addresses: [10.0.0.1]}]\n",
     "ports: [{kind: xdp, interface: e, tcp: 1, allow: any, addresses: [10.0.0.1]}]\n",
+    "ports: [{kind: xdp, interface: e, tcp: 1, allow: any, busy_poll: 65}]\n",
     'ports: [{kind: pci, device: "03:00.0", tcp: 1, allow: any, addresses: [10.0.0.1]}]\n',
     'ports: [{kind: memif, socket: "/a,b", tcp: 1, allow: any, addresses: [10.0.0.1]}]\n',
     PORTS + "classes: []\n", PORTS + "classes: [{name: a}]\n",

@@ -272,7 +272,7 @@ def memif_bridge(namespace, path, interface):
 
 
 @contextlib.contextmanager
-def served(kind, head="", more_ports="", udp=True, user=None):
+def served(kind, head="", more_ports="", udp=True, user=None, port_options=""):
     """kanted on a port of the kind, which has to end well; with a user, a name and uid, as his."""
     ports = {
         "socket": 'kind: socket, listen: "127.0.0.1:11211"',
@@ -291,7 +291,7 @@ def served(kind, head="", more_ports="", udp=True, user=None):
             veth(host, "veth0", client, "veth1")
             host.run("ip", "addr", "add", "198.18.0.2/24", "dev", "veth0")
             host.run("ip", "addr", "add", "fd00:198::2/64", "dev", "veth0", "nodad")
-        port = ports[kind].format(path=path) + (", udp: 11211" if udp else "")
+        port = ports[kind].format(path=path) + (", udp: 11211" if udp else "") + port_options
         kanted = stack.enter_context(Kanted(
             f"{head}ports:\n  - {{{port}, allow: any}}\n{more_ports}", host))
         stack.push(lambda error, *_: print(kanted.log()) if error else None)

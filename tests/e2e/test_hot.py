@@ -205,7 +205,13 @@ class Hot(unittest.TestCase):
             client.tell(b"set hot 0 0 1\r\n0\r\n")
             client.heat(b"hot")
             self.assertEqual(client.stats()["hot:keys"], "1")
-            rig.wait_until(lambda: client.stats()["hot:demotions"] == "1", 40, "it has gone")
+
+            def has_gone():
+                for number in range(1500):  # so much that each second is looked at
+                    client.ask(b"get cold%d\r\n" % (number % 100))
+                return client.stats()["hot:demotions"] == "1"
+
+            rig.wait_until(has_gone, 40, "it has gone")
             before = client.answered()
             for _ in range(50):
                 client.ask(b"get hot\r\n")

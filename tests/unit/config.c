@@ -405,6 +405,8 @@ static void test_bad_places_are_refused_with_line_and_reason(void)
 	    {"ports:\n- {kind: xdp, interface: \"a b\", tcp: 1, allow: any}\n", 2,
 	     "not a name for"},
 	    {"ports:\n- {kind: xdp, interface: veth0, allow: any}\n", 2, "neither tcp nor udp"},
+	    {"ports:\n- {kind: xdp, interface: veth0, busy_poll: 65, tcp: 1, allow: any}\n", 2,
+	     "from 0 to 64"},
 	    {"ports:\n- {kind: xdp, interface: e, tcp: 1, allow: any, addresses: [10.0.0.1]}\n", 2,
 	     "ports[0].addresses: not for a xdp port"},
 	    {"ports:\n- {kind: xdp, interface: e, tcp: 1, allow: any}\n"

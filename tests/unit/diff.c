@@ -132,7 +132,8 @@ static void test_ports_of_all_kinds_are_told_as_they_are_written(void)
 	    "any}\n",
 	    "ports[tap k0]: none -> {kind: tap, name: k0, addresses: [198.18.0.2/24], tcp: 1, "
 	    "allow: any}\n"
-	    "ports[xdp e.5]: none -> {kind: xdp, interface: e.5, udp: 1, allow: [10.0.0.0/8]}\n"
+	    "ports[xdp e.5]: none -> {kind: xdp, interface: e.5, busy_poll: 0, udp: 1, allow: "
+	    "[10.0.0.0/8]}\n"
 	    "ports[memif /m]: none -> {kind: memif, socket: /m, addresses: [10.0.0.1/32], tcp: 1, "
 	    "allow: any}\n"
 	    "ports[pci 0000:03:00.0]: none -> {kind: pci, device: \"0000:03:00.0\", addresses: "
@@ -200,7 +201,7 @@ static const char rich[] =
     "ports:\n"
     "- {kind: socket, listen: /k, mode: 0770, backlog: 5}\n"
     "- {kind: socket, listen: \"[::]:1\", allow: [10.0.0.0/8, \"fd00::/8\"]}\n" TAP
-    "- {kind: xdp, interface: e, tcp: 2, allow: any}\n"
+    "- {kind: xdp, interface: e, busy_poll: 64, tcp: 2, allow: any}\n"
     "- {kind: pci, device: \"0000:03:00.0\", addresses: [10.0.0.1/8], tcp: 1, allow: any}\n"
     "admin:\n"
     "  directory: /d\n"

@@ -331,8 +331,19 @@ static bool same_line(const struct lines *a, uint32_t i, const struct lines *b, 
 	return a->lengths[i] == b->lengths[j] && memcmp(a->list[i], b->list[j], a->lengths[i]) == 0;
 }
 
+static bool are_owned(const struct file *file, uint32_t first, uint32_t count, uint32_t owner,
+                      uint32_t whole_owner)
+{
+	for (uint32_t i = first; i < first + count; i++)
+		if (file->owners[i] == OWNER_NONE ||
+		    (file->owners[i] != owner && file->owners[i] != whole_owner))
+			return false;
+	return true;
+}
+
 /* Between the lines that both begin and end with, there are only lines of `owner` in the old text,
- * and at most as many in the new one, or a line more where there was none. */
+ * and at most as many in the new one, or a line more where there was none. Where a line is gone
+ * that another like it follows, either may be it. */
 static bool only_its_lines_differ(const struct file *file, const char *result, uint32_t owner,
                                   uint32_t whole_owner)
 {
@@ -348,11 +359,12 @@ static bool only_its_lines_differ(const struct file *file, const char *result, u
 		tail++;
 	old_count = before.count - head - tail;
 	new_count = after.count - head - tail;
-	for (uint32_t i = head; i < head + old_count; i++)
-		if (file->owners[i] == OWNER_NONE ||
-		    (file->owners[i] != owner && file->owners[i] != whole_owner))
-			return false;
-	return new_count <= (old_count == 0 ? 1 : old_count);
+	while (new_count == 0 && head > 0 &&
+	       !are_owned(file, head, old_count, owner, whole_owner) &&
+	       same_line(&before, head - 1, &before, head - 1 + old_count))
+		head--;
+	return are_owned(file, head, old_count, owner, whole_owner) &&
+	       new_count <= (old_count == 0 ? 1 : old_count);
 }
 
 static bool ends_are_alike(const char *text, bool is_crlf)

@@ -34,34 +34,33 @@ def bpf(command, attributes):
     return None if result < 0 else (buffer.raw, result)
 
 
-def xdp_links(interface_index):
-    """Descriptors of the links that hold an XDP program on an interface of any namespace."""
+def links_of(program_id):
+    """Descriptors of the links that hold it."""
     link = 0
     while (found := bpf(BPF_LINK_GET_NEXT_ID, struct.pack("=I", link))) is not None:
         link, = struct.unpack_from("=I", found[0], 4)
         _, descriptor = bpf(BPF_LINK_GET_FD_BY_ID, struct.pack("=I", link))
         info = ctypes.create_string_buffer(128)
         bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", descriptor, 128, ctypes.addressof(info)))
-        kind, _, _, index = struct.unpack_from("=III4xI", info.raw)
-        if kind == BPF_LINK_TYPE_XDP and index == interface_index:
+        kind, _, held = struct.unpack_from("=III", info.raw)
+        if kind == BPF_LINK_TYPE_XDP and held == program_id:
             yield descriptor
         os.close(descriptor)
-
-
-def take_off(node):
-    """What `bpftool link detach` does to the XDP program of veth0."""
-    index = int(node.host.run("cat", "/sys/class/net/veth0/ifindex").stdout)
-    count = 0
-    for descriptor in xdp_links(index):
-        assert bpf(BPF_LINK_DETACH, struct.pack("=I", descriptor)) is not None
-        count += 1
-    assert count == 1, count
 
 
 def program(node):
     """The line about the XDP program that is on veth0, "" when there is none."""
     lines = node.host.run("ip", "-d", "link", "show", "veth0").stdout.splitlines()
     return " ".join(line.strip() for line in lines if "prog/xdp" in line)
+
+
+def take_off(node):
+    """What `bpftool link detach` does to the XDP program of veth0."""
+    count = 0
+    for descriptor in links_of(int(re.search(r"prog/xdp id (\d+)", program(node))[1])):
+        assert bpf(BPF_LINK_DETACH, struct.pack("=I", descriptor)) is not None
+        count += 1
+    assert count == 1, count
 
 
 @contextlib.contextmanager
@@ -102,6 +101,17 @@ class Shown(unittest.TestCase):
                 return len(shown) == 2 and shown[1].endswith(" %")
 
             rig.wait_until(told, 20, "it is answered by XDP")
+
+
+class BusyPoll(unittest.TestCase):
+    def test_a_worker_that_polls_the_card_serves_as_well(self):
+        with served(port_options=", busy_poll: 64") as node:
+            for protocol in ((), ("--udp",)):
+                rig.load(node.client, node.address, *protocol, "--connections", "8", "--requests",
+                         "20000", "--value-size", "0-1000", "--populate", "--keys", "100")
+            with Client(node) as client:
+                client.tell(b"set hot 0 0 1\r\nx\r\n")
+                client.heat(b"hot")
 
 
 class TakenOff(unittest.TestCase):
@@ -155,6 +165,39 @@ class TakenOff(unittest.TestCase):
                 self.assertEqual(client.ask(b"get nothing\r\n"), b"END\r\n")
             self.assertIn("somebody had taken the XDP program off: it is attached again",
                           node.kanted.log())
+
+
+class Generic(unittest.TestCase):
+    def test_where_the_driver_has_no_xdp_it_is_generic_and_as_right(self):
+        """A macvlan has none."""
+        with contextlib.ExitStack() as stack:
+            host, client = stack.enter_context(rig.namespaces(2))
+            rig.veth(host, "veth0", client, "veth1")
+            for words in (("link", "add", "link", "veth0", "name", "slow0", "type", "macvlan",
+                           "mode", "bridge"), ("link", "set", "slow0", "up"),
+                          ("addr", "add", "198.18.0.2/24", "dev", "slow0")):
+                host.run("ip", *words)
+            # else the interface below tells its own address
+            host.run("sysctl", "-q", "net.ipv4.conf.veth0.arp_ignore=1")
+            client.run("ip", "addr", "add", "198.18.0.1/24", "dev", "veth1")
+            kanted = stack.enter_context(rig.Kanted(
+                HEAD + "ports:\n  - {kind: xdp, interface: slow0, tcp: 11211, udp: 11211, "
+                       "allow: any}\n", host))
+            self.assertIn("generic (slow: its driver has no XDP)", kanted.log())
+            node = rig.Served(kanted, host, client, "198.18.0.2", "198.18.0.2")
+            with Client(node) as talker:
+                talker.tell(b"set hot 0 0 6\r\n100000\r\n")
+                talker.heat(b"hot")
+                before = talker.answered()
+                for number in range(100001, 100200):
+                    talker.tell(b"incr hot 1\r\n")
+                    for _ in range(30):
+                        self.assertEqual(talker.ask(b"get hot\r\n"),
+                                         b"VALUE hot 0 6\r\n%d\r\nEND\r\n" % number)
+                    time.sleep(.005)
+                time.sleep(1.1)
+                self.assertGreater(talker.answered() - before, 300)
+            self.assertEqual(kanted.stop(), 0)
 
 
 def count_bytes(connection, ret_counts):
