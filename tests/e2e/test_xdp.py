@@ -18,7 +18,7 @@ import unittest
 import cli
 import rig
 from users import GROUP, UID, USER
-from test_hot import HEAD, Client, pass_all, served
+from test_hot import HEAD, ID, Client, pass_all, served
 
 # bpf(2)
 SYS_BPF = 321
@@ -101,6 +101,39 @@ class Shown(unittest.TestCase):
                 return len(shown) == 2 and shown[1].endswith(" %")
 
             rig.wait_until(told, 20, "it is answered by XDP")
+
+
+class Blocked(unittest.TestCase):
+    def test_the_program_drops_what_the_list_has_and_nothing_else(self):
+        many = [f"10.{i // 256}.{i % 256}.0/25" for i in range(9998)]
+        with operated() as node, Client(node) as client:
+            for address in ("198.18.0.3/24", "fd00:198::3/64"):
+                node.client.run("ip", "addr", "add", address, "dev", "veth1", "nodad")
+            client.tell(b"set hot 0 0 1\r\nx\r\n")
+            client.heat(b"hot")
+            self.assertEqual(cli.kante("block", "add", "-", "--node", node.socket_path, input="\n".join(
+                [*many, "198.18.0.3", "fd00:198::3"])).returncode, 0)
+            with contextlib.ExitStack() as stack:
+                blocked = []
+                for source, to in (("198.18.0.3", node.address), ("fd00:198::3", "fd00:198::2")):
+                    family = socket.AF_INET6 if ":" in to else socket.AF_INET
+                    blocked.append(stack.enter_context(
+                        rig.socket_in(node.client, family, socket.SOCK_DGRAM)))
+                    blocked[-1].setblocking(False)
+                    blocked[-1].bind((source, 0))
+                    blocked[-1].connect((to, 11211))
+                for _ in range(500):
+                    for one in blocked:
+                        one.send(ID + b"get hot\r\n")
+                    self.assertEqual(client.ask(b"get hot\r\n"), b"VALUE hot 0 1\r\nx\r\nEND\r\n")
+                for one in blocked:
+                    self.assertRaises(BlockingIOError, one.recv, 100)
+                rig.wait_until(lambda: client.stats()["port0:dropped_blocked"] == "1000", 3,
+                               "all are counted")
+                self.assertEqual(kante(node, "block", "remove", "198.18.0.3").returncode, 0)
+                blocked[0].settimeout(5)
+                blocked[0].send(ID + b"get hot\r\n")
+                self.assertIn(b"VALUE hot", blocked[0].recv(100))
 
 
 class BusyPoll(unittest.TestCase):
