@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A virtual machine with an IOMMU and one NIC that nobody drives yet, for kanted's pci ports.
+"""Virtual machines: one with an IOMMU and a NIC that nobody drives yet, for kanted's pci ports, and
+a bare one, for programs that want another kernel.
 
     vm.py [--nic virtio-net-pci | e1000e | vmxnet3]
 
-boots one, starts kanted in it, says where it is, and takes it down on Ctrl-C. The kernel is
+boots the first, starts kanted in it, says where it is, and takes it down on Ctrl-C. The kernel is
 Debian's (downloaded once, nothing is installed), the rest is busybox, kanted and its libraries.
 """
 import argparse
@@ -43,14 +44,14 @@ ports:
 HUGEPAGES = 100  # of 2 MiB: for packets and items
 BOOT_SECONDS = 40
 # The kernel's console is the first serial line, the shell's the second.
-INIT = f"""#!/bin/busybox sh
+INIT = """#!/bin/busybox sh
 /bin/busybox mkdir -p /dev /proc /sys /tmp /var/run
 /bin/busybox --install -s /bin
 chmod 755 /
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for module in {" ".join(MODULES)}; do
+for module in {modules}; do
 	insmod /modules/$module.ko
 done
 exec </dev/ttyS1 >/dev/ttyS1 2>&1
@@ -101,7 +102,7 @@ def install(tree, path):
         shutil.copy(path, target)
 
 
-def initramfs_make(path):
+def initramfs_make(path, programs, modules, drivers):
     """All that the machine has of a file system."""
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder)
@@ -110,17 +111,18 @@ def initramfs_make(path):
         for name in ("lib", "lib64"):
             (tree / name).symlink_to(f"usr/{name}")
         shutil.copy("/usr/bin/busybox", tree / "bin")
-        shutil.copy(rig.KANTED, tree / "bin")
-        for module in MODULES:
+        for program in programs:
+            shutil.copy(program, tree / "bin")
+        for module in modules:
             shutil.copy(KERNEL / f"{module}.ko", tree / "modules")
-        drivers = [file for driver in DRIVERS
-                   for file in LIBRARIES.glob(f"dpdk/pmds-*/librte_{driver}.so.*")]
-        for file in drivers:
+        files = [file for driver in drivers
+                 for file in LIBRARIES.glob(f"dpdk/pmds-*/librte_{driver}.so.*")]
+        for file in files:
             install(tree, file)
-        for program in (rig.KANTED, *drivers):
+        for program in (*programs, *files):
             for library in libraries_of(program):
                 install(tree, library)
-        (tree / "init").write_text(INIT)
+        (tree / "init").write_text(INIT.format(modules=" ".join(modules)))
         (tree / "init").chmod(0o755)
         names = "\n".join(str(file.relative_to(tree)) for file in sorted(tree.rglob("*")))
         with open(path, "wb") as archive:
@@ -128,35 +130,26 @@ def initramfs_make(path):
                            stdout=archive, stderr=subprocess.DEVNULL, check=True)
 
 
-class Machine:
-    """A running machine, its NIC's other end the interface TAP of the namespace; use as a context.
-    A shell in it takes commands."""
+class BareMachine:
+    """A machine with these programs and no device; use as a context, in which it runs. A shell in
+    it takes commands."""
 
-    def __init__(self, namespace, nic):
+    def __init__(self, programs, modules=(), drivers=()):
         self.folder = tempfile.TemporaryDirectory(prefix="kante-vm-")
         folder = pathlib.Path(self.folder.name)
         self.console_path = folder / "console"
         self.shell_path = folder / "shell"
         self.complaints_path = folder / "complaints"  # QEMU's own
         kernel_fetch()
-        initramfs_make(folder / "initramfs")
-        namespace.run("ip", "tuntap", "add", TAP, "mode", "tap", "vnet_hdr")
-        namespace.run("ip", "addr", "add", "198.18.0.1/24", "dev", TAP)
-        namespace.run("ip", "-6", "addr", "add", "fd00:198::1/64", "dev", TAP, "nodad")
-        namespace.run("ip", "link", "set", TAP, "up")
-        self.command = namespace.command(
+        initramfs_make(folder / "initramfs", programs, modules, drivers)
+        self.command = (
             # in software, as KVM is not to be had everywhere; DPDK needs SSE 4.2
             "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "Nehalem",
             "-smp", "2", "-m", "1G",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            # as wide as a server's: else DPDK takes physical addresses
-            "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
-            "-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no,vhost=off",
-            "-device", f"{nic},netdev=net0,addr=3,romfile={NIC_OPTIONS[nic]}",
             "-serial", f"file:{self.console_path}", "-serial", "stdio",
             "-kernel", str(KERNEL / "vmlinuz"), "-initrd", str(folder / "initramfs"),
             "-append", "console=ttyS0 panic=-1 mitigations=off intel_iommu=on")
-        self.start()
 
     def start(self):
         self.shell_read = 0  # characters of what the shell has said that were seen
@@ -196,6 +189,56 @@ class Machine:
             raise AssertionError(f"{command}: exit {status}\n{said}")
         return int(status), said
 
+    def power_off(self):
+        """Returns QEMU's exit status."""
+        self.process.stdin.write(b"poweroff -f\n")
+        self.process.stdin.flush()
+        return self.process.wait(rig.STOP_SECONDS)
+
+    def __enter__(self):
+        self.start()
+        try:
+            try:
+                self.read_until("up\n", BOOT_SECONDS, "the machine is up")
+            except AssertionError as error:
+                # one boot in a hundred hangs before the first program; that is not what is tested
+                print(error)
+                self.kill()
+                self.start()
+                self.read_until("up\n", BOOT_SECONDS, "the machine is up")
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def kill(self):
+        rig.kill(self.process)
+        self.process.stdin.close()
+
+    def end(self):
+        self.kill()
+        self.folder.cleanup()
+
+
+class Machine(BareMachine):
+    """One with kanted, an IOMMU, and a NIC, its other end the interface TAP of the namespace."""
+
+    def __init__(self, namespace, nic):
+        super().__init__((rig.KANTED,), MODULES, DRIVERS)
+        namespace.run("ip", "tuntap", "add", TAP, "mode", "tap", "vnet_hdr")
+        namespace.run("ip", "addr", "add", "198.18.0.1/24", "dev", TAP)
+        namespace.run("ip", "-6", "addr", "add", "fd00:198::1/64", "dev", TAP, "nodad")
+        namespace.run("ip", "link", "set", TAP, "up")
+        self.command = namespace.command(
+            *self.command,
+            # as wide as a server's: else DPDK takes physical addresses
+            "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+            "-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no,vhost=off",
+            "-device", f"{nic},netdev=net0,addr=3,romfile={NIC_OPTIONS[nic]}")
+
     def bind(self):
         """Gives the NIC to vfio-pci."""
         self.run(f"echo vfio-pci >/sys/bus/pci/devices/{DEVICE}/driver_override &&"
@@ -222,38 +265,6 @@ class Machine:
 
     def log(self):
         return self.run("cat /log")[1]
-
-    def power_off(self):
-        """Returns QEMU's exit status."""
-        self.process.stdin.write(b"poweroff -f\n")
-        self.process.stdin.flush()
-        return self.process.wait(rig.STOP_SECONDS)
-
-    def __enter__(self):
-        try:
-            try:
-                self.read_until("up\n", BOOT_SECONDS, "the machine is up")
-            except AssertionError as error:
-                # one boot in a hundred hangs before the first program; that is not what is tested
-                print(error)
-                self.kill()
-                self.start()
-                self.read_until("up\n", BOOT_SECONDS, "the machine is up")
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
-    def kill(self):
-        rig.kill(self.process)
-        self.process.stdin.close()
-
-    def end(self):
-        self.kill()
-        self.folder.cleanup()
 
 
 def main():
