@@ -90,10 +90,23 @@ struct {
  * looked at anywhere, a frame only where the verifier has seen that it is so long. */
 #define REQUEST_BYTES 384 /* of UDP header, payload and zeros */
 #define REPLY_BYTES   768 /* of UDP header and all up to the slot's body */
+
+/* How far the flags of mg have been read. Linux 6.1 looks at a callback of bpf_loop() for one round
+ * only, and takes out what cannot be reached by what that round leaves on the stack; of what lies
+ * in a map it assumes nothing. */
+struct meta {
+	__u32 at;   /* in the request: behind the last flag */
+	__u32 to;   /* in the reply */
+	__u32 seen; /* a bit a letter */
+	__u8 with_value;
+	__u8 is_good; /* all was read, and can be answered */
+};
+
 struct scratch {
 	__u8 ip[64]; /* an IPv4 header that has options */
 	__u8 request[REQUEST_BYTES + 64];
 	__u8 reply[REPLY_BYTES + XDP_LINE_BYTES];
+	struct meta meta;
 };
 
 struct {

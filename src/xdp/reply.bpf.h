@@ -46,16 +46,12 @@ static __always_inline __u32 write_number(struct scratch *scratch, __u32 at, __u
 	return at + digits;
 }
 
-struct meta {
+/* What mg is answered from; stays as it is. */
+struct meta_context {
 	const struct request *request;
 	const struct xdp_slot *slot;
 	struct scratch *scratch;
 	__s64 seconds_left;
-	__u32 at;   /* in the request: behind the last flag */
-	__u32 to;   /* in the reply */
-	__u32 seen; /* a bit a letter */
-	__u8 with_value;
-	__u8 is_good; /* all was read, and can be answered */
 };
 
 static __always_inline __u8 request_at(const struct scratch *scratch, __u32 at)
@@ -65,14 +61,16 @@ static __always_inline __u8 request_at(const struct scratch *scratch, __u32 at)
 }
 
 /* "O" with its token. */
-static __always_inline bool write_opaque(struct meta *meta)
+static __always_inline bool write_opaque(struct scratch *scratch)
 {
+	struct meta *meta = &scratch->meta;
+
 	for (__u32 i = 0; i <= META_OPAQUE_MAX; i++) {
-		__u8 byte = request_at(meta->scratch, meta->at);
+		__u8 byte = request_at(scratch, meta->at);
 
 		if (ends_word(byte))
 			return true;
-		*reply_at(meta->scratch, meta->to) = byte;
+		*reply_at(scratch, meta->to) = byte;
 		meta->at++;
 		meta->to++;
 	}
@@ -80,66 +78,67 @@ static __always_inline bool write_opaque(struct meta *meta)
 }
 
 /* The next flag. 1: that was the last, or there is one that is the worker's. */
-static long write_flag(__attribute__((unused)) __u32 index, void *context)
+static long write_flag(__attribute__((unused)) __u32 index, void *loop_context)
 {
-	struct meta *meta = context;
-	const struct xdp_slot *slot = meta->slot;
+	const struct meta_context *context = loop_context;
+	const struct xdp_slot *slot = context->slot;
+	struct scratch *scratch = context->scratch;
+	struct meta *meta = &scratch->meta;
 	__u8 letter, next;
 	__u32 bit, to = meta->to;
 
-	if (request_at(meta->scratch, meta->at) == '\r') {
-		meta->is_good = request_at(meta->scratch, meta->at + 1) == '\n' &&
-		                meta->at + 2 == meta->request->udp_bytes;
+	if (request_at(scratch, meta->at) == '\r') {
+		meta->is_good = request_at(scratch, meta->at + 1) == '\n' &&
+		                meta->at + 2 == context->request->udp_bytes;
 		return 1;
 	}
-	letter = request_at(meta->scratch, meta->at + 1);
+	letter = request_at(scratch, meta->at + 1);
 	bit = 1u << (letter & 31);
-	if (request_at(meta->scratch, meta->at) != ' ' || (meta->seen & bit))
+	if (request_at(scratch, meta->at) != ' ' || (meta->seen & bit))
 		return 1;
 	meta->seen |= bit;
 	meta->at += 2;
-	next = request_at(meta->scratch, meta->at);
+	next = request_at(scratch, meta->at);
 	if (letter != 'O' && next != ' ' && next != '\r')
 		return 1;
 	if (letter != 'v' && letter != 'q') {
-		*reply_at(meta->scratch, to) = ' ';
-		*reply_at(meta->scratch, to + 1) = letter;
+		*reply_at(scratch, to) = ' ';
+		*reply_at(scratch, to + 1) = letter;
 		meta->to = to += 2;
 	}
 	switch (letter) {
 	case 'v': meta->with_value = 1; return 0;
 	case 'q': return 0;
-	case 'O': return write_opaque(meta) ? 0 : 1;
+	case 'O': return write_opaque(scratch) ? 0 : 1;
 	/* the blank that comes first in the slot is written where the letter is to be */
 	case 'f':
-		copy(reply_at(meta->scratch, to - 1), slot->flags_text, slot->flags_bytes, 16);
+		copy(reply_at(scratch, to - 1), slot->flags_text, slot->flags_bytes, 16);
 		meta->to = to - 1 + slot->flags_bytes;
 		break;
 	case 's':
-		copy(reply_at(meta->scratch, to - 1), slot->size_text, slot->size_bytes, 8);
+		copy(reply_at(scratch, to - 1), slot->size_text, slot->size_bytes, 8);
 		meta->to = to - 1 + slot->size_bytes;
 		break;
 	case 'c':
-		copy(reply_at(meta->scratch, to - 1), slot->cas_text, slot->cas_bytes,
-		     XDP_NUMBER_BYTES);
+		copy(reply_at(scratch, to - 1), slot->cas_text, slot->cas_bytes, XDP_NUMBER_BYTES);
 		meta->to = to - 1 + slot->cas_bytes;
 		break;
 	case 'k':
-		copy(reply_at(meta->scratch, to), slot->line + XDP_LINE_KEY, slot->key_bytes, 256);
+		copy(reply_at(scratch, to), slot->line + XDP_LINE_KEY, slot->key_bytes, 256);
 		meta->to = to + slot->key_bytes;
 		return 0;
 	case 't':
-		if (meta->seconds_left >= 0) {
-			meta->to = write_number(meta->scratch, to, (__u32)meta->seconds_left);
+		if (context->seconds_left >= 0) {
+			meta->to = write_number(scratch, to, (__u32)context->seconds_left);
 			return 0;
 		}
-		*reply_at(meta->scratch, to) = '-';
-		*reply_at(meta->scratch, to + 1) = '1';
+		*reply_at(scratch, to) = '-';
+		*reply_at(scratch, to + 1) = '1';
 		meta->to = to + 2;
 		return 0;
 	default: return 1;
 	}
-	*reply_at(meta->scratch, to - 1) = letter;
+	*reply_at(scratch, to - 1) = letter;
 	return 0;
 }
 
@@ -147,32 +146,32 @@ static long write_flag(__attribute__((unused)) __u32 index, void *context)
 static __always_inline bool write_meta(const struct request *request, const struct xdp_slot *slot,
                                        struct scratch *scratch, struct reply *reply)
 {
-	struct meta meta = {.request = request,
-	                    .slot = slot,
-	                    .scratch = scratch,
-	                    .seconds_left = reply->seconds_left,
-	                    .at = request->key_at + request->key_bytes,
-	                    .to = REPLY_TEXT};
+	struct meta_context context = {.request = request,
+	                               .slot = slot,
+	                               .scratch = scratch,
+	                               .seconds_left = reply->seconds_left};
+	struct meta *meta = &scratch->meta;
 	__u32 start = REPLY_TEXT - 2, size_bytes = slot->size_bytes;
 
-	bpf_loop(META_FLAGS_MAX, write_flag, &meta, 0);
-	if (!meta.is_good)
+	*meta = (struct meta){.at = request->key_at + request->key_bytes, .to = REPLY_TEXT};
+	bpf_loop(META_FLAGS_MAX, write_flag, &context, 0);
+	if (!meta->is_good)
 		return false;
-	if (meta.with_value) {
+	if (meta->with_value) {
 		start -= size_bytes;
 		for (__u32 i = 0; i < 8 && i < size_bytes; i++)
 			*reply_at(scratch, start + 2 + i) = slot->size_text[i];
 		reply->body_bytes = XDP_BODY_VALUE + slot->value_bytes + 2;
 		reply->body_sum = slot->meta_sum;
 	} else {
-		*reply_at(scratch, meta.to) = '\r';
-		*reply_at(scratch, meta.to + 1) = '\n';
-		meta.to += 2;
+		*reply_at(scratch, meta->to) = '\r';
+		*reply_at(scratch, meta->to + 1) = '\n';
+		meta->to += 2;
 	}
-	*reply_at(scratch, start) = meta.with_value ? 'V' : 'H';
-	*reply_at(scratch, start + 1) = meta.with_value ? 'A' : 'D';
+	*reply_at(scratch, start) = meta->with_value ? 'V' : 'H';
+	*reply_at(scratch, start + 1) = meta->with_value ? 'A' : 'D';
 	reply->from = start - REQUEST_BODY;
-	reply->end = meta.to;
+	reply->end = meta->to;
 	return true;
 }
 
@@ -321,7 +320,6 @@ PART int write_reply(struct xdp_md *context, const struct frame *frame, const st
 	udp_bytes = sizeof(struct udp) + reply->payload_bytes;
 	from = reply->from;
 	bytes = reply->end - from;
-	body_bytes = reply->body_bytes;
 	at = frame->l3 + ip_bytes(frame);
 	BOUND(from, 63);
 	udp = (struct udp *)(scratch->reply + from);
@@ -332,8 +330,9 @@ PART int write_reply(struct xdp_md *context, const struct frame *frame, const st
 	*(__u64 *)(udp + 1) = 0;
 	*(__be16 *)(udp + 1) = *(const __be16 *)(asked + 1);
 	((__u8 *)(udp + 1))[5] = 1;
-	if (bytes < REQUEST_BODY || bytes > 480 || body_bytes > XDP_BODY_BYTES - XDP_BODY_VALUE)
+	if (bytes < REQUEST_BODY || bytes > 480)
 		return 0;
+	BOUND_FROM_1(bytes, 511);
 	*(__u32 *)(scratch->reply + from + bytes) = 0;
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)udp, (bytes + 3) & ~3u, 0);
 	sum += bytes & 1 ? __builtin_bswap16(reply->body_sum) : reply->body_sum;
@@ -342,8 +341,11 @@ PART int write_reply(struct xdp_md *context, const struct frame *frame, const st
 	if (!write_frame(context, frame, reply, udp_bytes) ||
 	    bpf_xdp_store_bytes(context, at, udp, bytes) < 0)
 		return 0;
+	body_bytes = reply->body_bytes;
 	if (body_bytes == 0)
 		return 1;
-	return bpf_xdp_store_bytes(context, at + bytes, (void *)(slot->body + (reply->body_at & 3)),
+	BOUND_FROM_1(body_bytes, 2047);
+	return body_bytes <= XDP_BODY_BYTES - XDP_BODY_VALUE &&
+	       bpf_xdp_store_bytes(context, at + bytes, (void *)(slot->body + (reply->body_at & 3)),
 	                           body_bytes) == 0;
 }

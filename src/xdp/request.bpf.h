@@ -20,6 +20,13 @@
 
 /* So that neither compiler nor verifier can be wrong about it. */
 #define BOUND(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+/* The same of one that is not 0: no size of 0 is taken by most helpers. */
+#define BOUND_FROM_1(value, mask)                                                                  \
+	do {                                                                                       \
+		(value) -= 1;                                                                      \
+		BOUND(value, mask);                                                                \
+		(value) += 1;                                                                      \
+	} while (0)
 
 struct udp {
 	__be16 source, destination;
@@ -63,7 +70,7 @@ static __always_inline __u64 pseudo_sum(const struct frame *frame, __u32 udp_byt
 PART int options_are_usual(struct xdp_md *context, const struct frame *frame,
                            struct scratch *scratch)
 {
-	__u32 bytes, next = 20;
+	__u32 bytes, at = 20;
 
 	if (!frame || !scratch)
 		return 0;
@@ -72,20 +79,20 @@ PART int options_are_usual(struct xdp_md *context, const struct frame *frame,
 	    bpf_xdp_load_bytes(context, frame->l3, scratch->ip, bytes) < 0 ||
 	    fold(bpf_csum_diff(NULL, 0, (__be32 *)scratch->ip, bytes, 0)) != 0xffff)
 		return 0;
-	for (__u32 i = 20; i < 60 && i < bytes; i++) {
-		__u8 option = scratch->ip[i], length = scratch->ip[i + 1];
+	for (__u32 i = 0; i < 40 && at < bytes; i++) {
+		__u8 option, length;
 
-		if (i < next)
-			continue;
+		BOUND(at, 63);
+		option = scratch->ip[at];
+		length = scratch->ip[at + 1];
 		if (option == IP4_OPTION_END)
 			break;
-		next = i + 1;
 		if (option == IP4_OPTION_NOP)
-			continue;
-		if (length < 2 || length > bytes - i || option == IP4_OPTION_LOOSE_ROUTE ||
-		    option == IP4_OPTION_STRICT_ROUTE)
+			length = 1;
+		else if (length < 2 || length > bytes - at || option == IP4_OPTION_LOOSE_ROUTE ||
+		         option == IP4_OPTION_STRICT_ROUTE)
 			return 0;
-		next = i + length;
+		at += length;
 	}
 	return 1;
 }
