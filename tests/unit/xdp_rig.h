@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -19,9 +20,11 @@
 
 #define XDP_RIG_SEED        0x243f6a8885a308d3
 #define XDP_RIG_FRAME_BYTES 2048
+#define XDP_RIG_LOG_LEVEL   4 /* BPF_LOG_STATS of the kernel's own headers */
 
 struct xdp_rig {
 	struct bpf_object *object;
+	char log[4096]; /* the verifier's: statistics, and what it complains of */
 	int program_fd;
 	int counters_fd, listen_fd, allow_fd;
 	int socket_fd;
@@ -107,9 +110,11 @@ static inline struct xdp_rig *xdp_rig_create(void)
 	struct xdp_rig *rig = calloc(1, sizeof(*rig));
 	struct rig_options options = {0};
 	struct ip_address address;
+	struct bpf_program *program;
 	char path[64];
 	int fd = xdp_object_open();
 	uint32_t zero = 0;
+	int r;
 
 	libbpf_set_print(NULL);
 	ASSERT(fd >= 0);
@@ -117,13 +122,18 @@ static inline struct xdp_rig *xdp_rig_create(void)
 	rig->object = bpf_object__open_file(path, NULL);
 	ASSERT(rig->object != NULL);
 	close(fd);
-	if (bpf_object__load(rig->object) < 0) {
+	program = bpf_object__find_program_by_name(rig->object, XDP_PROGRAM_NAME);
+	bpf_program__set_log_level(program, XDP_RIG_LOG_LEVEL);
+	bpf_program__set_log_buf(program, rig->log, sizeof(rig->log));
+	r = bpf_object__load(rig->object);
+	if (r < 0) {
+		fputs(rig->log, stderr);
+		ASSERT(r == -EPERM);
 		bpf_object__close(rig->object);
 		free(rig);
 		return NULL;
 	}
-	rig->program_fd =
-	    bpf_program__fd(bpf_object__find_program_by_name(rig->object, XDP_PROGRAM_NAME));
+	rig->program_fd = bpf_program__fd(program);
 	rig->counters_fd = xdp_rig_map(rig, XDP_COUNTERS_MAP);
 	rig->listen_fd = xdp_rig_map(rig, XDP_LISTEN_MAP);
 	rig->allow_fd = xdp_rig_map(rig, XDP_ALLOW_MAP);

@@ -3,6 +3,8 @@
  * here. Whatever it answers is compared with what the worker would have said. */
 #include "xdp_rig.h"
 
+#include <sys/utsname.h>
+
 #define FRAME_ID "\x12\x34\0\0\0\1\0\0" /* memcached's header of a request of one datagram */
 
 static struct xdp_rig *rig;
@@ -188,7 +190,31 @@ static void test_datagrams_with_a_vlan_tag(void)
 	rig->path.vlan = FRAME_NO_VLAN;
 }
 
+/* Its log is three lines of statistics, and nothing else. */
+static void test_the_verifier_has_no_complaint(void)
+{
+	struct bpf_prog_info info = {0};
+	__u32 info_bytes = sizeof(info);
+	struct utsname kernel;
+	bool is_clean;
+	int end = 0;
+
+	sscanf(rig->log,
+	       "verification time %*u usec stack depth %*[0-9+] processed %*u insns %*[^\n]%n",
+	       &end);
+	is_clean = strcmp(rig->log + end, "\n") == 0;
+	CU_ASSERT_TRUE(is_clean);
+	if (!is_clean)
+		printf("\n%s", rig->log);
+	CU_ASSERT_EQUAL(bpf_obj_get_info_by_fd(rig->program_fd, &info, &info_bytes), 0);
+	CU_ASSERT_EQUAL(uname(&kernel), 0);
+	CU_ASSERT_TRUE(info.verified_insns > 0);
+	printf("Linux %s: %zu instructions, the verifier looked at %u ", kernel.release,
+	       info.xlated_prog_len / sizeof(struct bpf_insn), info.verified_insns);
+}
+
 static const struct unit_case cases[] = {
+    {"the verifier has no complaint", test_the_verifier_has_no_complaint},
     {"datagrams over IPv4", test_datagrams_over_ip4},
     {"datagrams over IPv6", test_datagrams_over_ip6},
     {"datagrams with a VLAN tag", test_datagrams_with_a_vlan_tag},
