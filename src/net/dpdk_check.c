@@ -93,33 +93,43 @@ static int check_tap(struct dpdk_port *port, char *error)
 	return 0;
 }
 
+/* 0, or a negative errno, and `error` says why. */
+static int ask_channels(const struct dpdk_port *port, struct ethtool_channels *ret_channels,
+                        char *error)
+{
+	struct ifreq ifreq = {.ifr_data = (char *)ret_channels};
+	int r;
+
+	*ret_channels = (struct ethtool_channels){.cmd = ETHTOOL_GCHANNELS};
+	r = dpdk_interface_ioctl(port->options->name, SIOCETHTOOL, &ifreq);
+	if (r < 0 && r != -EOPNOTSUPP)
+		return dpdk_port_error(port, error, r, "cannot ask for its queues: %s",
+		                       strerror(-r));
+	if (r < 0) /* as is so where there is nothing to ask */
+		*ret_channels = (struct ethtool_channels){.rx_count = 1, .tx_count = 1};
+	return 0;
+}
+
 /* Every queue needs a worker: what arrives on others would go to the kernel, which refuses it. The
  * other way round, some workers have none. */
 static int check_xdp_queues(struct dpdk_port *port, char *error)
 {
 	const char *name = port->options->name;
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	struct ifreq ifreq = {.ifr_data = (char *)&channels};
-	uint32_t combined = 1; /* as is so where there is nothing to ask */
-	uint32_t receive_only = 0;
-	uint32_t queues;
+	struct ethtool_channels channels;
+	uint32_t queues = 1;
 	int r;
 
-	r = dpdk_interface_ioctl(name, SIOCETHTOOL, &ifreq);
-	if (r < 0 && r != -EOPNOTSUPP)
-		return dpdk_port_error(port, error, r, "cannot ask for its queues: %s",
-		                       strerror(-r));
-	if (r == 0 && channels.max_combined > 0) {
-		combined = channels.combined_count;
-		receive_only = channels.rx_count;
-	} else if (r == 0 && channels.rx_count > 1) {
+	r = ask_channels(port, &channels, error);
+	if (r < 0)
+		return r;
+	if (channels.max_combined > 0)
+		queues = channels.combined_count + channels.rx_count;
+	else if (channels.rx_count > 1)
 		return dpdk_port_error(
 		    port, error, -ENOTSUP,
 		    "has %u receive queues that are apart from the transmit "
 		    "queues, of which one can be used: `ethtool -L %s rx 1 tx 1`",
 		    channels.rx_count, name);
-	}
-	queues = combined + receive_only;
 	if (queues > port->queue_count)
 		return dpdk_port_error(
 		    port, error, -EINVAL,
@@ -128,6 +138,25 @@ static int check_xdp_queues(struct dpdk_port *port, char *error)
 		    port->queue_count, queues, name, port->queue_count);
 	port->queue_count = queues;
 	return 0;
+}
+
+/* virtio_net, if it may have more queues than it has, gives itself one more a processor for XDP to
+ * send on, and its device puts received frames on these as well. */
+int dpdk_port_check_queues_added(const struct dpdk_port *port, char *error)
+{
+	struct ethtool_channels channels;
+	int r = ask_channels(port, &channels, error);
+
+	if (r < 0 || channels.combined_count + channels.rx_count <= port->queue_count)
+		return r;
+	return dpdk_port_error(
+	    port, error, -ENOTSUP,
+	    "its driver has added queues for XDP, and frames come by all %u, but "
+	    "workers are there for %u: give the device no more queues than there "
+	    "are workers (QEMU: queues=), or use all that it has (`ethtool -L %s "
+	    "combined %u`, and so many workers)",
+	    channels.combined_count + channels.rx_count, port->queue_count, port->options->name,
+	    channels.max_combined);
 }
 
 static void fill_addresses(struct port_options *options)

@@ -423,6 +423,9 @@ static int xdp_open(struct dpdk_port *port, char *error)
 	r = xdp_attach(&port->xdp, port->interface_index, reason);
 	if (r < 0)
 		return dpdk_port_error(port, error, r, "%s", reason);
+	r = dpdk_port_check_queues_added(port, error);
+	if (r < 0)
+		return r;
 	r = xdp_listen_all(port);
 	if (r < 0)
 		return dpdk_port_error(port, error, r, "cannot fill the XDP program's table: %s",

@@ -53,6 +53,10 @@ int dpdk_port_error(const struct dpdk_port *port, char *error, int r, const char
  * On xdp and memif it also clears away what a killed kanted has left. */
 int dpdk_port_check(struct dpdk_port *port, char *error);
 
+/* dpdk_check.c: whether each queue of an xdp port still has a worker, now that the program is
+ * attached. */
+int dpdk_port_check_queues_added(const struct dpdk_port *port, char *error);
+
 /* dpdk_check.c: an ioctl about a network interface. 0, or a negative errno. */
 int dpdk_interface_ioctl(const char *name, unsigned long request, struct ifreq *ifreq);
 

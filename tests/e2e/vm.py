@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Virtual machines: one with an IOMMU and a NIC that nobody drives yet, for kanted's pci ports, and
-a bare one, for programs that want another kernel.
+"""Virtual machines: one with an IOMMU and a NIC that nobody drives yet, for kanted's pci ports, one
+whose NIC is the kernel's and has several queues, for xdp ports, and a bare one, for programs that
+want another kernel.
 
     vm.py [--nic virtio-net-pci | e1000e | vmxnet3]
 
@@ -22,9 +23,13 @@ import rig
 KERNEL = rig.BUILD / "vm"
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 # in the order in which they need each other
-MODULES = ("irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci")
+VFIO_MODULES = ("irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core",
+                "vfio-pci")
+VIRTIO_MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev",
+                  "virtio_pci", "failover", "net_failover", "virtio_net")
 LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu")
-DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_virtio", "net_e1000", "net_vmxnet3")
+PCI_DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_virtio", "net_e1000", "net_vmxnet3")
+XDP_DRIVERS = ("bus_vdev", "mempool_ring", "net_af_xdp")
 # What makes a virtio device go through the IOMMU, as a card does by itself.
 NIC_OPTIONS = {"virtio-net-pci": ",iommu_platform=on,disable-legacy=on", "e1000e": "",
                "vmxnet3": ""}
@@ -78,7 +83,7 @@ def kernel_fetch():
                 tarfile.open(fileobj=unpack.stdout, mode="r|") as files:
             for file in files:
                 name = pathlib.Path(file.name)
-                if name.suffix == ".ko" and name.stem in MODULES:
+                if name.suffix == ".ko" and name.stem in VFIO_MODULES + VIRTIO_MODULES:
                     (tree / name.name).write_bytes(files.extractfile(file).read())
                 elif name.name.startswith("vmlinuz-"):
                     (tree / "vmlinuz").write_bytes(files.extractfile(file).read())
@@ -195,6 +200,9 @@ class BareMachine:
         self.process.stdin.flush()
         return self.process.wait(rig.STOP_SECONDS)
 
+    def prepare(self):
+        """What is to be done first in the machine."""
+
     def __enter__(self):
         self.start()
         try:
@@ -206,6 +214,7 @@ class BareMachine:
                 self.kill()
                 self.start()
                 self.read_until("up\n", BOOT_SECONDS, "the machine is up")
+            self.prepare()
         except BaseException:
             self.end()
             raise
@@ -223,29 +232,21 @@ class BareMachine:
         self.folder.cleanup()
 
 
-class Machine(BareMachine):
-    """One with kanted, an IOMMU, and a NIC, its other end the interface TAP of the namespace."""
+class KantedMachine(BareMachine):
+    """One with kanted. A network device that is added has its other end, the interface TAP, in the
+    namespace."""
 
-    def __init__(self, namespace, nic):
-        super().__init__((rig.KANTED,), MODULES, DRIVERS)
-        namespace.run("ip", "tuntap", "add", TAP, "mode", "tap", "vnet_hdr")
+    def add_nic(self, namespace, queue_count, *devices):
+        namespace.run("ip", "tuntap", "add", TAP, "mode", "tap", "vnet_hdr",
+                      *["multi_queue"] * (queue_count > 1))
         namespace.run("ip", "addr", "add", "198.18.0.1/24", "dev", TAP)
         namespace.run("ip", "-6", "addr", "add", "fd00:198::1/64", "dev", TAP, "nodad")
         namespace.run("ip", "link", "set", TAP, "up")
+        queues = f",queues={queue_count}" if queue_count > 1 else ""
         self.command = namespace.command(
-            *self.command,
-            # as wide as a server's: else DPDK takes physical addresses
-            "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
-            "-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no,vhost=off",
-            "-device", f"{nic},netdev=net0,addr=3,romfile={NIC_OPTIONS[nic]}")
-
-    def bind(self):
-        """Gives the NIC to vfio-pci."""
-        self.run(f"echo vfio-pci >/sys/bus/pci/devices/{DEVICE}/driver_override &&"
-                 f" echo {DEVICE} >/sys/bus/pci/drivers_probe")
-
-    def reserve_hugepages(self):
-        self.run(f"echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages")
+            *self.command, *devices[:-1], "-netdev",
+            f"tap,id=net0,ifname={TAP},script=no,downscript=no,vhost=off{queues}",
+            "-device", f"{devices[-1]},netdev=net0,addr=3")
 
     def write_config(self, config):
         self.run(f"cat >/kante.yaml <<'END'\n{config}END")
@@ -265,6 +266,41 @@ class Machine(BareMachine):
 
     def log(self):
         return self.run("cat /log")[1]
+
+
+class Machine(KantedMachine):
+    """One with an IOMMU, for a pci port."""
+
+    def __init__(self, namespace, nic):
+        super().__init__((rig.KANTED,), VFIO_MODULES, PCI_DRIVERS)
+        # as wide as a server's: else DPDK takes physical addresses
+        self.add_nic(namespace, 1, "-device",
+                     "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+                     f"{nic},romfile={NIC_OPTIONS[nic]}")
+
+    def bind(self):
+        """Gives the NIC to vfio-pci."""
+        self.run(f"echo vfio-pci >/sys/bus/pci/devices/{DEVICE}/driver_override &&"
+                 f" echo {DEVICE} >/sys/bus/pci/drivers_probe")
+
+    def reserve_hugepages(self):
+        self.run(f"echo {HUGEPAGES} >/proc/sys/vm/nr_hugepages")
+
+
+class XdpMachine(KantedMachine):
+    """One whose virtio-net device is the kernel's eth0, for an xdp port on several queues."""
+
+    def __init__(self, namespace, queue_count):
+        super().__init__((rig.KANTED, "/usr/sbin/ethtool"), VIRTIO_MODULES, XDP_DRIVERS)
+        # with XDP the driver takes no frames that are put together or not summed up
+        self.add_nic(namespace, queue_count,
+                     "virtio-net-pci,romfile=,mq=on,vectors=16,guest_csum=off,guest_tso4=off,"
+                     "guest_tso6=off,guest_ecn=off,guest_ufo=off")
+
+    def prepare(self):
+        self.run("ethtool -L eth0 combined 2")
+        self.run("ip addr add 198.18.0.2/24 dev eth0 && ip link set eth0 up")
+        self.run("ip link set lo up")
 
 
 def main():
