@@ -23,18 +23,22 @@ static void add_alarm(json_t *alarms, const char *text)
 	json_array_append_new(alarms, json_string(text));
 }
 
-/* Who answers a port's hot keys, and how or why: "xdp native" */
-static json_t *port_json(const char *facts, const struct fact_port *port)
+/* Who answers a port's hot keys, and how or why: "xdp native", up to the line's end. */
+static const char *hot_of(const char *facts, const struct fact_port *port)
 {
 	char name[32];
 	const char *hot;
-	size_t who_bytes;
 
 	snprintf(name, sizeof(name), "hot %u", port->index);
 	hot = fact_find(facts, name);
-	if (hot == NULL)
-		hot = "workers \n";
-	who_bytes = strcspn(hot, " \n");
+	return hot == NULL ? "workers \n" : hot;
+}
+
+static json_t *port_json(const char *facts, const struct fact_port *port)
+{
+	const char *hot = hot_of(facts, port);
+	size_t who_bytes = strcspn(hot, " \n");
+
 	return json_pack("{s:s, s:s, s:s%, s:s%}", "kind", port->kind, "name", port->name,
 	                 "hot_keys_by", hot, who_bytes, "hot_keys_note", hot + who_bytes + 1,
 	                 strcspn(hot + who_bytes + 1, "\n"));
@@ -43,18 +47,19 @@ static json_t *port_json(const char *facts, const struct fact_port *port)
 /* Ports that serve nobody. */
 static void add_port_alarms(json_t *alarms, const char *facts)
 {
+	static const char nobody[] = "nobody ";
 	struct fact_port port;
 
 	for (const char *at = facts; fact_port_next(&at, &port);) {
-		json_t *json = port_json(facts, &port);
+		const char *hot = hot_of(facts, &port);
 
-		if (strcmp(json_string_value(json_object_get(json, "hot_keys_by")), "nobody") == 0)
-			json_array_append_new(
-			    alarms, json_sprintf(
-			                "the XDP program of %s is off, nobody is served there: %s",
-			                port.name,
-			                json_string_value(json_object_get(json, "hot_keys_note"))));
-		json_decref(json);
+		if (strncmp(hot, nobody, strlen(nobody)) != 0)
+			continue;
+		hot += strlen(nobody);
+		json_array_append_new(
+		    alarms,
+		    json_sprintf("the XDP program of %s is off, nobody is served there: %.*s",
+		                 port.name, (int)strcspn(hot, "\n"), hot));
 	}
 }
 

@@ -441,7 +441,7 @@ bool dpdk_watch(struct dpdk *dpdk, uint32_t port_index, char *text)
 		(void)dpdk_port_error(
 		    port, text, r,
 		    "somebody has taken the XDP program off, and it cannot be put "
-		    "back, so nobody is served: %s",
+		    "back, so nobody is served: %s; kanted goes on trying",
 		    fault);
 	else
 		(void)dpdk_port_error(port, text, 0, "%s the XDP program off: it is attached again",

@@ -5,9 +5,9 @@
  *
  * One thread writes a few keys by TCP, in every way there is (UDP only reads); others read them by
  * UDP, many requests at a time. A reader notes how far the writes of a key had been acknowledged
- *before it asks, and how far they had begun when the reply is there: the reply has to be what the
- *key was after one of the writes between these. Prints how many reads there were; exit status 1:
- *one was wrong. */
+ * before it asks, and how far they had begun when the reply is there: the reply has to be what the
+ * key was after one of the writes between these. Prints how many reads there were; exit status 1:
+ * one was wrong. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -34,8 +34,7 @@ struct state {
 };
 
 struct key {
-	_Atomic uint64_t
-	    begun; /* writes; that of number n is in states[n % HISTORY] before it is sent */
+	_Atomic uint64_t begun; /* writes: each is in `states` before it is sent */
 	_Atomic uint64_t acknowledged;
 	struct state states[HISTORY];
 };

@@ -27,13 +27,7 @@ class Coherence(unittest.TestCase):
             keys = [b"hot%d" % number for number in range(4)]  # the program's
             for key in keys:
                 client.tell(b"set %s 0 0 1\r\n1\r\n" % key)
-
-            def are_hot():
-                for key in keys * 250:
-                    client.ask(b"get %s\r\n" % key)
-                return client.stats()["hot:keys"] == "4"
-
-            rig.wait_until(are_hot, 30, "all are answered by XDP")
+            client.heat_all(keys)
             before = client.answered()
             done = rig.run(*node.client.command(COHERENCE, address, str(READS), str(seed)),
                            check=False, timeout=3600)
